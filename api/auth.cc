@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/auth.h"
+
+#include <unistd.h>
+
+#include "api/error.h"
+#include "base/log.h"
+#include "pki/certificate.h"
+
+namespace cvlan::api {
+
+namespace {
+using namespace std::chrono_literals;
+constexpr auto kSeenEvery = 5min;  // how old lastSeenAt may be; each update is a durable write
+}  // namespace
+
+Auth::Auth(store::Store& store, std::string trust_domain, const Clock& clock)
+    : store_(store), trust_domain_(std::move(trust_domain)), clock_(clock) {}
+
+const Auth::Row* Auth::row_of(const NodeIdentity& identity) {
+    const auto known = rows_.find(identity.node_id);
+    if (known != rows_.end())
+        return known->second.tenant_id == identity.tenant_id ? &known->second : nullptr;
+    const auto node = store_.node(identity.tenant_id, identity.node_id);
+    if (!node) return nullptr;
+    return &rows_
+                .insert_or_assign(identity.node_id,
+                                  Row{node->tenant_id, node->state, node->certificate_serial,
+                                      node->previous_serial, std::nullopt})
+                .first->second;
+}
+
+std::optional<http::Response> Auth::standing(const NodeIdentity& identity,
+                                             std::string_view request_id) {
+    const Row* row = row_of(identity);
+    if (!row)
+        return refusal(403, "NODE_DELETED", "this controller has no such node any more",
+                       request_id);
+    if (row->state == model::NodeState::Revoked)
+        return refusal(403, "NODE_REVOKED", "this node was revoked: its keys are barred for good",
+                       request_id);
+    if (row->state == model::NodeState::Expired)
+        return refusal(403, "NODE_EXPIRED",
+                       "this node has expired: enrol it again with a new token", request_id);
+    const bool is_current = identity.serial == row->serial;
+    const bool is_previous =
+        !row->previous_serial.empty() && identity.serial == row->previous_serial;
+    if (!is_current && !is_previous)
+        return refusal(403, "CERTIFICATE_SUPERSEDED",
+                       "this certificate was replaced by a newer one", request_id);
+    return std::nullopt;
+}
+
+void Auth::note_use(const NodeIdentity& identity) {
+    // Each of these writes may come back as an event that makes us forget the row: no reference to
+    // it is held across them.
+    const Row row = rows_.at(identity.node_id);
+    if (identity.serial == row.serial && !row.previous_serial.empty())
+        if (auto confirmed = store_.confirm_certificate(identity.key(), identity.serial); confirmed)
+            rows_.erase(identity.node_id);
+    const BootTime now = clock_.since_boot();
+    if (row.seen_written_at && now - *row.seen_written_at < kSeenEvery) return;
+    // Only a display: a failure here must not keep the node from its map.
+    if (auto seen = store_.touch_seen(identity.key()); !seen)
+        log::warn("api.last_seen_not_written",
+                  {{"node", identity.node_id}, {"reason", seen.error().message}});
+    if (const auto known = rows_.find(identity.node_id); known != rows_.end())
+        known->second.seen_written_at = now;
+}
+
+Verdict<NodeIdentity> Auth::node(const http::Request& request) {
+    if (request.client_certificate_pem.empty())
+        return refusal(401, "CLIENT_CERTIFICATE_REQUIRED",
+                       "this needs the client certificate of an enrolled node", request.request_id);
+    const auto certificate =
+        pki::parse_node_certificate(request.client_certificate_pem, trust_domain_);
+    if (!certificate)
+        return refusal(403, "CERTIFICATE_REFUSED", certificate.error().message, request.request_id);
+    NodeIdentity identity{certificate->tenant_id, certificate->node_id, certificate->serial};
+    if (auto refused = standing(identity, request.request_id)) return *refused;
+    note_use(identity);
+    return identity;
+}
+
+Verdict<OperatorIdentity> Auth::operator_of(const http::Request& request) const {
+    if (!request.local)
+        return refusal(401, "UNAUTHENTICATED",
+                       "administration is on the controller's unix socket (--server unix:PATH)",
+                       request.request_id);
+    const uid_t uid = request.local->uid;
+    return OperatorIdentity{uid, uid == 0 || uid == getuid()};
+}
+
+}  // namespace cvlan::api

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Who asks. The one place that turns a connection into an identity: a node's from the certificate
+// that TLS verified, checked against the node's row at each request; an operator's from the
+// kernel's word on a unix socket. Never from a header or a body. A handler can not be called
+// without the identity it names in its type.
+
+#include <sys/types.h>
+
+#include <string>
+#include <unordered_map>
+#include <variant>
+
+#include "base/clock.h"
+#include "http/message.h"
+#include "model/objects.h"
+#include "store/store.h"
+
+namespace cvlan::api {
+
+struct NodeIdentity {
+    std::string tenant_id;
+    std::string node_id;
+    std::string serial;  // of the certificate in use
+
+    store::Key key() const { return {tenant_id, node_id}; }
+};
+
+// The operator above tenants.
+struct OperatorIdentity {
+    uid_t uid = 0;
+    bool can_write = false;
+};
+
+template <class T>
+using Verdict = std::variant<http::Response, T>;  // the zero value denies
+
+class Auth {
+public:
+    Auth(store::Store& store, std::string trust_domain, const Clock& clock);
+
+    // 401 without a certificate; 403 NODE_EXPIRED, NODE_REVOKED, NODE_DELETED,
+    // CERTIFICATE_SUPERSEDED.
+    Verdict<NodeIdentity> node(const http::Request& request);
+    // root and the controller's own user may write, the socket's group may read. 401 elsewhere.
+    Verdict<OperatorIdentity> operator_of(const http::Request& request) const;
+
+    // The node's row changed: the next request reads it anew.
+    void forget(const std::string& node_id) { rows_.erase(node_id); }
+    // What a node hears that is not (or no longer) welcome; nullopt while it is.
+    std::optional<http::Response> standing(const NodeIdentity& identity,
+                                           std::string_view request_id);
+
+private:
+    struct Row {
+        std::string tenant_id;
+        model::NodeState state{};
+        std::string serial;
+        std::string previous_serial;
+        std::optional<BootTime> seen_written_at;
+    };
+    const Row* row_of(const NodeIdentity& identity);
+    void note_use(const NodeIdentity& identity);
+
+    store::Store& store_;
+    std::string trust_domain_;
+    const Clock& clock_;
+    std::unordered_map<std::string, Row> rows_;  // by node id
+};
+
+}  // namespace cvlan::api

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/client/controller.h"
+
+#include "base/bytes.h"
+
+namespace cvlan::client {
+
+namespace {
+
+// "?tenant=…&network=…" of the parts which are not empty; "" of none.
+std::string query(std::initializer_list<std::pair<const char*, std::string>> parts) {
+    std::string text;
+    for (const auto& [key, value] : parts)
+        if (!value.empty())
+            text += fmt::format("{}{}={}", text.empty() ? '?' : '&', key, url_encode(value));
+    return text;
+}
+
+std::string join_query(const std::string& path, const std::string& more) {
+    return path + (path.find('?') == std::string::npos ? '?' : '&') + more;
+}
+
+std::string one(const char* noun, const std::string& id, const std::string& tenant,
+                const char* verb = "") {
+    return fmt::format("/api/v1/{}s/{}{}{}", noun, url_encode(id), verb,
+                       query({{"tenant", tenant}}));
+}
+
+}  // namespace
+
+template <class T>
+Result<T> Controller::call(const char* method, const std::string& path, const std::string& body) {
+    auto answer = transport_.send({.method = method, .path = path, .body = body});
+    if (!answer) return failed(answer.error());
+    auto document = model::decode<T>(*answer, model::kDocument);
+    if (!document)
+        return fail(Code::Malformed, "the controller's answer: {}", document.error().message);
+    return document;
+}
+
+template <class List, class Item>
+Result<List> Controller::pages(const std::string& path, std::vector<Item> List::*items) {
+    List all;
+    for (std::string token;;) {
+        std::string at = join_query(path, "pageSize=1000");
+        if (!token.empty()) at += "&pageToken=" + url_encode(token);
+        auto page = call<List>("GET", at);
+        if (!page) return failed(page.error());
+        auto& more = (*page).*items;
+        std::move(more.begin(), more.end(), std::back_inserter(all.*items));
+        if (page->next_page_token.empty()) return all;
+        if (page->next_page_token == token)
+            return fail(Code::Malformed, "the controller's pages never end");
+        token = page->next_page_token;
+    }
+}
+
+template <class Item, class List>
+Result<Item> Controller::find(const std::string& noun, const std::string& tenant,
+                              const std::string& id_or_name, std::vector<Item> List::*items) {
+    if (is_uuid(id_or_name)) return call<Item>("GET", one(noun.c_str(), id_or_name, tenant));
+    auto found =
+        pages(fmt::format("/api/v1/{}s{}", noun, query({{"tenant", tenant}, {"name", id_or_name}})),
+              items);
+    if (!found) return failed(found.error());
+    // A server of another version may not know the filter: look for ourselves.
+    for (Item& item : (*found).*items)
+        if (item.name == id_or_name) return std::move(item);
+    return fail(Code::NotFound, "no {} has the name '{}'", noun, id_or_name);
+}
+
+Result<void> Controller::remove(const std::string& path) {
+    auto answer = transport_.send({.method = "DELETE", .path = path});
+    if (!answer) return failed(answer.error());
+    return {};
+}
+
+Result<wire::TenantList> Controller::list_tenants() {
+    return pages("/api/v1/tenants", &wire::TenantList::tenants);
+}
+Result<wire::Tenant> Controller::find_tenant(const std::string& id_or_name) {
+    return find("tenant", "", id_or_name, &wire::TenantList::tenants);
+}
+Result<wire::Tenant> Controller::create_tenant(const wire::TenantCreate& tenant) {
+    return call<wire::Tenant>("POST", "/api/v1/tenants", encode(tenant));
+}
+Result<void> Controller::delete_tenant(const std::string& id) {
+    return remove(one("tenant", id, ""));
+}
+
+Result<wire::NetworkList> Controller::list_networks(const std::string& tenant) {
+    return pages("/api/v1/networks" + query({{"tenant", tenant}}), &wire::NetworkList::networks);
+}
+Result<wire::Network> Controller::find_network(const std::string& tenant,
+                                               const std::string& id_or_name) {
+    return find("network", tenant, id_or_name, &wire::NetworkList::networks);
+}
+Result<wire::Network> Controller::create_network(const wire::NetworkCreate& network) {
+    return call<wire::Network>("POST", "/api/v1/networks", encode(network));
+}
+Result<void> Controller::delete_network(const std::string& tenant, const std::string& id) {
+    return remove(one("network", id, tenant));
+}
+
+Result<wire::TokenList> Controller::list_tokens(const std::string& tenant) {
+    return pages("/api/v1/tokens" + query({{"tenant", tenant}}), &wire::TokenList::tokens);
+}
+Result<wire::Token> Controller::get_token(const std::string& tenant, const std::string& id) {
+    return call<wire::Token>("GET", one("token", id, tenant));
+}
+Result<wire::TokenCreated> Controller::create_token(const wire::TokenCreate& token) {
+    return call<wire::TokenCreated>("POST", "/api/v1/tokens", encode(token));
+}
+Result<wire::Token> Controller::revoke_token(const std::string& tenant, const std::string& id) {
+    return call<wire::Token>("POST", one("token", id, tenant, "/revoke"));
+}
+Result<void> Controller::delete_token(const std::string& tenant, const std::string& id) {
+    return remove(one("token", id, tenant));
+}
+
+Result<wire::NodeList> Controller::list_nodes(const std::string& tenant,
+                                              const std::string& network) {
+    return pages("/api/v1/nodes" + query({{"tenant", tenant}, {"network", network}}),
+                 &wire::NodeList::nodes);
+}
+Result<wire::Node> Controller::find_node(const std::string& tenant, const std::string& id_or_name) {
+    return find("node", tenant, id_or_name, &wire::NodeList::nodes);
+}
+Result<wire::Node> Controller::rename_node(const std::string& tenant, const std::string& id,
+                                           const std::string& name) {
+    return call<wire::Node>("PATCH", one("node", id, tenant),
+                            encode(wire::NodeUpdate{.name = name}));
+}
+Result<wire::Node> Controller::expire_node(const std::string& tenant, const std::string& id) {
+    return call<wire::Node>("POST", one("node", id, tenant, "/expire"));
+}
+Result<wire::Node> Controller::revoke_node(const std::string& tenant, const std::string& id) {
+    return call<wire::Node>("POST", one("node", id, tenant, "/revoke"));
+}
+Result<void> Controller::delete_node(const std::string& tenant, const std::string& id) {
+    return remove(one("node", id, tenant));
+}
+
+Result<wire::Version> Controller::version() { return call<wire::Version>("GET", "/version"); }
+
+}  // namespace cvlan::client

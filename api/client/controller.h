@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The operator's half of api/openapi.yaml as typed calls. A list is followed to its last page. An
+// object is asked for by id or by name; a name that nobody has is NotFound.
+
+#include <string>
+
+#include "api/client/transport.h"
+#include "model/wire.h"
+
+namespace cvlan::client {
+
+namespace wire = model::wire;
+
+class Controller {
+public:
+    explicit Controller(Transport transport) : transport_(std::move(transport)) {}
+
+    Result<wire::TenantList> list_tenants();
+    Result<wire::Tenant> find_tenant(const std::string& id_or_name);
+    Result<wire::Tenant> create_tenant(const wire::TenantCreate& tenant);
+    Result<void> delete_tenant(const std::string& id);
+
+    // `tenant` is an id; empty asks for what the caller may see.
+    Result<wire::NetworkList> list_networks(const std::string& tenant);
+    Result<wire::Network> find_network(const std::string& tenant, const std::string& id_or_name);
+    Result<wire::Network> create_network(const wire::NetworkCreate& network);
+    Result<void> delete_network(const std::string& tenant, const std::string& id);
+
+    Result<wire::TokenList> list_tokens(const std::string& tenant);
+    Result<wire::Token> get_token(const std::string& tenant, const std::string& id);
+    Result<wire::TokenCreated> create_token(const wire::TokenCreate& token);
+    Result<wire::Token> revoke_token(const std::string& tenant, const std::string& id);
+    Result<void> delete_token(const std::string& tenant, const std::string& id);
+
+    // `network` is an id; empty means all of them.
+    Result<wire::NodeList> list_nodes(const std::string& tenant, const std::string& network);
+    Result<wire::Node> find_node(const std::string& tenant, const std::string& id_or_name);
+    Result<wire::Node> rename_node(const std::string& tenant, const std::string& id,
+                                   const std::string& name);
+    Result<wire::Node> expire_node(const std::string& tenant, const std::string& id);
+    Result<wire::Node> revoke_node(const std::string& tenant, const std::string& id);
+    Result<void> delete_node(const std::string& tenant, const std::string& id);
+
+    Result<wire::Version> version();
+
+private:
+    template <class T>
+    Result<T> call(const char* method, const std::string& path, const std::string& body = {});
+    template <class List, class Item>
+    Result<List> pages(const std::string& path, std::vector<Item> List::*items);
+    template <class Item, class List>
+    Result<Item> find(const std::string& noun, const std::string& query,
+                      const std::string& id_or_name, std::vector<Item> List::*items);
+    Result<void> remove(const std::string& path);
+
+    Transport transport_;
+};
+
+}  // namespace cvlan::client

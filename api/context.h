@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What handlers work with, and the shape of a handler. A handler is a function of a request and the
+// context; which identity it needs is part of its type, so none can run unauthenticated.
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "api/auth.h"
+#include "api/keyring.h"
+#include "api/limiter.h"
+#include "api/polls.h"
+#include "api/query.h"
+#include "http/server.h"
+#include "maps/maps.h"
+#include "pki/authority.h"
+#include "store/store.h"
+
+namespace cvlan::api {
+
+struct Settings {
+    std::vector<std::string> registration_urls;  // "https://host:port"
+    std::vector<std::string> session_urls;
+};
+
+struct Context {
+    store::Store& store;
+    maps::Maps& maps;
+    const pki::Authority& authority;
+    const pki::SigningKey& controller_key;  // signs what belongs to no tenant
+    KeyRing& keys;
+    Auth& auth;
+    Polls& polls;
+    Limiter& failed_enrolments;  // by address
+    const Clock& clock;
+    Settings settings;
+    bool draining = false;
+};
+
+struct Call {
+    const http::Request& request;
+    std::string id;  // of the path, a UUID; empty where the route has none
+    Query query;
+};
+
+enum class Role { Discovery, Registration, Session, Api };
+
+using PublicHandler = http::Response (*)(Context&, const Call&);
+using NodeHandler = http::Response (*)(Context&, const Call&, const NodeIdentity&);
+using HeldNodeHandler = void (*)(Context&, const Call&, const NodeIdentity&, http::Reply);
+using OperatorHandler = http::Response (*)(Context&, const Call&, const OperatorIdentity&);
+
+struct Route {
+    Role role;
+    std::string_view method;
+    std::string_view pattern;  // "{id}" stands for one UUID
+    std::variant<PublicHandler, NodeHandler, HeldNodeHandler, OperatorHandler> handler;
+    std::vector<std::string_view> query{};  // the parameters it takes
+};
+
+std::span<const Route> routes();
+
+// 200 or 201 with a JSON document of the wire's types.
+template <class T>
+http::Response json_response(int status, const T& document) {
+    http::Response response;
+    response.status = status;
+    response.content_type = "application/json";
+    response.body = encode(document);
+    return response;
+}
+inline http::Response no_content() { return http::Response{.status = 204}; }
+
+}  // namespace cvlan::api

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The store's nouns in the wire's form, and what several handlers need to read a request.
+
+#include "api/context.h"
+#include "model/wire.h"
+
+namespace cvlan::api {
+
+model::wire::Tenant to_wire(const model::Tenant& tenant);
+model::wire::Network to_wire(const model::Network& network);
+model::wire::Token to_wire(const model::Token& token);
+model::wire::NodeMembership to_wire(const model::Membership& membership, const std::string& name);
+// Names of networks come from the store; a network that is gone has an empty one.
+model::wire::Node to_wire(const model::Node& node, store::Store& store);
+model::Inventory from_wire(const model::wire::Inventory& inventory);
+std::vector<model::wire::MapKey> map_keys(const pki::TenantKeys& keys);
+
+// tenant, network, name, pageSize and pageToken of a list route.
+Result<store::Filter> read_filter(const Query& query);
+// The tenant to look in: the one named by the query, or all for the operator.
+Result<store::Scope> read_scope(const Query& query);
+
+// Candidates as a node reported them plus the address that its request came from. Refuses what can
+// not be an endpoint of a node: port 0, loopback, link-local, multicast, the network's own prefix.
+Result<std::vector<Endpoint>> read_endpoints(const std::vector<std::string>& texts,
+                                             const model::Network& network);
+void add_observed(std::vector<Endpoint>& endpoints, const Endpoint& seen, uint16_t listen_port,
+                  const model::Network& network);
+
+// A WireGuard public key that is worth having: 32 bytes, canonical base64, not of low order.
+Result<void> check_wireguard_key(const std::string& text);
+
+}  // namespace cvlan::api

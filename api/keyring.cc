@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/keyring.h"
+
+namespace cvlan::api {
+
+Result<const pki::TenantKeys*> KeyRing::create(const std::string& tenant_id) {
+    auto made = pki::TenantKeys::create(folder_, tenant_id);
+    if (!made) return failed(made.error().while_doing("make the tenant's keys"));
+    return &keys_.insert_or_assign(tenant_id, std::move(*made)).first->second;
+}
+
+Result<const pki::TenantKeys*> KeyRing::of(const std::string& tenant_id) {
+    // The id may come from a token that nobody has verified yet: it must not become a path of its
+    // choice.
+    if (!is_uuid(tenant_id)) return fail(Code::NotFound, "no tenant of that id");
+    const auto known = keys_.find(tenant_id);
+    if (known != keys_.end()) return &known->second;
+    auto loaded = pki::TenantKeys::load(folder_, tenant_id);
+    if (!loaded) return failed(loaded.error());
+    return &keys_.emplace(tenant_id, std::move(*loaded)).first->second;
+}
+
+Result<void> KeyRing::remove(const std::string& tenant_id) {
+    keys_.erase(tenant_id);
+    return pki::TenantKeys::remove(folder_, tenant_id);
+}
+
+Result<model::wire::SignedBytes> KeyRing::sign_map(const std::string& tenant_id,
+                                                   std::string payload) {
+    auto keys = of(tenant_id);
+    if (!keys) return failed(keys.error());
+    auto made = pki::sign_bytes((*keys)->map, std::move(payload));
+    const auto bytes = as_bytes(made.payload);
+    return model::wire::SignedBytes{made.kid, Bytes(bytes.begin(), bytes.end()),
+                                    std::move(made.signature)};
+}
+
+}  // namespace cvlan::api

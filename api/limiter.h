@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// So many failures a minute an address; IPv6 counts by /64. Bounded in memory: beyond 10,000
+// addresses the one that has been quiet for longest is forgotten.
+
+#include <map>
+
+#include "base/clock.h"
+#include "base/ip.h"
+
+namespace cvlan::api {
+
+class Limiter {
+public:
+    Limiter(int per_minute, const Clock& clock) : per_minute_(per_minute), clock_(clock) {}
+
+    bool is_exhausted(const Address& address);
+    void count(const Address& address);
+
+private:
+    struct Bucket {
+        double failures = 0;  // drains at per_minute_
+        BootTime at{};
+    };
+    Bucket& drained(const Address& address);
+
+    int per_minute_;
+    const Clock& clock_;
+    std::map<Prefix, Bucket> buckets_;
+};
+
+}  // namespace cvlan::api

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/networks.h"
+
+#include <cstring>
+
+#include "api/convert.h"
+#include "api/error.h"
+#include "base/log.h"
+
+namespace cvlan::api {
+
+namespace wire = model::wire;
+
+namespace {
+
+// "none" and absence are no prefix. The error names the field.
+Result<std::optional<Prefix>> read_prefix(const std::optional<std::string>& text, const char* field,
+                                          Family family) {
+    if (!text || *text == "none") return std::optional<Prefix>{};
+    auto prefix = Prefix::parse(*text);
+    if (prefix && prefix->family() != family)
+        prefix = fail(Code::Invalid, "{} is of the other family", *text);
+    if (prefix) return std::optional(*prefix);
+    Error error = prefix.error().while_doing(field);
+    error.pointer = fmt::format("/{}", field);
+    return failed(error);
+}
+
+Result<store::NewNetwork> read_network(const wire::NetworkCreate& body) {
+    store::NewNetwork network;
+    network.tenant_id = body.tenant_id;
+    network.name = body.name;
+    auto ipv4 = read_prefix(body.ipv4, "ipv4", Family::V4);
+    if (!ipv4) return failed(ipv4.error());
+    network.ipv4 = *ipv4;
+    network.ipv6_auto = body.ipv6 == "auto";
+    if (!network.ipv6_auto) {
+        auto ipv6 = read_prefix(body.ipv6, "ipv6", Family::V6);
+        if (!ipv6) return failed(ipv6.error());
+        network.ipv6 = *ipv6;
+    }
+    if (body.mtu) network.mtu = static_cast<uint16_t>(*body.mtu);
+    return network;
+}
+
+// A network which held the controller's own address would draw the nodes' way to it into the
+// tunnel.
+Result<void> check_own_address(const Settings& settings, const store::NewNetwork& network) {
+    for (const auto* urls : {&settings.registration_urls, &settings.session_urls}) {
+        for (const std::string& url : *urls) {
+            const auto own = Endpoint::parse(std::string_view(url).substr(strlen("https://")));
+            if (!own) continue;  // a name
+            for (const auto& prefix : {network.ipv4, network.ipv6})
+                if (prefix && prefix->contains(own->address))
+                    return fail(Code::Conflict, "{} holds the controller's own address {}",
+                                prefix->text(), own->address.text());
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+http::Response list_networks(Context& context, const Call& call, const OperatorIdentity&) {
+    auto filter = read_filter(call.query);
+    if (!filter) return error_response(filter.error(), call.request.request_id);
+    auto page = context.store.networks(*filter);
+    if (!page) return error_response(page.error(), call.request.request_id);
+    wire::NetworkList list;
+    for (const model::Network& network : page->items) list.networks.push_back(to_wire(network));
+    list.next_page_token = page->next_page_token;
+    return json_response(200, list);
+}
+
+http::Response create_network(Context& context, const Call& call, const OperatorIdentity&) {
+    auto body = model::decode<wire::NetworkCreate>(call.request.body);
+    if (!body) return error_response(body.error(), call.request.request_id);
+    auto network = read_network(*body);
+    if (!network) return error_response(network.error(), call.request.request_id);
+    if (auto good = check_own_address(context.settings, *network); !good)
+        return error_response(good.error(), call.request.request_id);
+    auto made = context.store.create_network(*network);
+    if (!made) return error_response(made.error(), call.request.request_id);
+    log::info("api.network_created",
+              {{"tenant", made->tenant_id}, {"network", made->id}, {"name", made->name}});
+    return json_response(201, to_wire(*made));
+}
+
+http::Response get_network(Context& context, const Call& call, const OperatorIdentity&) {
+    auto scope = read_scope(call.query);
+    if (!scope) return error_response(scope.error(), call.request.request_id);
+    auto network = context.store.network(*scope, call.id);
+    if (!network) return error_response(network.error(), call.request.request_id);
+    return json_response(200, to_wire(*network));
+}
+
+http::Response delete_network(Context& context, const Call& call, const OperatorIdentity&) {
+    auto scope = read_scope(call.query);
+    if (!scope) return error_response(scope.error(), call.request.request_id);
+    auto network = context.store.network(*scope, call.id);
+    if (!network) return error_response(network.error(), call.request.request_id);
+    auto gone = context.store.delete_network({network->tenant_id, call.id});
+    if (!gone) return error_response(gone.error(), call.request.request_id);
+    log::info("api.network_deleted", {{"tenant", network->tenant_id}, {"network", call.id}});
+    return no_content();
+}
+
+}  // namespace cvlan::api

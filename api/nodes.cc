@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/nodes.h"
+
+#include "api/convert.h"
+#include "api/error.h"
+#include "base/log.h"
+
+namespace cvlan::api {
+
+namespace wire = model::wire;
+
+namespace {
+
+Result<model::Node> find_node(Context& context, const Call& call) {
+    auto scope = read_scope(call.query);
+    if (!scope) return failed(scope.error());
+    return context.store.node(*scope, call.id);
+}
+
+using NodeVerb = Result<model::Node> (store::Store::*)(const store::Key&);
+
+http::Response change_state(Context& context, const Call& call, NodeVerb verb, const char* change) {
+    auto node = find_node(context, call);
+    if (!node) return error_response(node.error(), call.request.request_id);
+    auto changed = (context.store.*verb)({node->tenant_id, node->id});
+    if (!changed) return error_response(changed.error(), call.request.request_id);
+    log::info("api.node_state_changed",
+              {{"tenant", node->tenant_id}, {"node", node->id}, {"change", change}});
+    return json_response(200, to_wire(*changed, context.store));
+}
+
+}  // namespace
+
+http::Response list_nodes(Context& context, const Call& call, const OperatorIdentity&) {
+    auto filter = read_filter(call.query);
+    if (!filter) return error_response(filter.error(), call.request.request_id);
+    auto page = context.store.nodes(*filter);
+    if (!page) return error_response(page.error(), call.request.request_id);
+    wire::NodeList list;
+    for (const model::Node& node : page->items) list.nodes.push_back(to_wire(node, context.store));
+    list.next_page_token = page->next_page_token;
+    return json_response(200, list);
+}
+
+http::Response get_node(Context& context, const Call& call, const OperatorIdentity&) {
+    auto node = find_node(context, call);
+    if (!node) return error_response(node.error(), call.request.request_id);
+    return json_response(200, to_wire(*node, context.store));
+}
+
+http::Response update_node(Context& context, const Call& call, const OperatorIdentity&) {
+    auto body = model::decode<wire::NodeUpdate>(call.request.body);
+    if (!body) return error_response(body.error(), call.request.request_id);
+    auto node = find_node(context, call);
+    if (!node) return error_response(node.error(), call.request.request_id);
+    auto renamed = context.store.rename_node({node->tenant_id, node->id}, body->name);
+    if (!renamed) return error_response(renamed.error(), call.request.request_id);
+    log::info("api.node_renamed",
+              {{"tenant", node->tenant_id}, {"node", node->id}, {"name", renamed->name}});
+    return json_response(200, to_wire(*renamed, context.store));
+}
+
+http::Response delete_node(Context& context, const Call& call, const OperatorIdentity&) {
+    auto node = find_node(context, call);
+    if (!node) return error_response(node.error(), call.request.request_id);
+    auto gone = context.store.delete_node({node->tenant_id, node->id});
+    if (!gone) return error_response(gone.error(), call.request.request_id);
+    log::info("api.node_deleted", {{"tenant", node->tenant_id}, {"node", node->id}});
+    return no_content();
+}
+
+http::Response expire_node(Context& context, const Call& call, const OperatorIdentity&) {
+    return change_state(context, call, &store::Store::expire_node, "expire");
+}
+
+http::Response revoke_node(Context& context, const Call& call, const OperatorIdentity&) {
+    return change_state(context, call, &store::Store::revoke_node, "revoke");
+}
+
+}  // namespace cvlan::api

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// /api/v1/nodes: the nodes of a tenant, as an administrator sees them.
+
+#include "api/context.h"
+
+namespace cvlan::api {
+
+http::Response list_nodes(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response get_node(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response update_node(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response delete_node(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response expire_node(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response revoke_node(Context& context, const Call& call, const OperatorIdentity& who);
+
+}  // namespace cvlan::api

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/router.h"
+
+#include "api/error.h"
+#include "base/log.h"
+
+namespace cvlan::api {
+
+namespace {
+
+// The id in `path` where it has the shape of `pattern`; nullopt where it has not.
+std::optional<std::string> match(std::string_view pattern, std::string_view path) {
+    const size_t hole = pattern.find("{id}");
+    if (hole == std::string_view::npos) {
+        if (path != pattern) return std::nullopt;
+        return std::string();
+    }
+    const std::string_view before = pattern.substr(0, hole);
+    const std::string_view after = pattern.substr(hole + 4);
+    if (!path.starts_with(before)) return std::nullopt;
+    const std::string_view rest = path.substr(before.size());
+    // Only a canonical UUID is an id: no escape, no upper case, no path inside.
+    if (rest.size() != 36 + after.size() || !rest.ends_with(after) || !is_uuid(rest.substr(0, 36)))
+        return std::nullopt;
+    return std::string(rest.substr(0, 36));
+}
+
+bool is_write(std::string_view method) { return method != "GET"; }
+
+// Calls the handler with the identity that its type asks for.
+struct Dispatch {
+    Context& context;
+    const Call& call;
+    const Route& route;
+    http::Reply reply;
+
+    void operator()(PublicHandler handler) { reply.send(handler(context, call)); }
+    void operator()(NodeHandler handler) {
+        auto who = context.auth.node(call.request);
+        if (auto* refused = std::get_if<http::Response>(&who))
+            return reply.send(std::move(*refused));
+        reply.send(handler(context, call, std::get<NodeIdentity>(who)));
+    }
+    void operator()(HeldNodeHandler handler) {
+        auto who = context.auth.node(call.request);
+        if (auto* refused = std::get_if<http::Response>(&who))
+            return reply.send(std::move(*refused));
+        handler(context, call, std::get<NodeIdentity>(who), std::move(reply));
+    }
+    void operator()(OperatorHandler handler) {
+        auto who = context.auth.operator_of(call.request);
+        if (auto* refused = std::get_if<http::Response>(&who))
+            return reply.send(std::move(*refused));
+        const auto& identity = std::get<OperatorIdentity>(who);
+        if (is_write(route.method) && !identity.can_write)
+            return reply.send(refusal(403, "READ_ONLY",
+                                      "this user may look but not change: only root and the "
+                                      "controller's own user may",
+                                      call.request.request_id));
+        reply.send(handler(context, call, identity));
+    }
+};
+
+}  // namespace
+
+void handle(Context& context, const Roles& roles, http::Request request, http::Reply reply) {
+    std::string allowed;
+    for (const Route& route : routes()) {
+        if (!roles.contains(route.role)) continue;
+        auto id = match(route.pattern, request.path);
+        if (!id) continue;
+        if (route.method != request.method) {
+            allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", route.method);
+            continue;
+        }
+        auto query = Query::parse(request.query, route.query);
+        if (!query) return reply.send(error_response(query.error(), request.request_id));
+        log::debug(
+            "api.request",
+            {{"method", request.method}, {"path", route.pattern}, {"request", request.request_id}});
+        const Call call{request, std::move(*id), std::move(*query)};
+        return std::visit(Dispatch{context, call, route, std::move(reply)}, route.handler);
+    }
+    if (allowed.empty())
+        return reply.send(refusal(404, "NOT_FOUND", "no such resource", request.request_id));
+    auto response = refusal(405, "METHOD_NOT_ALLOWED",
+                            fmt::format("this resource takes {}", allowed), request.request_id);
+    response.headers.push_back({"Allow", allowed});
+    reply.send(std::move(response));
+}
+
+}  // namespace cvlan::api

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Discovery, health, version and metrics.
+
+#include "api/context.h"
+
+namespace cvlan::api {
+
+http::Response discover(Context& context, const Call& call);
+http::Response health(Context& context, const Call& call);
+http::Response ready(Context& context, const Call& call);
+http::Response version(Context& context, const Call& call);
+// Prometheus text format 0.0.4.
+http::Response metrics(Context& context, const Call& call);
+
+}  // namespace cvlan::api

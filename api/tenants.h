@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// /api/v1/tenants: for the operator above tenants.
+
+#include "api/context.h"
+
+namespace cvlan::api {
+
+http::Response list_tenants(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response create_tenant(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response get_tenant(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response delete_tenant(Context& context, const Call& call, const OperatorIdentity& who);
+
+}  // namespace cvlan::api

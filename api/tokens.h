@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// /api/v1/tokens: registration tokens. The token itself is shown once, when it is made.
+
+#include "api/context.h"
+
+namespace cvlan::api {
+
+http::Response list_tokens(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response create_token(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response get_token(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response delete_token(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response revoke_token(Context& context, const Call& call, const OperatorIdentity& who);
+
+}  // namespace cvlan::api

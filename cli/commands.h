@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Every command, by the file that holds it; cli/commands.cc is the table.
+
+#include <span>
+
+#include "cli/cli.h"
+
+namespace cvlan::cli {
+
+std::span<const Command> command_table();
+
+// tenant.cc
+int tenant_create(const Args& args, Io& io);
+int tenant_list(const Args& args, Io& io);
+int tenant_show(const Args& args, Io& io);
+int tenant_delete(const Args& args, Io& io);
+// network.cc
+int network_create(const Args& args, Io& io);
+int network_list(const Args& args, Io& io);
+int network_show(const Args& args, Io& io);
+int network_delete(const Args& args, Io& io);
+void network_create_options(CLI::App& app, Args& args);
+// token.cc
+int token_create(const Args& args, Io& io);
+int token_list(const Args& args, Io& io);
+int token_show(const Args& args, Io& io);
+int token_delete(const Args& args, Io& io);
+int token_revoke(const Args& args, Io& io);
+void token_create_options(CLI::App& app, Args& args);
+// node.cc
+int node_list(const Args& args, Io& io);
+int node_show(const Args& args, Io& io);
+int node_delete(const Args& args, Io& io);
+int node_rename(const Args& args, Io& io);
+int node_expire(const Args& args, Io& io);
+int node_revoke(const Args& args, Io& io);
+void node_list_options(CLI::App& app, Args& args);
+void node_rename_options(CLI::App& app, Args& args);
+// status.cc
+int status(const Args& args, Io& io);
+int plan(const Args& args, Io& io);
+// local.cc
+int up(const Args& args, Io& io);
+int down(const Args& args, Io& io);
+int logout(const Args& args, Io& io);
+int ping(const Args& args, Io& io);
+void up_options(CLI::App& app, Args& args);
+void ping_options(CLI::App& app, Args& args);
+// run.cc
+int version(const Args& args, Io& io);
+void object(CLI::App& app, Args& args);   // one positional: a name or an id
+void nothing(CLI::App& app, Args& args);  // no options of its own
+
+}  // namespace cvlan::cli

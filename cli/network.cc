@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/output.h"
+
+namespace cvlan::cli {
+
+namespace wire = model::wire;
+
+static Row row_of(const wire::Network& network) {
+    return {network.name, network.ipv4.value_or("-"), network.ipv6.value_or("-"),
+            network.node_count ? std::to_string(*network.node_count) : "0", network.id};
+}
+
+void network_create_options(CLI::App& app, Args& args) {
+    object(app, args);
+    app.add_option("--ipv4", args.ipv4, "its prefix such as 10.100.0.0/24, or none")->required();
+    app.add_option("--ipv6", args.ipv6, "its prefix, auto (a private /64) or none")
+        ->capture_default_str();
+    app.add_option("--mtu", args.mtu, "of the tunnels' devices")->check(CLI::Range(1280, 9000));
+}
+
+int network_create(const Args& args, Io& io) {
+    auto session = connect_to_tenant(args);
+    if (!session) return fail(io, session.error());
+    wire::NetworkCreate wanted;
+    wanted.tenant_id = session->tenant_id;
+    wanted.name = args.name;
+    wanted.ipv4 = args.ipv4;
+    wanted.ipv6 = args.ipv6;
+    if (args.mtu != 0) wanted.mtu = args.mtu;
+    auto network = session->controller.create_network(wanted);
+    if (!network) return fail(io, network.error());
+    return print_created(args, io, *network, row_of(*network));
+}
+
+int network_list(const Args& args, Io& io) {
+    auto session = connect_to_tenant(args);
+    if (!session) return fail(io, session.error());
+    auto list = session->controller.list_networks(session->tenant_id);
+    if (!list) return fail(io, list.error());
+    std::vector<Row> rows;
+    for (const wire::Network& network : list->networks) rows.push_back(row_of(network));
+    return print_list(args, io, *list, {"NAME", "IPV4", "IPV6", "NODES", "ID"}, rows);
+}
+
+int network_show(const Args& args, Io& io) {
+    auto session = connect_to_tenant(args);
+    if (!session) return fail(io, session.error());
+    auto network = session->controller.find_network(session->tenant_id, args.name);
+    if (!network) return fail(io, network.error());
+    return print_object(args, io, *network,
+                        {{"Name", network->name},
+                         {"Id", network->id},
+                         {"Tenant", network->tenant_id},
+                         {"IPv4", network->ipv4.value_or("")},
+                         {"IPv6", network->ipv6.value_or("")},
+                         {"MTU", network->mtu ? std::to_string(*network->mtu) : ""},
+                         {"Nodes", std::to_string(network->node_count.value_or(0))},
+                         {"Created", time_text(network->created_at)}});
+}
+
+int network_delete(const Args& args, Io& io) {
+    auto session = connect_to_tenant(args);
+    if (!session) return fail(io, session.error());
+    auto network = session->controller.find_network(session->tenant_id, args.name);
+    if (!network) return fail(io, network.error());
+    if (!confirmed(args, io, fmt::format("Delete network {}?", network->name))) return kUsage;
+    if (auto gone = session->controller.delete_network(session->tenant_id, network->id); !gone)
+        return fail(io, gone.error());
+    return kOk;
+}
+
+}  // namespace cvlan::cli

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/bytes.h"
+#include "base/version.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/output.h"
+
+namespace cvlan::cli {
+
+namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0 done, 1 failed or not connected, 2 usage, 3 not found, 4 denied, 5 conflict, "
+    "6 unreachable, 7 partly done.";
+
+void add_global_options(CLI::App& app, Args& args) {
+    add_choice<Output>(app, "-o,--output", args.output,
+                       {{"table", Output::Table},
+                        {"json", Output::Json},
+                        {"yaml", Output::Yaml},
+                        {"name", Output::Name}},
+                       "how to print: table, json, yaml or name");
+    app.add_option("--server", args.server, "the controller: unix:PATH or https://HOST:PORT")
+        ->envname("CVLAN_SERVER")
+        ->check([](const std::string& server) {
+            auto target = client::Transport::open({.server = server});
+            return target ? std::string() : target.error().message;
+        });
+    app.add_option("--ca", args.ca, "PEM file of the CA to trust for https")->envname("CVLAN_CA");
+    app.add_option("--cert", args.cert, "PEM file of a client certificate for https");
+    app.add_option("--key", args.key, "PEM file of its key");
+    app.add_option("--socket", args.socket, "the agent's socket on this machine")
+        ->envname("CVLAN_SOCKET");
+    app.add_option("--tenant", args.tenant, "the tenant, by id or name")->envname("CVLAN_TENANT");
+    app.add_flag("-y,--yes", args.yes, "do not ask before something is destroyed");
+}
+
+// Adds "node show" below "node", which the first command of the noun makes.
+CLI::App* add_command(CLI::App& app, const Command& command) {
+    CLI::App* parent = &app;
+    std::string verb(command.path);
+    if (const size_t space = verb.find(' '); space != std::string::npos) {
+        const std::string noun = verb.substr(0, space);
+        verb = verb.substr(space + 1);
+        const auto made =
+            app.get_subcommands([&](CLI::App* sub) { return sub->get_name() == noun; });
+        if (!made.empty()) {
+            parent = made.front();
+        } else {
+            parent = app.add_subcommand(noun, noun + "s of the controller");
+            parent->require_subcommand(1)->fallthrough();
+        }
+    }
+    return parent->add_subcommand(verb, command.summary)->fallthrough();
+}
+
+int exit_code(Code code) {
+    switch (code) {
+        case Code::NotFound:
+            return kNotFound;
+        case Code::Exists:
+        case Code::Conflict:
+            return kConflict;
+        case Code::Denied:
+        case Code::Gone:
+            return kDenied;
+        case Code::Unavailable:
+            return kUnreachable;
+        default:
+            return kFailed;
+    }
+}
+
+}  // namespace
+
+int run(const std::vector<std::string>& words, Io& io) {
+    Args args;
+    const Command* chosen = nullptr;
+    CLI::App app("Manages a CloudVLAN controller and the agent of this machine.", "cvlanctl");
+    app.require_subcommand(1);
+    app.set_version_flag("--version", kVersion, "show the version of this program");
+    app.footer(kFooter);
+    add_global_options(app, args);
+    for (const Command& command : command_table()) {
+        CLI::App* leaf = add_command(app, command);
+        command.options(*leaf, args);
+        leaf->callback([&chosen, &command] { chosen = &command; });
+    }
+    try {
+        app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+    } catch (const CLI::ParseError& stop) {
+        // CLI11 has codes of its own (100-127): help is 0, all else is usage.
+        return app.exit(stop, io.out, io.err) == 0 ? kOk : kUsage;
+    }
+    return chosen->run(args, io);
+}
+
+int fail(Io& io, const Error& error) {
+    io.err << "cvlanctl: " << printable(error.message) << '\n';
+    return exit_code(error.code);
+}
+
+Result<Session> connect(const Args& args) {
+    auto transport = client::Transport::open({args.server, args.ca, args.cert, args.key});
+    if (!transport) return failed(transport.error());
+    return Session{client::Controller(std::move(*transport)), ""};
+}
+
+Result<Session> connect_to_tenant(const Args& args) {
+    auto session = connect(args);
+    if (!session) return session;
+    if (is_uuid(args.tenant)) {
+        session->tenant_id = args.tenant;
+        return session;
+    }
+    if (!args.tenant.empty()) {
+        auto tenant = session->controller.find_tenant(args.tenant);
+        if (!tenant) return failed(tenant.error());
+        session->tenant_id = tenant->id;
+        return session;
+    }
+    auto all = session->controller.list_tenants();
+    if (!all) return failed(all.error());
+    if (all->tenants.empty()) return cvlan::fail(Code::NotFound, "there is no tenant yet");
+    if (all->tenants.size() > 1)
+        return cvlan::fail(Code::Invalid, "there are {} tenants: say which with --tenant",
+                           all->tenants.size());
+    session->tenant_id = all->tenants.front().id;
+    return session;
+}
+
+bool confirmed(const Args& args, Io& io, std::string_view question) {
+    if (args.yes) return true;
+    if (!io.in_is_terminal) {
+        io.err << "cvlanctl: no terminal to ask on; --yes does it without a question\n";
+        return false;
+    }
+    io.err << printable(question) << " [y/N] " << std::flush;
+    std::string answer;
+    std::getline(io.in, answer);
+    if (answer == "y" || answer == "Y" || answer == "yes") return true;
+    io.err << "cvlanctl: nothing was done\n";
+    return false;
+}
+
+int version(const Args& args, Io& io) {
+    const model::wire::Version version{kVersion, kProtocolVersion};
+    if (!print_document(args, io, encode(version))) io.out << "cvlanctl " << kVersion << '\n';
+    return kOk;
+}
+
+void nothing(CLI::App&, Args&) {}
+
+void object(CLI::App& app, Args& args) {
+    app.add_option("NAME", args.name, "its name or id")->required();
+}
+
+}  // namespace cvlan::cli

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/agent/agent.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "daemons/agent/underlay.h"
+#include "reconcile/marks.h"
+
+namespace cvlan::agent {
+
+using reconcile::Scope;
+using std::chrono::milliseconds;
+
+namespace {
+
+// WireGuard announces nothing, so its devices are read; the rest tells us, and is read now and then
+// all the same (decisions.md).
+constexpr std::chrono::seconds kWireguardEvery{4};
+constexpr std::chrono::seconds kSearchEvery{2};
+constexpr std::chrono::seconds kEverythingEvery{60};
+// Events come in swarms: one round for all that come within so long, and no more than that.
+constexpr milliseconds kSettle{250};
+constexpr milliseconds kFloodPause{1500};
+// Rounds which go on changing something are slowed down: someone else undoes our work.
+constexpr int kFastRounds = 5;
+
+}  // namespace
+
+Agent::Agent(AgentParts parts) : parts_(std::move(parts)), boot_id_(read_boot_id()) {}
+Agent::~Agent() = default;
+
+Result<std::unique_ptr<Agent>> Agent::open(AgentParts parts) {
+    std::unique_ptr<Agent> agent(new Agent(std::move(parts)));
+    auto kept = agent->parts_.dir.load_agent();
+    if (!kept) return failed(kept.error());
+    agent->agent_ = std::move(*kept);
+    agent->saved_agent_ = encode(agent->agent_);
+    auto identities = agent->parts_.dir.load_identities();
+    if (!identities) return failed(identities.error());
+    for (Identity& identity : *identities) agent->add_node(std::move(identity))->load_map();
+    return agent;
+}
+
+Node* Agent::add_node(Identity identity) {
+    NodeContext context{parts_.loop, parts_.clock, parts_.dir, boot_id_, [this] { soon(); }};
+    nodes_.push_back(std::make_unique<Node>(std::move(context), std::move(identity)));
+    return nodes_.back().get();
+}
+
+Node* Agent::node_of(std::string_view tenant_id) {
+    for (auto& node : nodes_)
+        if (node->identity().kept.tenant_id == tenant_id) return node.get();
+    return nullptr;
+}
+
+Node* Agent::self_node() {
+    for (auto& node : nodes_)
+        if (node->identity().kept.phase != state::Phase::Pending) return node.get();
+    return nullptr;
+}
+
+void Agent::start() {
+    read_underlay();
+    round(Scope::Everything);  // from the disk, before anyone is asked
+    for (auto& node : nodes_)
+        if (is_wanted_up()) node->open_session();
+}
+
+// What all identities want of the kernel. The indexes of new networks are saved before they are
+// used.
+reconcile::Desired Agent::desired() {
+    reconcile::Desired want;
+    if (!is_wanted_up()) return want;
+    for (auto& node : nodes_) {
+        const auto map = node->map();
+        if (!map) continue;
+        const WantedFrom from{node->identity(), *map, underlay_, paths_, parts_.config.mtu};
+        want.add(reconcile::desired_state(*map, node_config(from, agent_)));
+    }
+    if (std::string now = encode(agent_); now != saved_agent_) {
+        auto saved = parts_.dir.save_agent(agent_);
+        if (saved)
+            saved_agent_ = std::move(now);
+        else
+            log::error("agent.state_not_saved", {{"error", saved.error().message}});
+    }
+    return want;
+}
+
+void Agent::soon() {
+    soon_ = parts_.loop.after(milliseconds(0), [this] { round(Scope::Everything); });
+}
+
+void Agent::round(Scope scope) {
+    if (is_watching_) return;
+    soon_.cancel();
+    const bool has_lost_map =
+        is_wanted_up() &&
+        std::any_of(nodes_.begin(), nodes_.end(), [](auto& node) { return node->has_lost_map(); });
+    // Without its map an identity wants nothing we know of: tunnels that stand are left standing.
+    if (!has_lost_map) {
+        apply(desired(), scope);
+        look_at_paths();
+    }
+    report();
+    wait_for_next();
+}
+
+void Agent::apply(reconcile::Desired want, Scope scope) {
+    auto done = reconcile::run_round(*parts_.host, want, scope);
+    if (!done) {
+        if (problems_ != std::vector{done.error().message})
+            log::error("agent.kernel_unreadable", {{"error", done.error().message}});
+        problems_ = {done.error().message};
+        is_quiet_ = false;
+        return;
+    }
+    tell_drift(*done);
+    note(*done);
+    adjust(*done);
+    paths_.keep_only(want);
+    refused_ = want.refused;
+    last_want_ = std::move(want);
+}
+
+// All was well for what was wanted then, and is not now: somebody changed what is ours.
+void Agent::tell_drift(const reconcile::Round& round) {
+    if (!is_quiet_ || round.plan.empty()) return;
+    for (const std::string& line : reconcile::diff(last_want_, round.observed).lines())
+        log::warn("agent.drift", {{"repair", line}});
+}
+
+// Logs what was done, and keeps what status shows. An unchanged round logs nothing.
+void Agent::note(reconcile::Round& round) {
+    // A plan that fails as it did before is not told again every two seconds.
+    auto lines = round.plan.lines();
+    if (lines != last_lines_)
+        for (const std::string& line : lines) log::info("agent.step", {{"step", line}});
+    last_lines_ = std::move(lines);
+    auto problems = round.problems();
+    if (problems != problems_)
+        for (const std::string& line : problems) log::error("agent.step_failed", {{"error", line}});
+    problems_ = std::move(problems);
+    restless_ = round.plan.empty() ? 0 : restless_ + 1;
+    if (round.observed.scope == Scope::Everything) {
+        everything_at_ = parts_.clock.since_boot();
+        is_quiet_ = round.converged();
+        last_ = std::move(round.observed);
+    } else {
+        if (!round.plan.empty()) is_quiet_ = false;
+        last_.wireguard = std::move(round.observed.wireguard);
+    }
+}
+
+// A port or an index which somebody else holds: take the next one, and say so.
+void Agent::adjust(const reconcile::Round& round) {
+    for (const auto& taken : round.ports_taken) {
+        for (auto& node : nodes_)
+            for (auto& network : node->identity().kept.networks) {
+                if (reconcile::device_name(network.network_id) != taken.device) continue;
+                network.listen_port = taken.port;  // choose_port leaves this one out
+                auto chosen = choose_port(*node, network.network_id);
+                moved_.push_back(fmt::format("UDP port {} is taken; network {} listens on {}",
+                                             taken.port, network.network_id, network.listen_port));
+                if (chosen)
+                    log::warn("agent.port_taken", {{"dev", taken.device},
+                                                   {"port", taken.port},
+                                                   {"instead", network.listen_port}});
+            }
+    }
+    for (const uint32_t index : round.indexes_taken) {
+        const auto slot = std::find_if(agent_.slots.begin(), agent_.slots.end(),
+                                       [&](const auto& s) { return s.index == int64_t{index}; });
+        if (slot == agent_.slots.end()) continue;
+        const std::string network_id = slot->network_id;
+        auto instead = move_index(agent_, network_id, round.indexes_taken);
+        if (!instead) continue;
+        moved_.push_back(fmt::format("index {} is held by something foreign; network {} uses {}",
+                                     index, network_id, *instead));
+        log::warn("agent.index_taken", {{"index", index}, {"instead", *instead}});
+    }
+    if (!round.ports_taken.empty() || !round.indexes_taken.empty()) soon();
+}
+
+// Peers without a path get their next endpoint: a round of its own, so that a plan which is asked
+// for shows what is wrong and not what is being tried.
+void Agent::look_at_paths() {
+    bool has_choice = false;
+    for (auto& node : nodes_) {
+        const auto map = node->map();
+        if (!map || !is_wanted_up()) continue;
+        for (const auto& [id, network] : map->networks)
+            if (const auto* device = last_.wireguard_device(reconcile::device_name(id)))
+                has_choice = paths_.look(network, underlay_, *device, moment()) || has_choice;
+    }
+    if (!has_choice) return;
+    const int restless = restless_;
+    const bool was_quiet = is_quiet_;
+    apply(desired(), Scope::WireGuard);
+    paths_.settle();
+    restless_ = restless;
+    is_quiet_ = was_quiet;
+}
+
+void Agent::report() {
+    for (auto& node : nodes_) {
+        report_endpoints(*node);
+        node->tick();
+    }
+    answer_waiters();
+}
+
+void Agent::wait_for_next() {
+    const BootTime now = parts_.clock.since_boot();
+    const bool is_everything_due = now - everything_at_ >= kEverythingEvery;
+    if (!is_quiet_ && restless_ > 0 && restless_ <= kFastRounds) return soon();
+    const bool is_close = paths_.is_searching(moment()) || !waiters_.empty() || !is_quiet_;
+    const Scope scope = is_everything_due || !is_quiet_ ? Scope::Everything : Scope::WireGuard;
+    next_ = parts_.loop.after(is_close ? kSearchEvery : kWireguardEvery,
+                              [this, scope] { round(scope); });
+}
+
+void Agent::kernel_changed() {
+    if (settle_.pending()) return;
+    // A flood (F51) is one look every so often, not one a message.
+    const bool is_flood = parts_.clock.since_boot() - everything_at_ < kFloodPause;
+    settle_ = parts_.loop.after(is_flood ? kFloodPause : kSettle, [this] {
+        read_underlay();
+        round(Scope::Everything);
+    });
+}
+
+void Agent::read_underlay() {
+    auto underlay = parts_.read_underlay();
+    if (!underlay) {
+        log::warn("agent.underlay_unreadable", {{"error", underlay.error().message}});
+        return;
+    }
+    underlay_ = std::move(*underlay);
+    const auto inventory = read_inventory(parts_.config.report_mac_addresses);
+    for (auto& node : nodes_) node->reports().set_inventory(inventory);
+}
+
+void Agent::report_endpoints(Node& node) {
+    model::wire::EndpointReport report;
+    const auto& map = node.store().map();
+    for (const auto& network : node.identity().kept.networks) {
+        // One network the controller does not know us in would spoil the whole report.
+        const bool is_member =
+            map ? map->networks.contains(network.network_id) : network.joined.value_or(false);
+        if (!is_member) continue;
+        const auto port = static_cast<uint16_t>(network.listen_port);
+        report.networks.push_back(
+            {network.network_id, port,
+             endpoints_to_report(parts_.config.advertise_endpoints, underlay_, port)});
+    }
+    if (!report.networks.empty()) node.reports().set_endpoints(report);
+}
+
+}  // namespace cvlan::agent

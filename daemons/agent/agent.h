@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The agent: map arrives -> desired -> observe -> diff -> apply -> report -> wait. agent.cc is that
+// way on one page; up.cc is what an administrator asks of it. Everything runs on the loop's thread.
+// Ending an Agent changes nothing in the kernel.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "daemons/agent/config.h"
+#include "daemons/agent/identity.h"
+#include "daemons/agent/node.h"
+#include "daemons/agent/wanted.h"
+#include "model/local.h"
+#include "reconcile/host.h"
+#include "reconcile/reconciler.h"
+
+namespace cvlan::agent {
+
+// What the agent stands on; tests give it a FakeHost and an underlay of their own.
+struct AgentParts {
+    EventLoop& loop;
+    const Clock& clock;
+    AgentConfig config;
+    StateDir dir;
+    std::unique_ptr<reconcile::Host> host;
+    std::function<Result<reach::Underlay>()> read_underlay;
+    std::function<uint16_t(uint16_t first, const std::vector<uint16_t>& used)> free_port;
+};
+
+class Agent {
+public:
+    // Reads the state. Code::Malformed where an identity can not be read: nothing is made anew.
+    static Result<std::unique_ptr<Agent>> open(AgentParts parts);
+    ~Agent();
+
+    // Adopts what the kernel holds, from the map on the disk, then asks the controller.
+    void start();
+    // Something in the kernel is not as it was: links, addresses, routes or rules.
+    void kernel_changed();
+
+    // What cvlanctl asks. Each answers once, on the loop.
+    template <class T>
+    using Done = std::function<void(Answer<T>)>;
+    local::Status status();
+    Result<local::PlanView> plan();
+    void up(const local::UpRequest& request, Done<local::UpResult> done);
+    Answer<local::DownResult> down();
+    void logout(Done<local::LogoutResult> done);
+
+    // A peer by name, id or overlay address, for ping.
+    struct PeerPlace {
+        local::StatusPeer peer;
+        Address address;
+        std::string device;
+    };
+    Result<PeerPlace> find_peer(std::string_view name);
+
+    // Enrols if `token` is not empty, asks for the map once, tells the plan. Changes nothing in the
+    // kernel.
+    void bootstrap(const std::string& token, Done<local::PlanView> done);
+
+private:
+    void enrol(const std::string& token, const std::optional<std::string>& name, Done<Node*> done);
+    reconcile::Desired desired();
+    struct Waiter {
+        std::string tenant_id;   // empty: any
+        std::string network_id;  // empty: any
+        BootTime deadline{};
+        Done<local::UpResult> done;
+    };
+    struct Enrolling;
+
+    explicit Agent(AgentParts parts);
+    Node* add_node(Identity identity);
+    Node* node_of(std::string_view tenant_id);
+    // The oldest identity that a controller has confirmed: `self` of status. nullptr: none.
+    Node* self_node();
+    bool is_wanted_up() const { return agent_.wanted == state::Wanted::Up; }
+
+    // The way.
+    void soon();  // a round of everything, when the loop comes round
+    void round(reconcile::Scope scope);
+    void apply(reconcile::Desired want, reconcile::Scope scope);
+    void tell_drift(const reconcile::Round& round);
+    void adjust(const reconcile::Round& round);
+    void look_at_paths();
+    void report();
+    void wait_for_next();
+    void note(reconcile::Round& round);
+
+    void read_underlay();
+    void report_endpoints(Node& node);
+    std::vector<local::HealthItem> machine_health() const;
+    void overlap_health(std::vector<local::HealthItem>& items) const;
+    local::SelfStatus self_status(const Node& node) const;
+    void add_peers(const Node& node, std::vector<local::StatusPeer>& peers) const;
+    reach::Moment moment() const { return {parts_.clock.since_boot(), parts_.clock.now()}; }
+
+    void answer_waiters();
+    bool is_converged(const Waiter& waiter);
+    local::UpResult up_result(bool converged, const std::string& tenant_id);
+    std::string what_is_missing();
+    Result<void> choose_port(Node& node, const std::string& network_id);
+    void send_enrolment(std::shared_ptr<Enrolling> work);
+    void enrolled(std::shared_ptr<Enrolling> work, const Answer<http::Response>& answer);
+    void forget(Node& node);
+    Result<void> set_wanted(state::Wanted wanted);
+
+    AgentParts parts_;
+    state::AgentState agent_;
+    std::string saved_agent_;
+    std::string boot_id_;
+    std::vector<std::unique_ptr<Node>> nodes_;
+    std::vector<std::unique_ptr<Node>> gone_;
+    std::vector<Waiter> waiters_;
+
+    reach::Underlay underlay_;
+    Paths paths_;
+    reconcile::Observed last_;             // of the last round: for status
+    reconcile::Desired last_want_;         // of the last round: for drift
+    std::vector<std::string> problems_;    // of the last round
+    std::vector<std::string> last_lines_;  // of the last plan: told once
+    std::vector<std::string> refused_;     // of the maps: what can not be programmed
+    bool is_quiet_ = false;                // the last round of everything had an empty plan
+    std::vector<std::string> moved_;       // health: ports and indexes that had to give way
+    std::string enrolment_trouble_;
+    BootTime everything_at_{};
+    int restless_ = 0;          // rounds in a row which changed something
+    bool is_watching_ = false;  // --bootstrap: no round, only a plan
+    Timer soon_;
+    Timer next_;
+    Timer settle_;
+    Timer burial_;
+};
+
+}  // namespace cvlan::agent

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What an agent is configured with: flag > environment CVLAN_* > /etc/cvlan/agent.toml > default.
+// docs/man/cvlan-agent.8.scd lists every key; a new one goes there in the same commit.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ip.h"
+#include "base/log.h"
+#include "base/result.h"
+
+namespace cvlan::agent {
+
+inline constexpr const char* kDefaultConfigPath = "/etc/cvlan/agent.toml";
+
+struct AgentConfig {
+    std::string state_dir = "/var/lib/cvlan-agent";
+    std::string socket = "/run/cvlan/agent.sock";
+    std::string socket_group;                   // empty: that of the process
+    std::vector<Endpoint> advertise_endpoints;  // reported beside those that are found
+    uint16_t listen_port = 51820;               // of the first network, or the next free one
+    uint16_t mtu = 0;                           // 0: what the network says
+    bool report_mac_addresses = true;
+    log::Level log_level = log::Level::Info;
+};
+
+// Flags which were given on the command line.
+struct Overrides {
+    std::optional<std::string> state_dir;
+    std::optional<std::string> socket;
+    std::optional<std::string> log_level;
+};
+
+// `environment` is getenv, or a map in tests; nullptr where a variable is not set.
+using Environment = const char* (*)(const char* name);
+
+Result<AgentConfig> load_config(const std::string& path, const Overrides& flags,
+                                Environment environment);
+Result<AgentConfig> parse_config(std::string_view text, const std::string& path,
+                                 const Overrides& flags, Environment environment);
+
+// The whole of it as TOML, as --print-config shows it.
+std::string print_config(const AgentConfig& config);
+
+}  // namespace cvlan::agent

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/agent/controller.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/bytes.h"
+#include "model/wire.h"
+
+namespace cvlan::agent {
+
+namespace {
+
+Code code_of(int status) {
+    switch (status) {
+        case 401:
+        case 403:
+            return Code::Denied;
+        case 404:
+            return Code::NotFound;
+        case 409:
+            return Code::Conflict;
+        case 410:
+            return Code::Gone;
+        case 413:
+            return Code::TooLarge;
+        default:
+            return status >= 500 || status == 429 ? Code::Unavailable : Code::Invalid;
+    }
+}
+
+}  // namespace
+
+Result<Origin> parse_origin(std::string_view url) {
+    constexpr std::string_view kScheme = "https://";
+    const auto wrong = [&] {
+        return fail(Code::Invalid, "'{}' is no https://HOST:PORT", printable(url));
+    };
+    if (!url.starts_with(kScheme)) return wrong();
+    std::string_view rest = url.substr(kScheme.size());
+    if (rest.ends_with('/')) rest.remove_suffix(1);
+    Origin origin;
+    size_t colon = rest.rfind(':');
+    if (rest.starts_with('[')) {
+        const size_t end = rest.find(']');
+        if (end == std::string_view::npos) return wrong();
+        origin.host = rest.substr(1, end - 1);
+        colon = end + 1 < rest.size() ? end + 1 : std::string_view::npos;
+        if (colon != std::string_view::npos && rest[colon] != ':') return wrong();
+    } else {
+        origin.host = rest.substr(0, colon);
+    }
+    if (colon != std::string_view::npos) {
+        const char* end = rest.data() + rest.size();
+        const auto [stop, error] = std::from_chars(rest.data() + colon + 1, end, origin.port);
+        if (error != std::errc() || stop != end || origin.port == 0) return wrong();
+    }
+    const bool is_good = !origin.host.empty() && origin.host.size() <= 253 &&
+                         std::all_of(origin.host.begin(), origin.host.end(), [](char c) {
+                             return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                                    (c >= '0' && c <= '9') || c == '.' || c == '-' || c == ':';
+                         });
+    if (!is_good) return wrong();
+    return origin;
+}
+
+Refusal refusal_of(const http::Response& response) {
+    Refusal refusal;
+    refusal.status = response.status;
+    refusal.error.code = code_of(response.status);
+    refusal.error.message = fmt::format("the controller answered {}", response.status);
+    auto problem = model::decode<model::wire::Problem>(response.body, model::kDocument);
+    if (!problem) return refusal;
+    refusal.code = printable(problem->code);
+    refusal.error.message = printable(problem->detail.value_or(problem->title));
+    for (const auto& field : problem->errors)
+        refusal.error.message +=
+            fmt::format("; {}: {}", printable(field.pointer), printable(field.detail));
+    return refusal;
+}
+
+Controller::Controller(EventLoop& loop, std::vector<std::string> urls, Credentials credentials)
+    : loop_(loop), urls_(std::move(urls)), credentials_(std::move(credentials)) {}
+
+Result<http::Client*> Controller::client() {
+    if (client_) return client_.get();
+    if (urls_.empty()) return fail(Code::Invalid, "no URL of a controller");
+    auto origin = parse_origin(urls_[at_ % urls_.size()]);
+    if (!origin) return failed(origin.error());
+    where_ = fmt::format("{}:{}", origin->host, origin->port);
+    Credentials credentials = credentials_.clone();
+    http::ClientOptions options;
+    options.host = origin->host;
+    options.port = origin->port;
+    options.trust = std::move(credentials.trust);
+    options.certificate_pem = std::move(credentials.certificate_pem);
+    options.private_key_pem = std::move(credentials.private_key_pem);
+    options.fwmark = kOwnMark;
+    options.body_bytes = 64u << 20;
+    auto opened = http::Client::open(loop_, std::move(options));
+    if (!opened) return failed(opened.error());
+    client_ = std::move(*opened);
+    return client_.get();
+}
+
+void Controller::call(Call call, Done done) {
+    auto ready = client();
+    if (!ready) {
+        ++at_;
+        failing_ = loop_.after(std::chrono::milliseconds(0),
+                               [done = std::move(done), error = ready.error()] {
+                                   done(tl::unexpected(Refusal{error}));
+                               });
+        return;
+    }
+    http::ClientRequest request;
+    request.method = call.method;
+    request.target = std::move(call.target);
+    request.timeout = call.timeout;
+    if (!call.body.empty()) {
+        request.headers.push_back({"Content-Type", "application/json"});
+        request.body = std::move(call.body);
+    }
+    (*ready)->request(std::move(request), [this, done = std::move(done)](Result<http::Response> r) {
+        if (!r && urls_.size() > 1) {
+            // The next request opens the next origin; this client must outlive its own callback.
+            ++at_;
+            retired_ = std::move(client_);
+        }
+        if (!r)
+            done(tl::unexpected(Refusal{r.error().while_doing("controller " + where_)}));
+        else if (r->status >= 400)
+            done(tl::unexpected(refusal_of(*r)));
+        else
+            done(std::move(*r));
+    });
+}
+
+std::chrono::milliseconds Backoff::next() {
+    const int64_t limit = std::min<int64_t>(60'000, 1000ll << std::min(failures_, 6));
+    ++failures_;
+    // xorshift32: spreading nodes needs no better randomness.
+    state_ ^= state_ << 13;
+    state_ ^= state_ >> 17;
+    state_ ^= state_ << 5;
+    if (limit <= 1000) return std::chrono::milliseconds(500 + state_ % 500);
+    return std::chrono::milliseconds(1000 + state_ % static_cast<uint32_t>(limit - 1000));
+}
+
+}  // namespace cvlan::agent

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/agent/enrolment.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/version.h"
+#include "model/objects.h"
+#include "pki/certificate.h"
+#include "pki/csr.h"
+
+namespace cvlan::agent {
+
+namespace wire = model::wire;
+
+namespace {
+
+constexpr const char* kCapabilities[] = {"map-delta", "wireguard"};
+
+Result<std::string> public_key_text(const Identity& identity, const std::string& network_id) {
+    const auto* keys = identity.network(network_id);
+    if (!keys) return fail(Code::Internal, "no keys for network {}", network_id);
+    auto key = device_key(*keys);
+    if (!key) return failed(key.error());
+    return key->public_key().text();
+}
+
+// The leaf is for our key and our names, and its chain ends in the root that the token named.
+Result<void> check_certificate(const state::IdentityState& kept, const SecretText& key_pem) {
+    auto key = pki::TlsKey::from_pem(key_pem);
+    if (!key) return failed(key.error());
+    auto leaf = pki::parse_node_certificate(*kept.certificate, *kept.trust_domain);
+    if (!leaf) return failed(leaf.error());
+    if (leaf->tenant_id != kept.tenant_id || leaf->node_id != *kept.node_id)
+        return fail(Code::Denied, "the certificate is another node's");
+    if (leaf->key_hash != key->key_hash())
+        return fail(Code::Denied, "the certificate is for another key");
+    const bool is_pinned =
+        std::any_of(kept.trust_bundle.begin(), kept.trust_bundle.end(), [&](const auto& root) {
+            auto hash = pki::spki_sha256(root);
+            return hash && *hash == kept.ca_spki;
+        });
+    if (!is_pinned) return fail(Code::Denied, "the trust bundle lacks the token's root");
+    // In force by its own word: our wall clock may be wrong, and TLS has checked the controller's.
+    return pki::verify_chain(*kept.certificate, kept.trust_bundle, leaf->not_before);
+}
+
+Result<void> take_map_keys(const std::vector<wire::MapKey>& from, state::IdentityState& kept) {
+    if (from.empty()) return fail(Code::Malformed, "no map key");
+    kept.map_keys.clear();
+    for (const wire::MapKey& key : from) {
+        auto known = pki::VerifyKey::from_bytes(key.public_key);
+        if (!known) return failed(known.error().while_doing("map key"));
+        kept.map_keys.push_back({known->kid(), key.public_key});
+    }
+    return {};
+}
+
+Result<void> take_urls(const std::vector<std::string>& from, std::vector<std::string>& to) {
+    if (from.empty()) return {};
+    for (const std::string& url : from)
+        if (auto origin = parse_origin(url); !origin) return failed(origin.error());
+    to = from;
+    return {};
+}
+
+}  // namespace
+
+Result<void> prepare(Identity& identity, const model::TokenClaims& claims) {
+    if (auto origin = parse_origin(claims.url); !origin)
+        return failed(origin.error().while_doing("token"));
+    if (auto keys = keys_for(identity, claims.network_id); !keys) return failed(keys.error());
+    if (identity.is_enrolled()) return {};
+    identity.kept.registration = {claims.url};
+    identity.kept.ca_spki = claims.ca_spki;
+    return {};
+}
+
+Result<wire::EnrolRequest> enrol_request(const Identity& identity, const std::string& network_id,
+                                         const Introduction& introduction) {
+    auto key = pki::TlsKey::from_pem(SecretText(identity.kept.tls_key));
+    if (!key) return failed(key.error().while_doing("the node's TLS key"));
+    auto csr = pki::create_csr(*key);
+    if (!csr) return failed(csr.error());
+    auto public_key = public_key_text(identity, network_id);
+    if (!public_key) return failed(public_key.error());
+    wire::EnrolRequest request;
+    request.token = introduction.token;
+    request.csr = *csr;
+    request.wireguard_public_key = *public_key;
+    request.name = introduction.name;
+    request.listen_port = identity.network(network_id)->listen_port;
+    request.endpoints = introduction.endpoints;
+    request.inventory = introduction.inventory;
+    request.protocol_version = kProtocolVersion;
+    request.capabilities.assign(std::begin(kCapabilities), std::end(kCapabilities));
+    return request;
+}
+
+Result<wire::JoinRequest> join_request(const Identity& identity, const std::string& network_id,
+                                       const Introduction& introduction) {
+    auto public_key = public_key_text(identity, network_id);
+    if (!public_key) return failed(public_key.error());
+    wire::JoinRequest request;
+    request.token = introduction.token;
+    request.wireguard_public_key = *public_key;
+    request.listen_port = identity.network(network_id)->listen_port;
+    request.endpoints = introduction.endpoints;
+    return request;
+}
+
+Result<void> accept(Identity& identity, const wire::Enrolment& answer) {
+    state::IdentityState kept = identity.kept;
+    if (answer.tenant_id != kept.tenant_id)
+        return fail(Code::Denied, "enrolled in another tenant than the token's");
+    if (!is_uuid(answer.node_id)) return fail(Code::Malformed, "the node's id is no UUID");
+    // The name reaches terminals and logs of this machine.
+    if (auto name = model::check_name("name", answer.name); !name) return name;
+    kept.node_id = answer.node_id;
+    kept.name = answer.name;
+    kept.trust_domain = answer.trust_domain;
+    kept.certificate = answer.certificate;
+    kept.trust_bundle = answer.trust_bundle;
+    kept.phase = state::Phase::Enrolled;
+    kept.next_tls_key.reset();
+    if (auto urls = take_urls(answer.registration, kept.registration); !urls) return urls;
+    kept.session = kept.registration;
+    if (auto urls = take_urls(answer.session, kept.session); !urls) return urls;
+    if (auto keys = take_map_keys(answer.map_keys, kept); !keys) return keys;
+    if (auto good = check_certificate(kept, SecretText(kept.tls_key)); !good) return good;
+    for (auto& network : kept.networks) {
+        // A new node, after a deletion, is a member of nothing but what its token names.
+        if (identity.kept.node_id != kept.node_id) network.joined = false;
+        if (network.network_id == answer.membership.network_id) network.joined = true;
+    }
+    identity.kept = std::move(kept);
+    return {};
+}
+
+Result<void> accept_renewal(Identity& identity, const wire::Renewal& answer) {
+    state::IdentityState kept = identity.kept;
+    if (!kept.next_tls_key) return fail(Code::Internal, "no renewal is under way");
+    kept.certificate = answer.certificate;
+    kept.tls_key = *kept.next_tls_key;
+    kept.next_tls_key.reset();
+    kept.trust_bundle = answer.trust_bundle;
+    if (auto keys = take_map_keys(answer.map_keys, kept); !keys) return keys;
+    if (auto good = check_certificate(kept, SecretText(kept.tls_key)); !good) return good;
+    identity.kept = std::move(kept);
+    return {};
+}
+
+std::unique_ptr<Controller> registration_of(EventLoop& loop, const Identity& identity) {
+    Credentials credentials;
+    credentials.trust.ca_spki_sha256 = identity.kept.ca_spki;
+    return std::make_unique<Controller>(loop, identity.kept.registration, std::move(credentials));
+}
+
+Credentials session_credentials(const Identity& identity) {
+    Credentials credentials;
+    credentials.trust.ca_pem = identity.trust_pem();
+    credentials.certificate_pem = identity.kept.certificate.value_or("");
+    credentials.private_key_pem = SecretText(identity.kept.tls_key);
+    return credentials;
+}
+
+Result<CertificateTimes> certificate_times(const Identity& identity) {
+    if (!identity.kept.certificate || !identity.kept.trust_domain)
+        return fail(Code::NotFound, "no certificate");
+    auto leaf =
+        pki::parse_node_certificate(*identity.kept.certificate, *identity.kept.trust_domain);
+    if (!leaf) return failed(leaf.error());
+    return CertificateTimes{leaf->not_before, leaf->not_after};
+}
+
+bool is_renewal_due(const CertificateTimes& times, WallTime now) {
+    return now - times.not_before >= (times.not_after - times.not_before) * 2 / 3;
+}
+
+}  // namespace cvlan::agent

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/agent/identity.h"
+
+#include <openssl/crypto.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "kernel-wg/keys.h"
+#include "reconcile/marks.h"
+
+namespace cvlan::agent {
+
+const std::string Identity::kEmpty;
+
+namespace {
+
+constexpr int kFormat = 1;
+
+void wipe(std::string& text) { OPENSSL_cleanse(text.data(), text.size()); }
+void wipe(std::optional<std::string>& text) {
+    if (text) wipe(*text);
+}
+
+std::string identity_path(const std::string& folder) { return folder + "/identity.json"; }
+
+bool exists(const std::string& path) {
+    struct stat status {};
+    return lstat(path.c_str(), &status) == 0;
+}
+
+}  // namespace
+
+Identity::~Identity() {
+    wipe(kept.tls_key);
+    wipe(kept.next_tls_key);
+    for (auto& network : kept.networks) wipe(network.wireguard_key);
+}
+
+state::NetworkKeys* Identity::network(std::string_view network_id) {
+    for (auto& network : kept.networks)
+        if (network.network_id == network_id) return &network;
+    return nullptr;
+}
+
+const state::NetworkKeys* Identity::network(std::string_view network_id) const {
+    return const_cast<Identity*>(this)->network(network_id);
+}
+
+Result<std::vector<pki::VerifyKey>> Identity::map_keys() const {
+    std::vector<pki::VerifyKey> keys;
+    for (const auto& known : kept.map_keys) {
+        auto key = pki::VerifyKey::from_bytes(known.public_key);
+        if (!key) return failed(key.error().while_doing("map key " + known.kid));
+        keys.push_back(std::move(*key));
+    }
+    return keys;
+}
+
+std::string Identity::trust_pem() const {
+    std::string bundle;
+    for (const std::string& root : kept.trust_bundle) bundle += root + "\n";
+    return bundle;
+}
+
+Result<Identity> new_identity(const std::string& tenant_id) {
+    // The id comes out of a token nobody has verified, and becomes the name of a folder.
+    if (!is_uuid(tenant_id)) return fail(Code::Invalid, "the tenant's id is no UUID");
+    auto key = pki::TlsKey::generate();
+    if (!key) return failed(key.error());
+    auto pem = key->to_pem();
+    if (!pem) return failed(pem.error());
+    Identity identity;
+    identity.kept.tenant_id = tenant_id;
+    identity.kept.phase = state::Phase::Pending;
+    identity.kept.tls_key = pem->reveal();
+    return identity;
+}
+
+Result<state::NetworkKeys*> keys_for(Identity& identity, const std::string& network_id) {
+    if (!is_uuid(network_id)) return fail(Code::Invalid, "the network's id is no UUID");
+    if (auto* known = identity.network(network_id)) return known;
+    state::NetworkKeys keys;
+    keys.network_id = network_id;
+    keys.wireguard_key = wg::secret_key_text(wg::generate_private_key()).reveal();
+    identity.kept.networks.push_back(std::move(keys));
+    return &identity.kept.networks.back();
+}
+
+Result<reconcile::DeviceKey> device_key(const state::NetworkKeys& keys) {
+    auto key = wg::parse_secret_key(keys.wireguard_key);
+    if (!key) return failed(key.error().while_doing("wireguard key"));
+    return reconcile::DeviceKey::of(std::move(*key));
+}
+
+Result<StateDir> StateDir::open(const std::string& path) {
+    if (auto made = make_directories(path, 0700); !made) return failed(made.error());
+    struct stat status {};
+    if (lstat(path.c_str(), &status) != 0) return failed(errno_error("state_dir " + path));
+    if (!S_ISDIR(status.st_mode))
+        return fail(Code::Denied, "state_dir {}: is no folder (a link is refused)", path);
+    if (status.st_uid != geteuid() && status.st_uid != 0)
+        return fail(Code::Denied, "state_dir {}: belongs to uid {}", path, status.st_uid);
+    if ((status.st_mode & 022) != 0)
+        return fail(Code::Denied, "state_dir {}: others can write it (mode {:o})", path,
+                    status.st_mode & 0777);
+    return StateDir(path);
+}
+
+Result<state::AgentState> StateDir::load_agent() const {
+    auto file = load_state(path_ + "/agent.json", kFormat);
+    if (!file && file.error().code == Code::NotFound) return state::AgentState{};
+    if (!file) return failed(file.error());
+    auto agent = model::decode<state::AgentState>(file->content, model::kDocument);
+    if (!agent) return failed(agent.error().while_doing(path_ + "/agent.json"));
+    return agent;
+}
+
+Result<void> StateDir::save_agent(const state::AgentState& agent) const {
+    return save_state(path_ + "/agent.json", kFormat, encode(agent));
+}
+
+Result<std::vector<Identity>> StateDir::load_identities() const {
+    std::vector<Identity> identities;
+    std::error_code error;
+    std::vector<std::string> tenants;
+    for (const auto& entry : std::filesystem::directory_iterator(path_, error))
+        if (is_uuid(entry.path().filename().string()))
+            tenants.push_back(entry.path().filename().string());
+    if (error) return fail(Code::Internal, "list {}: {}", path_, error.message());
+    std::sort(tenants.begin(), tenants.end());  // UUIDv7: in the order they were made
+
+    for (const std::string& tenant : tenants) {
+        const std::string path = identity_path(folder_of(tenant));
+        auto file = load_state(path, kFormat);
+        // A folder which was made, and then the power failed: no key of it was ever used.
+        if (!file && file.error().code == Code::NotFound && !exists(path + ".bad")) continue;
+        if (!file)
+            return failed(file.error().while_doing(fmt::format(
+                "identity {}: it is not made anew; put back a copy, or remove the folder to enrol "
+                "again as a new node",
+                folder_of(tenant))));
+        auto kept = model::decode<state::IdentityState>(file->content, model::kDocument);
+        OPENSSL_cleanse(file->content.data(), file->content.size());
+        if (!kept) return failed(kept.error().while_doing(path));
+        if (kept->tenant_id != tenant)
+            return fail(Code::Malformed, "{}: is the identity of tenant {}", path,
+                        printable(kept->tenant_id));
+        Identity identity;
+        identity.kept = std::move(*kept);
+        identity.used_previous = file->used_previous;
+        identities.push_back(std::move(identity));
+    }
+    return identities;
+}
+
+Result<void> StateDir::save_identity(const Identity& identity) const {
+    const std::string folder = folder_of(identity.kept.tenant_id);
+    if (auto made = make_directories(folder, 0700); !made) return made;
+    std::string text = encode(identity.kept);
+    auto saved = save_state(identity_path(folder), kFormat, text);
+    wipe(text);
+    return saved;
+}
+
+Result<void> StateDir::remove_identity(const std::string& tenant_id) const {
+    if (!is_uuid(tenant_id)) return fail(Code::Invalid, "no tenant id");
+    std::error_code error;
+    std::filesystem::remove_all(folder_of(tenant_id), error);
+    if (error) return fail(Code::Internal, "remove {}: {}", folder_of(tenant_id), error.message());
+    return {};
+}
+
+Result<uint32_t> move_index(state::AgentState& agent, const std::string& network_id,
+                            const std::vector<uint32_t>& taken) {
+    std::erase_if(agent.slots, [&](const auto& slot) { return slot.network_id == network_id; });
+    for (uint32_t index = 0; index < reconcile::kIndexes; ++index) {
+        const bool is_used = std::any_of(agent.slots.begin(), agent.slots.end(), [&](auto& slot) {
+            return slot.index == static_cast<int64_t>(index);
+        });
+        if (is_used || std::find(taken.begin(), taken.end(), index) != taken.end()) continue;
+        agent.slots.push_back({network_id, static_cast<int64_t>(index)});
+        return index;
+    }
+    return fail(Code::Unavailable, "all {} networks of this machine are in use",
+                reconcile::kIndexes);
+}
+
+Result<uint32_t> index_for(state::AgentState& agent, const std::string& network_id) {
+    for (const auto& slot : agent.slots)
+        if (slot.network_id == network_id) return static_cast<uint32_t>(slot.index);
+    return move_index(agent, network_id, {});
+}
+
+}  // namespace cvlan::agent

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// cvlan-agent: flags, signals, readiness. Ending it ends no tunnel.
+
+#include <linux/rtnetlink.h>
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "base/systemd.h"
+#include "base/version.h"
+#include "daemons/agent/agent.h"
+#include "daemons/agent/config.h"
+#include "daemons/agent/local_api.h"
+#include "daemons/agent/underlay.h"
+#include "netlink/monitor.h"
+#include "reconcile/kernel_host.h"
+#include "reconcile/reconciler.h"
+
+namespace {
+
+using namespace cvlan;
+using namespace cvlan::agent;
+
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+constexpr int kConfiguration = 78;  // or a kernel that lacks something (sysexits.h, EX_CONFIG)
+
+struct Flags {
+    std::string config = kDefaultConfigPath;
+    Overrides overrides;
+    bool check_config = false;
+    bool print_config = false;
+    bool bootstrap = false;
+    bool teardown = false;
+};
+
+int fail_with(const Error& error, int status) {
+    fmt::print(stderr, "cvlan-agent: {}\n", error.message);
+    return status;
+}
+
+// A kernel that shows nothing and takes nothing: what a plan is made against where there is no
+// WireGuard or no right to ask.
+class EmptyHost final : public reconcile::Host {
+public:
+    Result<reconcile::Observed> observe(const reconcile::Desired&,
+                                        reconcile::Scope scope) override {
+        reconcile::Observed nothing;
+        nothing.scope = scope;
+        return nothing;
+    }
+    std::vector<reconcile::StepFailure> apply(std::span<const reconcile::Step>) override {
+        return {};
+    }
+};
+
+Result<AgentParts> parts_of(EventLoop& loop, const Clock& clock, const AgentConfig& config,
+                            std::unique_ptr<reconcile::Host> host) {
+    auto dir = StateDir::open(config.state_dir);
+    if (!dir) return failed(dir.error());
+    auto socket = netlink::Socket::open(NETLINK_ROUTE);
+    if (!socket) return failed(socket.error().while_doing("rtnetlink"));
+    auto shared = std::make_shared<netlink::Socket>(std::move(*socket));
+    return AgentParts{loop,
+                      clock,
+                      config,
+                      std::move(*dir),
+                      std::move(host),
+                      [shared] { return agent::read_underlay(*shared); },
+                      free_udp_port};
+}
+
+Result<netlink::Monitor> open_monitor(const netlink::NetnsFd& netns) {
+    return netlink::Monitor::open(
+        NETLINK_ROUTE, netns,
+        {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+         RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE});
+}
+
+int serve(const AgentConfig& config) {
+    auto netns = netlink::NetnsFd::current();
+    if (!netns) return fail_with(netns.error(), kFailed);
+    // Before anything else is touched: a kernel that can not do it gets no half set-up (F63).
+    auto host = reconcile::KernelHost::open(*netns);
+    if (!host)
+        return fail_with(host.error(),
+                         host.error().code == Code::Unsupported ? kConfiguration : kFailed);
+    EventLoop loop;
+    const SystemClock clock;
+    auto parts =
+        parts_of(loop, clock, config, std::make_unique<reconcile::KernelHost>(std::move(*host)));
+    if (!parts) return fail_with(parts.error(), kFailed);
+    auto opened = Agent::open(std::move(*parts));
+    if (!opened) return fail_with(opened.error(), kFailed);
+    Agent& agent = **opened;
+    auto api = LocalApi::listen(loop, agent, config);
+    if (!api) return fail_with(api.error(), kFailed);
+    auto monitor = open_monitor(*netns);
+    if (!monitor) return fail_with(monitor.error().while_doing("monitor"), kFailed);
+
+    const Watch kernel = loop.on_readable(monitor->fd(), [&] {
+        auto heard = monitor->read();
+        if (!heard) log::warn("agent.monitor_failed", {{"error", heard.error().message}});
+        if (heard && heard->overrun)
+            log::warn("agent.monitor_overrun", {{"count", monitor->overruns()}});
+        agent.kernel_changed();
+    });
+    const Watch term = loop.on_signal(SIGTERM, [&] { loop.stop(); });
+    const Watch interrupt = loop.on_signal(SIGINT, [&] { loop.stop(); });
+    agent.start();
+    log::info("agent.ready", {{"version", kVersion}, {"socket", config.socket}});
+    sd_notify("READY=1");
+    loop.run();
+    sd_notify("STOPPING=1");
+    log::info("agent.stopped", {});
+    return 0;
+}
+
+// Enrols, polls once, prints what would be done. Needs no capability and changes nothing.
+int bootstrap(const AgentConfig& config) {
+    std::unique_ptr<reconcile::Host> host = std::make_unique<EmptyHost>();
+    if (auto netns = netlink::NetnsFd::current())
+        if (auto kernel = reconcile::KernelHost::open(*netns))
+            host = std::make_unique<reconcile::KernelHost>(std::move(*kernel));
+    EventLoop loop;
+    const SystemClock clock;
+    auto parts = parts_of(loop, clock, config, std::move(host));
+    if (!parts) return fail_with(parts.error(), kFailed);
+    auto opened = Agent::open(std::move(*parts));
+    if (!opened) return fail_with(opened.error(), kFailed);
+    Agent& agent = **opened;
+
+    int status = 0;
+    const char* token = std::getenv("CVLAN_TOKEN");
+    const auto finish = [&](int with) {
+        status = with;
+        loop.stop();
+    };
+    agent.bootstrap(token ? token : "", [&](Answer<local::PlanView> plan) {
+        if (!plan) return finish(fail_with(plan.error().error, kFailed));
+        for (const std::string& line : plan->steps) fmt::print("{}\n", line);
+        finish(0);
+    });
+    loop.run();
+    return status;
+}
+
+// For the removal of the package: wants nothing, once. Needs no configuration and no agent.
+int teardown() {
+    auto netns = netlink::NetnsFd::current();
+    if (!netns) return fail_with(netns.error(), kFailed);
+    auto host = reconcile::KernelHost::open(*netns);
+    // Where there is no WireGuard nothing is ours.
+    if (!host && host.error().code == Code::Unsupported) return 0;
+    if (!host) return fail_with(host.error(), kFailed);
+    auto done = reconcile::converge(*host, {});
+    if (!done) return fail_with(done.error(), kFailed);
+    for (const std::string& problem : done->last.problems())
+        fmt::print(stderr, "cvlan-agent: {}\n", problem);
+    return done->last.converged() ? 0 : kFailed;
+}
+
+int run(const Flags& flags) {
+    if (flags.teardown) return teardown();
+    auto config = load_config(flags.config, flags.overrides,
+                              [](const char* name) -> const char* { return std::getenv(name); });
+    if (!config) return fail_with(config.error(), kConfiguration);
+    if (flags.print_config) {
+        fmt::print("{}", print_config(*config));
+        return 0;
+    }
+    if (flags.check_config) return 0;
+    log::set_level(config->log_level);
+    signal(SIGPIPE, SIG_IGN);
+    harden_process();
+    return flags.bootstrap ? bootstrap(*config) : serve(*config);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Flags flags;
+    CLI::App app{
+        "The CloudVLAN agent: makes the kernel of this node as its controller's map says."};
+    app.add_option("--config", flags.config, "configuration file")->capture_default_str();
+    app.add_option("--state-dir", flags.overrides.state_dir, "instead of the configuration's");
+    app.add_option("--socket", flags.overrides.socket, "instead of the configuration's");
+    app.add_option("--log-level", flags.overrides.log_level, "debug, info, warn or error");
+    app.add_flag("--check-config", flags.check_config, "check the configuration and end");
+    app.add_flag("--print-config", flags.print_config, "print the whole configuration and end");
+    app.add_flag("--bootstrap", flags.bootstrap,
+                 "enrol with $CVLAN_TOKEN, ask for the map once, print the plan; change nothing");
+    app.add_flag("--teardown", flags.teardown,
+                 "take all of CloudVLAN away from this network namespace and end");
+    app.set_version_flag("--version", std::string("cvlan-agent ") + kVersion);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : kUsage;
+    }
+    try {
+        return run(flags);
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "cvlan-agent: {}\n", error.what());
+        return kFailed;
+    }
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/agent/node.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "daemons/agent/enrolment.h"
+#include "pki/csr.h"
+
+namespace cvlan::agent {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr std::chrono::minutes kSaveClock{10};
+constexpr std::chrono::minutes kRenewalPause{30};
+constexpr std::chrono::hours kExpiryWarning{72};
+constexpr std::chrono::seconds kClockTolerance{60};
+constexpr int kClockFormat = 1;
+
+std::string clock_path(const StateDir& dir, const std::string& tenant) {
+    return dir.folder_of(tenant) + "/map_clock.json";
+}
+
+uint32_t seed_of(const std::string& node_id) {
+    // Of the node and not of the moment: nodes differ, and that is all a jitter needs.
+    const Bytes hash = sha256(as_bytes(node_id));
+    return static_cast<uint32_t>(hash[0] << 24 | hash[1] << 16 | hash[2] << 8 | hash[3]);
+}
+
+state::Phase phase_of(Refused refused) {
+    if (refused == Refused::Expired) return state::Phase::Expired;
+    if (refused == Refused::Revoked) return state::Phase::Revoked;
+    return state::Phase::Deleted;
+}
+
+}  // namespace
+
+Node::Node(NodeContext context, Identity identity)
+    : context_(std::move(context)),
+      identity_(std::move(identity)),
+      life_(context_.clock, context_.boot_id),
+      reports_(context_.clock) {
+    make_store();
+}
+
+void Node::make_store() {
+    auto keys = identity_.map_keys();
+    if (!keys) map_trouble_ = keys.error().message;
+    store_ = std::make_unique<MapStore>(context_.dir.folder_of(identity_.kept.tenant_id),
+                                        MapOwner{identity_.kept.tenant_id, identity_.node_id()},
+                                        keys ? std::move(*keys) : std::vector<pki::VerifyKey>{});
+}
+
+void Node::load_map() {
+    auto loaded = store_->load();
+    if (loaded) {
+        used_previous_map_ = loaded->used_previous;
+    } else if (loaded.error().code != Code::NotFound) {
+        map_trouble_ = loaded.error().message;
+        has_lost_map_ = true;
+        log::error("agent.map_unusable",
+                   {{"tenant", identity_.kept.tenant_id}, {"error", map_trouble_}});
+    }
+    if (!store_->head()) return;
+    auto file = load_state(clock_path(context_.dir, identity_.kept.tenant_id), kClockFormat);
+    auto saved = file ? model::decode<state::MapClock>(file->content, model::kDocument)
+                      : failed(file.error());
+    state::MapClock clock;
+    if (saved) {
+        clock = *saved;
+    } else {  // lost: the signature's own time, as far as the wall clock can be believed
+        clock.wall = std::min(store_->head()->issued_at, context_.clock.now());
+    }
+    life_.restore(clock);
+}
+
+std::shared_ptr<const model::NetworkMap> Node::map() const {
+    if (!identity_.is_enrolled() || !store_->map()) return nullptr;
+    const bool is_over = life_.left(*store_->head()) <= milliseconds(0);
+    if (!is_over || store_->map()->expiry == wire::MapExpiry::Keep) return store_->map();
+    auto without_peers = std::make_shared<model::NetworkMap>(*store_->map());
+    for (auto& [id, network] : without_peers->networks) network.peers.clear();
+    return without_peers;
+}
+
+void Node::open_session() {
+    if (!identity_.is_enrolled()) return;
+    SessionEvents events;
+    events.since = [this] { return store_->since(); };
+    events.on_map = [this](const wire::NodeMap& answer) { return took(answer); };
+    events.on_time = [this](WallTime theirs) { clock_ahead_ = context_.clock.now() - theirs; };
+    events.on_confirmed = [this] { confirmed(); };
+    events.on_failure = [this](const Refusal& refusal) { failed_with(refusal); };
+    Session::Setup setup{identity_.kept.session, session_credentials(identity_),
+                         seed_of(identity_.node_id())};
+    close_session();
+    session_ = std::make_unique<Session>(context_.loop, std::move(setup), std::move(events));
+    link_ = Link::Trying;
+    reports_.begin();
+    session_->start();
+}
+
+void Node::close_session() {
+    // The session may be the one that calls us: it goes when the loop is back.
+    if (session_) ended_ = std::move(session_);
+    burial_ = context_.loop.after(milliseconds(0), [this] { ended_.reset(); });
+    link_ = Link::Idle;
+    trouble_.clear();
+}
+
+void Node::restart() {
+    make_store();
+    has_lost_map_ = false;
+    map_trouble_.clear();
+    open_session();
+}
+
+bool Node::took(const wire::NodeMap& answer) {
+    const auto old_head = store_->head();
+    auto taken = store_->take(answer);
+    if (!taken) {
+        map_trouble_ = taken.error().message;
+        log::warn("agent.map_refused",
+                  {{"tenant", identity_.kept.tenant_id}, {"error", map_trouble_}});
+        if (taken.error().code == Code::Conflict) store_->forget_revision();
+        return false;
+    }
+    if (!old_head || old_head->issued_at < store_->head()->issued_at) life_.signed_anew();
+    map_trouble_.clear();
+    life_.confirmed();
+    if (!*taken) return false;
+    log::info("agent.map", {{"tenant", identity_.kept.tenant_id},
+                            {"revision", store_->since()},
+                            {"networks", store_->map()->networks.size()}});
+    // On disk before it is in force: what the kernel is told survives a power failure.
+    if (auto saved = store_->save(); !saved) {
+        save_trouble_ = saved.error().message;
+        log::error("agent.state_not_saved", {{"error", save_trouble_}});
+    }
+    save_clock();
+    context_.on_change();
+    return true;
+}
+
+void Node::confirmed() {
+    life_.confirmed();
+    trouble_.clear();
+    if (link_ != Link::Reached) {
+        log::info("agent.controller_reached", {{"tenant", identity_.kept.tenant_id}});
+        link_ = Link::Reached;
+        reports_.forget();
+        context_.on_change();
+    }
+    tick();
+}
+
+void Node::failed_with(const Refusal& refusal) {
+    if (trouble_ != refusal.error.message)
+        log::warn("agent.controller_unreachable", {{"tenant", identity_.kept.tenant_id},
+                                                   {"status", refusal.status},
+                                                   {"error", refusal.error.message}});
+    trouble_ = refusal.error.message;
+    link_ = Link::Unreachable;
+    const Refused refused = refused_of(refusal);
+    if (refused != Refused::No && phase_of(refused) != identity_.kept.phase) {
+        identity_.kept.phase = phase_of(refused);
+        log::error("agent.node_refused",
+                   {{"tenant", identity_.kept.tenant_id}, {"code", refusal.code}});
+        (void)save();  // what could not be saved is told by health
+    }
+    context_.on_change();
+}
+
+Result<void> Node::save() {
+    auto saved = context_.dir.save_identity(identity_);
+    save_trouble_ = saved ? "" : saved.error().message;
+    if (!saved) log::error("agent.state_not_saved", {{"error", save_trouble_}});
+    return saved;
+}
+
+void Node::save_clock() {
+    if (!store_->head()) return;
+    clock_saved_at_ = context_.clock.since_boot();
+    auto saved = save_state(clock_path(context_.dir, identity_.kept.tenant_id), kClockFormat,
+                            encode(life_.state()));
+    if (!saved) save_trouble_ = saved.error().message;
+}
+
+void Node::tick() {
+    if (context_.clock.since_boot() - clock_saved_at_ > kSaveClock) save_clock();
+    if (!session_ || link_ != Link::Reached) return;
+    reports_.push(*session_);
+    renew_if_due();
+}
+
+void Node::renew_if_due() {
+    const BootTime now = context_.clock.since_boot();
+    if (is_renewing_ || now < renewal_not_before_) return;
+    auto times = certificate_times(identity_);
+    if (!times || !is_renewal_due(*times, context_.clock.now())) return;
+    // Once in a while at most: a wall clock that is far ahead would make it due for ever.
+    renewal_not_before_ = now + kRenewalPause;
+    if (!identity_.kept.next_tls_key) {
+        auto key = pki::TlsKey::generate();
+        auto pem = key ? key->to_pem() : failed(key.error());
+        if (!pem) return;
+        identity_.kept.next_tls_key = pem->reveal();
+        if (!save()) return;
+    }
+    auto key = pki::TlsKey::from_pem(SecretText(*identity_.kept.next_tls_key));
+    auto csr = key ? pki::create_csr(*key) : failed(key.error());
+    if (!csr) return;
+    is_renewing_ = true;
+    Controller::Call call{"POST", "/api/v1/node/certificate", encode(wire::RenewRequest{*csr})};
+    session_->call(std::move(call), [this](Answer<http::Response> answer) { renewed(answer); });
+}
+
+void Node::renewed(const Answer<http::Response>& answer) {
+    is_renewing_ = false;
+    auto renewal = answer ? model::decode<wire::Renewal>(answer->body, model::kDocument)
+                          : failed(answer.error().error);
+    auto taken = renewal ? accept_renewal(identity_, *renewal) : failed(renewal.error());
+    if (!taken) {
+        log::warn("agent.renewal_failed",
+                  {{"tenant", identity_.kept.tenant_id}, {"error", taken.error().message}});
+        return;
+    }
+    (void)save();
+    log::info("agent.certificate_renewed", {{"tenant", identity_.kept.tenant_id}});
+    auto keys = identity_.map_keys();
+    if (keys) store_->set_keys(std::move(*keys));
+    open_session();
+}
+
+local::SelfState Node::state() const {
+    switch (identity_.kept.phase) {
+        case state::Phase::Pending:
+        case state::Phase::Deleted:
+            return local::SelfState::NeedsEnrolment;
+        case state::Phase::Expired:
+            return local::SelfState::Expired;
+        case state::Phase::Revoked:
+            return local::SelfState::Revoked;
+        case state::Phase::Enrolled:
+            break;
+    }
+    if (link_ == Link::Reached && store_->map()) return local::SelfState::Connected;
+    if (link_ != Link::Unreachable) return local::SelfState::Connecting;
+    auto times = certificate_times(identity_);
+    const bool has_run_out = times && times->not_after < context_.clock.now();
+    return has_run_out ? local::SelfState::Expired : local::SelfState::ControllerUnreachable;
+}
+
+std::vector<local::HealthItem> Node::health() const {
+    std::vector<local::HealthItem> items;
+    const auto add = [&](const char* code, const char* severity, std::string message) {
+        items.push_back({code, severity, std::move(message)});
+    };
+    const bool is_down = link_ == Link::Unreachable;
+    if (identity_.kept.phase == state::Phase::Deleted)
+        add("NODE_DELETED", "error", "this node was deleted at the controller; enrol it anew");
+    if (is_down && !trouble_.empty()) add("CONTROLLER", "warning", trouble_);
+    if (!map_trouble_.empty()) add("MAP", "error", map_trouble_);
+    if (!save_trouble_.empty()) add("STATE_NOT_SAVED", "error", save_trouble_);
+    if (std::chrono::abs(clock_ahead_) > kClockTolerance)
+        add("CLOCK", "warning",
+            fmt::format(
+                "the clock of this machine is {} s {} the controller's",
+                std::chrono::duration_cast<std::chrono::seconds>(std::chrono::abs(clock_ahead_))
+                    .count(),
+                clock_ahead_ > milliseconds(0) ? "ahead of" : "behind"));
+    if (identity_.used_previous)
+        add("STATE_PREVIOUS", "warning", "identity.json was damaged; the previous one is used");
+    if (used_previous_map_)
+        add("MAP_PREVIOUS", "warning", "map.json was damaged; the previous one is used");
+    if (store_->map())
+        for (const std::string& line : store_->map()->refused) add("MAP_REFUSED", "warning", line);
+    if (store_->head()) {
+        const auto left = life_.left(*store_->head());
+        const bool drops = store_->map()->expiry == wire::MapExpiry::Drop;
+        if (left <= milliseconds(0))
+            add("MAP_EXPIRED", "error",
+                drops ? "the map has run out; peers are dropped until the controller answers"
+                      : "the map has run out; it is kept, so a revoked peer would stay");
+        else if (left < milliseconds(kExpiryWarning))
+            add("MAP_EXPIRES", "warning",
+                fmt::format("the map runs out in {} h",
+                            std::chrono::duration_cast<std::chrono::hours>(left).count()));
+    }
+    auto times = certificate_times(identity_);
+    if (times && times->not_after - context_.clock.now() < milliseconds(kExpiryWarning))
+        add("CERTIFICATE_EXPIRES", "warning",
+            "the certificate runs out at " + rfc3339(times->not_after));
+    return items;
+}
+
+}  // namespace cvlan::agent

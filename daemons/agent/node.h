@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// One identity at run time: its map, its session, and what the controller has said of it. It
+// decides nothing about the kernel; it says what it knows and tells the agent when that changes.
+// Loop thread only.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "daemons/agent/identity.h"
+#include "daemons/agent/map_life.h"
+#include "daemons/agent/map_store.h"
+#include "daemons/agent/reports.h"
+#include "daemons/agent/session.h"
+#include "model/local.h"
+
+namespace cvlan::agent {
+
+namespace local = model::local;
+
+struct NodeContext {
+    EventLoop& loop;
+    const Clock& clock;
+    const StateDir& dir;
+    std::string boot_id;
+    std::function<void()> on_change;  // something that status or the plan depends on
+};
+
+class Node {
+public:
+    Node(NodeContext context, Identity identity);
+
+    // The map from the disk, if there is one. A damaged one is a matter of health.
+    void load_map();
+    // Opens the session of an enrolled node; again after a new certificate or enrolment.
+    void open_session();
+    void close_session();  // while down
+
+    Identity& identity() { return identity_; }
+    const Identity& identity() const { return identity_; }
+    Session* session() { return session_.get(); }
+    Reports& reports() { return reports_; }
+
+    // The map to put in force: none where the controller has dropped this node; without peers where
+    // the map has run out and says DROP.
+    std::shared_ptr<const model::NetworkMap> map() const;
+    const MapStore& store() const { return *store_; }
+    const MapLife& life() const { return life_; }
+    // The disk held a map that can not be used: until the controller sends one, nothing of this
+    // identity may be taken away.
+    bool has_lost_map() const { return has_lost_map_ && !store_->map(); }
+
+    local::SelfState state() const;  // of a node that is wanted up
+    std::vector<local::HealthItem> health() const;
+    // Why the controller can not be reached, or what it said; empty when all is well.
+    const std::string& trouble() const { return trouble_; }
+
+    void tick();  // every few seconds: reports, renewal, clocks
+    // The identity is saved and in force. An error is logged and a matter of health.
+    Result<void> save();
+    // A new enrolment is in identity(): a fresh session and store of its keys.
+    void restart();
+
+private:
+    bool took(const wire::NodeMap& answer);
+    void confirmed();
+    void failed_with(const Refusal& refusal);
+    void renew_if_due();
+    void renewed(const Answer<http::Response>& answer);
+    void save_clock();
+    void make_store();
+
+    enum class Link { Idle, Trying, Reached, Unreachable };
+
+    NodeContext context_;
+    Identity identity_;
+    std::unique_ptr<MapStore> store_;
+    MapLife life_;
+    std::unique_ptr<Session> session_;
+    std::unique_ptr<Session> ended_;  // outlives the callback that ended it
+    Timer burial_;
+    Reports reports_;
+    Link link_ = Link::Idle;
+    std::string trouble_;
+    std::string save_trouble_;
+    std::string map_trouble_;
+    bool used_previous_map_ = false;
+    bool has_lost_map_ = false;
+    bool is_renewing_ = false;
+    BootTime renewal_not_before_{};
+    BootTime clock_saved_at_{};
+    std::chrono::milliseconds clock_ahead_{0};  // of the controller's
+};
+
+}  // namespace cvlan::agent

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a node tells its controller about itself: endpoints and inventory, each when it differs from
+// what was taken last, at most every five seconds. Loop thread only.
+
+#include <string>
+
+#include "base/clock.h"
+#include "daemons/agent/session.h"
+#include "model/wire.h"
+
+namespace cvlan::agent {
+
+class Reports {
+public:
+    explicit Reports(const Clock& clock) : clock_(clock) {}
+
+    void set_endpoints(const model::wire::EndpointReport& report) {
+        endpoints_.wanted = encode(report);
+    }
+    void set_inventory(const model::wire::Inventory& inventory) {
+        inventory_.wanted = encode(inventory);
+    }
+    // A new session: nothing is under way, all is told again.
+    void begin() {
+        for (Report* report : {&endpoints_, &inventory_}) {
+            report->taken.clear();
+            report->is_under_way = false;
+            report->not_before = BootTime(0);
+        }
+    }
+    // The connection is a new one: the address the controller sees may be another.
+    void forget() { endpoints_.taken.clear(); }
+    // Sends what is due. Call it while the session stands.
+    void push(Session& session);
+
+private:
+    struct Report {
+        const char* target;
+        std::string wanted{};
+        std::string taken{};
+        bool is_under_way = false;
+        BootTime not_before{};
+    };
+    void push(Session& session, Report& report);
+
+    const Clock& clock_;
+    Report endpoints_{"/api/v1/node/endpoints"};
+    Report inventory_{"/api/v1/node/inventory"};
+};
+
+}  // namespace cvlan::agent

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A node's session with its controller: the blocking query for its map on one held connection, and
+// small requests on another, so that they never wait behind it. Loop thread only.
+
+#include <functional>
+#include <string>
+
+#include "daemons/agent/controller.h"
+#include "model/wire.h"
+
+namespace cvlan::agent {
+
+inline constexpr std::chrono::seconds kHeldPoll{50};
+inline constexpr std::chrono::minutes kRefusedPause{5};
+
+// Why the controller no longer serves this node.
+enum class Refused { No, Expired, Revoked, Deleted };
+Refused refused_of(const Refusal& refusal);
+
+struct SessionEvents {
+    std::function<std::string()> since;  // "<epoch>.<revision>" or empty
+    // False: there was nothing new in it, or it was refused; the next query waits a moment.
+    std::function<bool(const model::wire::NodeMap&)> on_map;
+    std::function<void(WallTime)> on_time;  // the controller's clock, to the second
+    std::function<void()> on_confirmed;     // any answer that says the map is the current one
+    std::function<void(const Refusal&)> on_failure;
+};
+
+// "Fri, 20 Nov 2026 21:00:00 GMT" (RFC 9110, 5.6.7).
+Result<WallTime> parse_http_date(const std::string& text);
+
+class Session {
+public:
+    struct Setup {
+        std::vector<std::string> urls;
+        Credentials credentials;
+        uint32_t seed = 1;
+    };
+    Session(EventLoop& loop, Setup setup, SessionEvents events);
+
+    void start();
+    // Asks at once, without waiting for the query under way: after a join.
+    void ask_now();
+    void call(Controller::Call call, Controller::Done done) {
+        small_.call(std::move(call), std::move(done));
+    }
+
+private:
+    void poll();
+    void poll_after(std::chrono::milliseconds delay);
+    void answered(const Answer<http::Response>& answer);
+    bool took_map(const std::string& body);
+    void failed_with(const Refusal& refusal);
+
+    EventLoop& loop_;
+    Setup setup_;
+    SessionEvents events_;
+    std::unique_ptr<Controller> held_;
+    Controller small_;
+    Backoff backoff_;
+    Timer next_;
+    bool is_reached_ = false;  // the last answer was a good one
+};
+
+}  // namespace cvlan::agent

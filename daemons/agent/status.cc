@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// How it stands: status, plan, and finding a peer.
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "daemons/agent/agent.h"
+#include "daemons/agent/enrolment.h"
+#include "reconcile/marks.h"
+
+namespace cvlan::agent {
+
+namespace {
+
+// Until policies exist this is what a reader has to know (issue 2, section 3).
+constexpr const char* kNoPolicies =
+    "there are no policies yet: every node of a network reaches every other node of it";
+
+const wg::Peer* peer_of(const wg::Device* device, const std::string& key) {
+    if (!device) return nullptr;
+    for (const wg::Peer& peer : device->peers)
+        if (peer.public_key.text() == key) return &peer;
+    return nullptr;
+}
+
+std::vector<std::string> texts(const std::vector<Address>& addresses) {
+    std::vector<std::string> out;
+    for (const Address& address : addresses) out.push_back(address.text());
+    return out;
+}
+
+}  // namespace
+
+std::vector<local::HealthItem> Agent::machine_health() const {
+    std::vector<local::HealthItem> items;
+    for (const std::string& problem : problems_) items.push_back({"KERNEL", "error", problem});
+    for (const std::string& line : refused_) items.push_back({"MAP_REFUSED", "warning", line});
+    for (const std::string& line : moved_) items.push_back({"MOVED", "info", line});
+    if (!enrolment_trouble_.empty()) items.push_back({"ENROLMENT", "error", enrolment_trouble_});
+    overlap_health(items);
+    return items;
+}
+
+// F80: an underlay inside a network of ours is reached through the overlay, or not at all. Our own
+// traffic is marked and stays off our routes; that of other programs is not.
+void Agent::overlap_health(std::vector<local::HealthItem>& items) const {
+    for (const auto& node : nodes_) {
+        const auto map = node->map();
+        if (!map) continue;
+        for (const auto& [id, network] : map->networks) {
+            for (const auto& prefix : {network.ipv4, network.ipv6}) {
+                if (!prefix) continue;
+                for (const Prefix& subnet : underlay_.subnets)
+                    if (prefix->overlaps(subnet))
+                        items.push_back({"ROUTE_OVERLAP", "warning",
+                                         fmt::format("network {} {} overlaps {} of this machine",
+                                                     network.name, prefix->text(), subnet.text())});
+                for (const std::string& url : node->identity().kept.session) {
+                    auto origin = parse_origin(url);
+                    auto address = origin ? Address::parse(origin->host) : failed(origin.error());
+                    if (address && prefix->contains(*address))
+                        items.push_back(
+                            {"ROUTE_OVERLAP", "warning",
+                             fmt::format("the controller {} lies inside network {} {}",
+                                         address->text(), network.name, prefix->text())});
+                }
+            }
+        }
+    }
+}
+
+local::SelfStatus Agent::self_status(const Node& node) const {
+    local::SelfStatus self;
+    self.name = node.identity().name();
+    self.id = node.identity().node_id();
+    self.tenant_id = node.identity().kept.tenant_id;
+    self.state = is_wanted_up() ? node.state() : local::SelfState::Down;
+    if (const auto& head = node.store().head()) {
+        self.map_revision = std::to_string(node.store().map()->revision);
+        self.map_age =
+            std::chrono::duration_cast<std::chrono::seconds>(node.life().since_confirmed()).count();
+        self.map_expires_at = head->expires_at;
+    }
+    if (auto times = certificate_times(node.identity()))
+        self.certificate_expires_at = times->not_after;
+    self.health = node.health();
+    const auto& map = node.store().map();
+    if (!map) return self;
+    for (const auto& [id, network] : map->networks) {
+        local::StatusNetwork out;
+        out.id = id;
+        out.name = network.name;
+        out.device = reconcile::device_name(id);
+        out.addresses = texts(network.self.addresses);
+        if (const auto* keys = node.identity().network(id)) out.listen_port = keys->listen_port;
+        const bool is_there = last_.wireguard_device(out.device) != nullptr;
+        out.state = is_there ? "UP" : is_wanted_up() && node.map() ? "FAILED" : "DOWN";
+        self.addresses.insert(self.addresses.end(), out.addresses.begin(), out.addresses.end());
+        self.networks.push_back(std::move(out));
+    }
+    return self;
+}
+
+void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) const {
+    const auto& map = node.store().map();
+    if (!map) return;
+    for (const auto& [id, network] : map->networks) {
+        const std::string device_name = reconcile::device_name(id);
+        const wg::Device* device = last_.wireguard_device(device_name);
+        for (const auto& [node_id, peer] : network.peers) {
+            local::StatusPeer out;
+            out.name = peer.name;
+            out.id = node_id;
+            out.network_id = id;
+            out.addresses = texts(peer.addresses);
+            out.path = local::PathKind::None;
+            if (const wg::Peer* seen = peer_of(device, peer.wireguard_key)) {
+                if (seen->endpoint) out.endpoint = seen->endpoint->text();
+                out.last_handshake = seen->last_handshake;
+                out.rx_bytes = static_cast<int64_t>(seen->rx_bytes);
+                out.tx_bytes = static_cast<int64_t>(seen->tx_bytes);
+                if (paths_.is_live({device_name, seen->public_key}, moment()))
+                    out.path = local::PathKind::Direct;
+            }
+            peers.push_back(std::move(out));
+        }
+    }
+}
+
+local::Status Agent::status() {
+    round(reconcile::Scope::WireGuard);  // counters and handshakes of this moment
+    local::Status status;
+    status.self.state = local::SelfState::NeedsEnrolment;
+    const Node* self = self_node();
+    for (const auto& node : nodes_) {
+        if (node.get() == self)
+            status.self = self_status(*node);
+        else if (node->identity().kept.phase != state::Phase::Pending)
+            status.others.push_back(self_status(*node));
+        add_peers(*node, status.peers);
+    }
+    const auto machine = machine_health();
+    status.self.health.insert(status.self.health.end(), machine.begin(), machine.end());
+    if (self) status.notice = kNoPolicies;
+    return status;
+}
+
+Result<local::PlanView> Agent::plan() {
+    auto plan = reconcile::plan_only(*parts_.host, desired());
+    if (!plan) return failed(plan.error());
+    return local::PlanView{plan->lines()};
+}
+
+Result<Agent::PeerPlace> Agent::find_peer(std::string_view name) {
+    round(reconcile::Scope::WireGuard);
+    std::vector<local::StatusPeer> peers;
+    for (const auto& node : nodes_) add_peers(*node, peers);
+    const auto wanted = Address::parse(name);
+    for (const local::StatusPeer& peer : peers) {
+        std::vector<Address> addresses;
+        for (const std::string& text : peer.addresses)
+            if (auto address = Address::parse(text)) addresses.push_back(*address);
+        if (addresses.empty()) continue;
+        const auto named =
+            wanted ? std::find(addresses.begin(), addresses.end(), *wanted) : addresses.end();
+        if (named == addresses.end() && peer.name != name && peer.id != name) continue;
+        const Address to = named == addresses.end() ? addresses.front() : *named;
+        return PeerPlace{peer, to, reconcile::device_name(*peer.network_id)};
+    }
+    return fail(Code::NotFound, "no peer '{}' in the map of this node", printable(name));
+}
+
+}  // namespace cvlan::agent

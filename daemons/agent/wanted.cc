@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/agent/wanted.h"
+
+#include <algorithm>
+
+#include "reconcile/marks.h"
+
+namespace cvlan::agent {
+
+namespace {
+
+reconcile::PeerContext peer_context(const model::MapNetwork& network, const model::MapPeer& peer,
+                                    const WantedFrom& from, const Endpoint* chosen) {
+    reconcile::PeerContext context;
+    const auto ranked = reach::rank(peer.endpoints, from.underlay);
+    if (!ranked.empty()) context.endpoint = ranked.front();
+    if (chosen) {
+        context.endpoint = *chosen;
+        context.move_endpoint = true;
+    }
+    // Both sides read the same map, so both come to the same answer.
+    if (reach::needs_keepalive(network.self.endpoints, peer.endpoints))
+        context.keepalive_seconds = reconcile::kKeepaliveSeconds;
+    return context;
+}
+
+}  // namespace
+
+bool Paths::look(const model::MapNetwork& network, const reach::Underlay& underlay,
+                 const wg::Device& have, const reach::Moment& now) {
+    std::map<wg::PublicKey, const wg::Peer*> seen_peers;
+    for (const wg::Peer& peer : have.peers) seen_peers[peer.public_key] = &peer;
+    bool has_choice = false;
+    for (const auto& [id, peer] : network.peers) {
+        auto key = wg::PublicKey::parse(peer.wireguard_key);
+        const auto found = key ? seen_peers.find(*key) : seen_peers.end();
+        if (found == seen_peers.end()) continue;
+        const wg::Peer& kernel = *found->second;
+        const reach::Sighting seen{kernel.endpoint, kernel.last_handshake, kernel.rx_bytes,
+                                   kernel.tx_bytes, kernel.keepalive_seconds > 0};
+        const Key place{have.name, *key};
+        const auto choice = tries_[place].look(seen, reach::rank(peer.endpoints, underlay), now);
+        if (!choice) continue;
+        chosen_[place] = *choice;
+        has_choice = true;
+    }
+    return has_choice;
+}
+
+const Endpoint* Paths::chosen(const Key& key) const {
+    const auto found = chosen_.find(key);
+    return found == chosen_.end() ? nullptr : &found->second;
+}
+
+bool Paths::is_live(const Key& key, const reach::Moment& now) const {
+    const auto found = tries_.find(key);
+    return found != tries_.end() && found->second.is_live(now);
+}
+
+bool Paths::is_searching(const reach::Moment& now) const {
+    return std::any_of(tries_.begin(), tries_.end(), [&](const auto& entry) {
+        return entry.second.is_early() && !entry.second.is_live(now);
+    });
+}
+
+void Paths::keep_only(const reconcile::Desired& want) {
+    std::erase_if(tries_, [&](const auto& entry) {
+        for (const auto& device : want.wireguard) {
+            if (device.device != entry.first.first) continue;
+            const auto at = std::lower_bound(
+                device.peers.begin(), device.peers.end(), entry.first.second,
+                [](const reconcile::WgPeer& p, const wg::PublicKey& k) { return p.key < k; });
+            return at == device.peers.end() || at->key != entry.first.second;
+        }
+        return true;
+    });
+}
+
+reconcile::NodeConfig node_config(const WantedFrom& from, state::AgentState& agent) {
+    reconcile::NodeConfig config;
+    for (const auto& [id, network] : from.map.networks) {
+        const auto* keys = from.identity.network(id);
+        if (!keys) continue;
+        auto key = device_key(*keys);
+        auto index = index_for(agent, id);
+        if (!key || !index) continue;
+        reconcile::NetworkContext context;
+        context.index = *index;
+        context.key = *key;
+        context.listen_port = static_cast<uint16_t>(keys->listen_port);
+        if (from.mtu) context.mtu = from.mtu;
+        const std::string device = reconcile::device_name(id);
+        for (const auto& [node_id, peer] : network.peers)
+            if (auto peer_key = wg::PublicKey::parse(peer.wireguard_key))
+                context.peers[*peer_key] =
+                    peer_context(network, peer, from, from.paths.chosen({device, *peer_key}));
+        config.networks[id] = std::move(context);
+    }
+    return config;
+}
+
+}  // namespace cvlan::agent

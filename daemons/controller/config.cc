@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/controller/config.h"
+
+#include <cstdlib>
+
+#include "base/config.h"
+
+namespace cvlan::controller {
+
+namespace {
+
+// The value from the environment, else from the file.
+std::optional<std::string> text_of(Config& file, std::string_view key, const char* variable) {
+    auto from_file = file.text(key);
+    if (const char* value = std::getenv(variable)) return std::string(value);
+    return from_file;
+}
+
+std::optional<Endpoint> endpoint_of(Config& file, std::string_view key, const char* variable) {
+    const auto text = text_of(file, key, variable);
+    if (!text) return std::nullopt;
+    auto endpoint = Endpoint::parse(*text);
+    if (endpoint && endpoint->port != 0) return *endpoint;
+    file.reject(key, endpoint ? "must have a port from 1 to 65535" : endpoint.error().message);
+    return std::nullopt;
+}
+
+void read_listen(Config& file, ControllerConfig& config) {
+    config.api.address = *Address::parse("::");
+    if (auto api = endpoint_of(file, "listen.api", "CVLAN_LISTEN_API")) config.api = *api;
+    const auto role = [&](const char* key, const char* variable) {
+        return endpoint_of(file, key, variable).value_or(config.api);
+    };
+    config.discovery = role("listen.discovery", "CVLAN_LISTEN_DISCOVERY");
+    config.registration = role("listen.registration", "CVLAN_LISTEN_REGISTRATION");
+    config.session = role("listen.session", "CVLAN_LISTEN_SESSION");
+    config.metrics = endpoint_of(file, "listen.metrics", "CVLAN_LISTEN_METRICS");
+    if (config.metrics && !config.metrics->address.is_loopback())
+        file.reject("listen.metrics", "must be a loopback address");
+}
+
+void read_limits(Config& file, ControllerConfig& config) {
+    if (auto per_address = file.integer("limits.connections_per_address", 1, 1000000))
+        config.limits.connections_per_address = static_cast<size_t>(*per_address);
+    if (auto all = file.integer("limits.connections", 1, 1000000))
+        config.limits.connections = static_cast<size_t>(*all);
+    if (auto failures = file.integer("limits.failed_enrolments_per_minute", 1, 1000000))
+        config.failed_enrolments_per_minute = static_cast<int>(*failures);
+}
+
+}  // namespace
+
+Result<ControllerConfig> load_config(const std::string& path) {
+    auto file = Config::load(path);
+    if (!file) return failed(file.error());
+    ControllerConfig config;
+    if (auto folder = text_of(*file, "state_dir", "CVLAN_STATE_DIR")) config.state_dir = *folder;
+    if (auto socket = text_of(*file, "admin_socket", "CVLAN_ADMIN_SOCKET"))
+        config.admin_socket = *socket;
+    if (auto group = text_of(*file, "admin_group", "CVLAN_ADMIN_GROUP"))
+        config.admin_group = *group;
+    if (auto name = text_of(*file, "server_name", "CVLAN_SERVER_NAME")) config.server_name = *name;
+    if (auto level = text_of(*file, "log_level", "CVLAN_LOG_LEVEL")) {
+        auto parsed = log::parse_level(*level);
+        if (parsed)
+            config.log_level = *parsed;
+        else
+            file->reject("log_level", parsed.error().message);
+    }
+    read_listen(*file, config);
+    read_limits(*file, config);
+    if (!config.state_dir.starts_with('/')) file->reject("state_dir", "must be an absolute path");
+    if (!config.admin_socket.starts_with('/'))
+        file->reject("admin_socket", "must be an absolute path");
+    if (auto good = file->finish(); !good) return failed(good.error());
+    return config;
+}
+
+std::string print_config(const ControllerConfig& config) {
+    constexpr const char* kLevels[] = {"debug", "info", "warn", "error"};
+    std::string text = fmt::format(
+        "state_dir = '{}'\nadmin_socket = '{}'\nadmin_group = '{}'\nserver_name = '{}'\n"
+        "log_level = '{}'\n\n[listen]\ndiscovery = '{}'\nregistration = '{}'\nsession = '{}'\napi "
+        "= '{}'\n",
+        config.state_dir, config.admin_socket, config.admin_group, config.server_name,
+        kLevels[static_cast<int>(config.log_level)], config.discovery.text(),
+        config.registration.text(), config.session.text(), config.api.text());
+    if (config.metrics) text += fmt::format("metrics = '{}'\n", config.metrics->text());
+    text += fmt::format(
+        "\n[limits]\nconnections = {}\nconnections_per_address = {}\nfailed_enrolments_per_minute "
+        "= {}\n",
+        config.limits.connections, config.limits.connections_per_address,
+        config.failed_enrolments_per_minute);
+    return text;
+}
+
+}  // namespace cvlan::controller

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The controller's configuration, /etc/cvlan/controller.toml (cvlan-controller.toml(5)).
+
+#include <string>
+
+#include "base/ip.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "http/server.h"
+
+namespace cvlan::controller {
+
+struct ControllerConfig {
+    std::string state_dir = "/var/lib/cvlan-controller";
+    std::string admin_socket = "/run/cvlan/controller.sock";
+    std::string admin_group;  // may read over the socket; empty: the process's own
+    std::string server_name;  // empty: as `setup` wrote it down
+    Endpoint api{{}, 8443};   // [::]:8443
+    Endpoint discovery;       // each of these is `api` unless set
+    Endpoint registration;
+    Endpoint session;
+    std::optional<Endpoint> metrics;  // loopback; absent: none
+    int failed_enrolments_per_minute = 5;
+    http::Limits limits;
+    log::Level log_level = log::Level::Info;
+};
+
+// Flag > environment CVLAN_STATE_DIR, … > file > default. Every fault of the file, a line each.
+Result<ControllerConfig> load_config(const std::string& path);
+// As TOML, with every default filled in.
+std::string print_config(const ControllerConfig& config);
+
+}  // namespace cvlan::controller

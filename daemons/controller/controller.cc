@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/controller/controller.h"
+
+#include <grp.h>
+
+#include <filesystem>
+
+#include "api/service.h"
+#include "base/file.h"
+#include "store/sqlite_store.h"
+
+namespace cvlan::controller {
+
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto kDrainLimit = 10s;
+constexpr auto kIntermediateReserve = 24h * 60;
+
+std::string url_of(const std::string& server_name, uint16_t port) {
+    const auto address = Address::parse(server_name);
+    const bool is_v6 = address && !address->is_v4();
+    return fmt::format("https://{}:{}", is_v6 ? fmt::format("[{}]", server_name) : server_name,
+                       port);
+}
+
+Result<std::optional<gid_t>> group_of(const std::string& name) {
+    if (name.empty()) return std::optional<gid_t>{};
+    const struct group* found = getgrnam(name.c_str());
+    if (!found) return fail(Code::Invalid, "admin_group: no group '{}'", name);
+    return std::optional<gid_t>(found->gr_gid);
+}
+
+}  // namespace
+
+Controller::Controller(EventLoop& loop, const ControllerConfig& config, const Clock& clock)
+    : loop_(loop), config_(config), clock_(clock) {}
+Controller::~Controller() = default;
+
+Result<std::unique_ptr<Controller>> Controller::start(EventLoop& loop,
+                                                      const ControllerConfig& config,
+                                                      const Clock& clock) {
+    auto installation = load_installation(config);
+    if (!installation && installation.error().code == Code::NotFound)
+        return fail(Code::NotFound, "{} is not set up: run `cvlan-controller setup` first",
+                    config.state_dir);
+    if (!installation) return failed(installation.error());
+    std::unique_ptr<Controller> controller(new Controller(loop, config, clock));
+    if (auto opened = controller->open(std::move(*installation)); !opened)
+        return failed(opened.error());
+    if (auto loaded = controller->load_maps(); !loaded) return failed(loaded.error());
+    if (auto listening = controller->listen(); !listening) return failed(listening.error());
+    return controller;
+}
+
+Result<void> Controller::open(Installation installation) {
+    installation_.emplace(std::move(installation));
+    auto authority = pki::Authority::open(pki_folder(config_));
+    if (!authority) return failed(authority.error().while_doing("certificate authority"));
+    authority_.emplace(std::move(*authority));
+    auto store = store::open_sqlite(database_path(config_), clock_);
+    if (!store) return failed(store.error().while_doing("database"));
+    store_ = std::move(*store);
+    keys_ = std::make_unique<api::KeyRing>(keys_folder(config_));
+    maps_ = std::make_unique<maps::Maps>(
+        [this](const std::string& tenant_id, std::string payload) {
+            return keys_->sign_map(tenant_id, std::move(payload));
+        },
+        clock_);
+    auth_ = std::make_unique<api::Auth>(*store_, authority_->trust_domain(), clock_);
+    polls_ = std::make_unique<api::Polls>(loop_);
+    limiter_ = std::make_unique<api::Limiter>(config_.failed_enrolments_per_minute, clock_);
+    api::Settings settings{{url_of(installation_->server_name, config_.registration.port)},
+                           {url_of(installation_->server_name, config_.session.port)}};
+    context_ = std::make_unique<api::Context>(
+        api::Context{*store_, *maps_, *authority_, installation_->key, *keys_, *auth_, *polls_,
+                     *limiter_, clock_, std::move(settings)});
+    store_->on_event([this](const store::Event& event) { on_event(event); });
+    return {};
+}
+
+Result<void> Controller::load_maps() {
+    store::Filter filter;
+    filter.page_size = 1000;
+    do {
+        auto page = store_->tenants(filter);
+        if (!page) return failed(page.error().while_doing("load maps"));
+        for (const model::Tenant& tenant : page->items) {
+            auto inputs = store_->map_inputs(tenant.id);
+            if (!inputs) return failed(inputs.error().while_doing("load maps"));
+            maps_->load(tenant.id, store_->epoch(), *inputs);
+        }
+        filter.page_token = page->next_page_token;
+    } while (!filter.page_token.empty());
+    return {};
+}
+
+// After the commit, before the writer gets its answer: the maps are never behind what was
+// acknowledged.
+void Controller::on_event(const store::Event& event) {
+    auth_->forget(event.object_id);
+    auto touched = maps_->apply(event, *store_);
+    if (!touched) {
+        log::error("maps.event_failed", {{"tenant", event.tenant_id},
+                                         {"revision", event.revision},
+                                         {"object", event.object_id},
+                                         {"reason", touched.error().message}});
+        return;
+    }
+    // On the loop's next turn, so that the answer to the writer goes first.
+    loop_.post([this, nodes = std::move(*touched)] { polls_->wake(nodes); });
+}
+
+http::Service Controller::service(api::Roles roles) {
+    return {[this, roles = std::move(roles)](http::Request request, http::Reply reply) {
+                api::handle(*context_, roles, std::move(request), std::move(reply));
+            },
+            config_.limits};
+}
+
+Result<http::TlsServerOptions> Controller::tls_options(bool asks_for_client) const {
+    auto key = pki::TlsKey::generate();
+    if (!key) return failed(key.error());
+    auto issued = authority_->issue_server(*key, {installation_->server_name}, clock_.now());
+    if (!issued) return failed(issued.error().while_doing("server certificate"));
+    auto pem = key->to_pem();
+    if (!pem) return failed(pem.error());
+    http::TlsServerOptions options{issued->chain_pem, std::move(*pem)};
+    if (asks_for_client) {
+        options.client_ca_pem = authority_->trust_bundle();
+        options.client_cert = http::ClientCert::Optional;
+    }
+    return options;
+}
+
+Result<void> Controller::listen() {
+    if (auto tcp = listen_tcp(); !tcp) return tcp;
+    if (auto local = listen_local(); !local) return local;
+    renew_intermediate();
+    renewal_ = loop_.every(24h, [this] { renew_server_certificate(); });
+    return {};
+}
+
+Result<void> Controller::listen_tcp() {
+    std::map<Endpoint, api::Roles> roles;
+    roles[config_.discovery].insert(api::Role::Discovery);
+    roles[config_.registration].insert(api::Role::Registration);
+    roles[config_.session].insert(api::Role::Session);
+    roles[config_.api].insert(api::Role::Api);
+    for (const auto& [at, served] : roles) {
+        // The session role alone asks for a client certificate.
+        const bool asks = served.contains(api::Role::Session);
+        auto tls = tls_options(asks);
+        if (!tls) return failed(tls.error());
+        auto server = http::Server::listen_tls(loop_, at, *tls, service(served));
+        if (!server)
+            return failed(server.error().while_doing(fmt::format("listen on {}", at.text())));
+        tcp_.push_back({std::move(*server), asks});
+        log::info("controller.listening", {{"address", at.text()}, {"roles", served.size()}});
+    }
+    return {};
+}
+
+Result<void> Controller::listen_local() {
+    const auto folder = std::filesystem::path(config_.admin_socket).parent_path().string();
+    if (auto made = make_directories(folder, 0755); !made) return made;
+    auto group = group_of(config_.admin_group);
+    if (!group) return failed(group.error());
+    auto admin = http::Server::listen_unix(loop_, {config_.admin_socket, 0660, *group},
+                                           service({api::Role::Api, api::Role::Discovery}));
+    if (!admin) return failed(admin.error().while_doing("admin_socket"));
+    local_.push_back(std::move(*admin));
+    log::info("controller.listening", {{"address", config_.admin_socket}, {"roles", 2}});
+    if (!config_.metrics) return {};
+    auto metrics = http::Server::listen_plain(
+        loop_, *config_.metrics, {[this](http::Request request, http::Reply reply) {
+            if (request.path != "/metrics") return reply.send({.status = 404});
+            reply.send(api::metrics(*context_, {request, {}, {}}));
+        }});
+    if (!metrics) return failed(metrics.error().while_doing("listen.metrics"));
+    local_.push_back(std::move(*metrics));
+    return {};
+}
+
+// An intermediate that ends within two months is replaced where the root's key is here.
+// Certificates of the old one stay good: every chain carries its own intermediate.
+void Controller::renew_intermediate() {
+    if (authority_->intermediate_not_after() - clock_.now() > kIntermediateReserve) return;
+    auto renewed = pki::Authority::renew_intermediate(pki_folder(config_), clock_.now());
+    auto opened = renewed ? pki::Authority::open(pki_folder(config_)) : failed(renewed.error());
+    if (!opened) {
+        log::error("controller.intermediate_not_renewed",
+                   {{"until", rfc3339(authority_->intermediate_not_after())},
+                    {"reason", opened.error().message}});
+        return;
+    }
+    *authority_ = std::move(*opened);
+    log::info("controller.intermediate_renewed",
+              {{"until", rfc3339(authority_->intermediate_not_after())}});
+}
+
+// The certificate lives for 90 days; daily a fresh one, so that no restart is ever needed for it.
+void Controller::renew_server_certificate() {
+    renew_intermediate();
+    for (TcpListener& listener : tcp_) {
+        auto tls = tls_options(listener.asks_for_client);
+        auto renewed = tls ? listener.server->update_tls(*tls) : failed(tls.error());
+        if (!renewed)
+            log::error("controller.certificate_not_renewed", {{"reason", renewed.error().message}});
+    }
+}
+
+void Controller::drain(std::function<void()> done) {
+    context_->draining = true;
+    draining_ = tcp_.size() + local_.size();
+    const auto one_done = [this, done] {
+        if (--draining_ == 0) done();
+    };
+    for (TcpListener& listener : tcp_) listener.server->drain(kDrainLimit, one_done);
+    for (auto& server : local_) server->drain(kDrainLimit, one_done);
+}
+
+}  // namespace cvlan::controller

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The controller: one loop, one store, and a listener for each address with the roles it serves.
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "api/router.h"
+#include "base/event_loop.h"
+#include "daemons/controller/config.h"
+#include "daemons/controller/setup.h"
+
+namespace cvlan::controller {
+
+class Controller {
+public:
+    // Opens everything and listens. `config` and `clock` outlive it.
+    static Result<std::unique_ptr<Controller>> start(EventLoop& loop,
+                                                     const ControllerConfig& config,
+                                                     const Clock& clock);
+    ~Controller();
+
+    // Stops accepting, answers what is under way, then runs `done`.
+    void drain(std::function<void()> done);
+
+private:
+    Controller(EventLoop& loop, const ControllerConfig& config, const Clock& clock);
+    Result<void> open(Installation installation);
+    Result<void> load_maps();
+    Result<void> listen();
+    Result<void> listen_tcp();
+    Result<void> listen_local();
+    Result<http::TlsServerOptions> tls_options(bool asks_for_client) const;
+    void renew_intermediate();
+    void renew_server_certificate();
+    void on_event(const store::Event& event);
+    http::Service service(api::Roles roles);
+
+    struct TcpListener {
+        std::unique_ptr<http::Server> server;
+        bool asks_for_client = false;
+    };
+
+    EventLoop& loop_;
+    const ControllerConfig& config_;
+    const Clock& clock_;
+    std::optional<Installation> installation_;
+    std::optional<pki::Authority> authority_;
+    std::unique_ptr<store::Store> store_;
+    std::unique_ptr<api::KeyRing> keys_;
+    std::unique_ptr<maps::Maps> maps_;
+    std::unique_ptr<api::Auth> auth_;
+    std::unique_ptr<api::Polls> polls_;
+    std::unique_ptr<api::Limiter> limiter_;
+    std::unique_ptr<api::Context> context_;
+    std::vector<TcpListener> tcp_;
+    std::vector<std::unique_ptr<http::Server>> local_;
+    Timer renewal_;
+    size_t draining_ = 0;
+};
+
+}  // namespace cvlan::controller

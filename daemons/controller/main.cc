@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// cvlan-controller: flags, signals, exit codes. 0, 1, 2 usage, 78 configuration.
+
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+
+#include "base/systemd.h"
+#include "base/version.h"
+#include "daemons/controller/controller.h"
+
+namespace {
+
+using namespace cvlan;
+using namespace cvlan::controller;
+
+constexpr int kUsage = 2;
+constexpr int kBadConfig = 78;
+
+int complain(const Error& error, int exit_code) {
+    fmt::print(stderr, "cvlan-controller: {}\n", error.message);
+    return exit_code;
+}
+
+// Root's setup makes files for the service's user: it becomes the owner of the state folder, where
+// the package has made that one.
+void become_owner_of(const std::string& folder) {
+    struct stat found {};
+    if (geteuid() != 0 || stat(folder.c_str(), &found) != 0 || found.st_uid == 0) return;
+    if (setgroups(0, nullptr) != 0 || setgid(found.st_gid) != 0 || setuid(found.st_uid) != 0)
+        fmt::print(stderr, "cvlan-controller: can not become the owner of {}\n", folder);
+}
+
+int set_up_once(const ControllerConfig& config, const std::string& server_name) {
+    become_owner_of(config.state_dir);
+    auto made = set_up(config, server_name, SystemClock());
+    if (!made) return complain(made.error(), 1);
+    fmt::print(
+        stderr, "cvlan-controller: {} {}\n", config.state_dir,
+        *made ? "is ready; start cvlan-controller now" : "was set up before; nothing changed");
+    return 0;
+}
+
+int run(const ControllerConfig& config) {
+    log::set_level(config.log_level);
+    harden_process();
+    EventLoop loop;
+    const SystemClock clock;
+    auto controller = Controller::start(loop, config, clock);
+    if (!controller)
+        return complain(controller.error(),
+                        controller.error().code == Code::NotFound ? kBadConfig : 1);
+    bool stopping = false;
+    const auto stop = [&] {
+        if (stopping) return loop.stop();  // asked twice: now
+        stopping = true;
+        sd_notify("STOPPING=1");
+        log::info("controller.draining");
+        (*controller)->drain([&] { loop.stop(); });
+    };
+    const Watch on_term = loop.on_signal(SIGTERM, stop);
+    const Watch on_int = loop.on_signal(SIGINT, stop);
+    sd_notify("READY=1");
+    log::info("controller.ready", {{"version", kVersion}});
+    loop.run();
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"The CloudVLAN controller: see cvlan-controller(8)."};
+    std::string config_path = "/etc/cvlan/controller.toml";
+    std::string server_name;
+    bool check = false, print = false;
+    app.set_version_flag("--version", kVersion);
+    app.add_option("--config", config_path, "Configuration file")->capture_default_str();
+    app.add_flag("--check-config", check, "Check the configuration and end");
+    app.add_flag("--print-config", print, "Print the configuration in effect and end");
+    CLI::App* setup = app.add_subcommand("setup", "Make CA, keys and database, once");
+    setup->add_option("--config", config_path, "Configuration file");
+    setup->add_option("--server-name", server_name,
+                      "Name or address that nodes find this controller by");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& success) {
+        return app.exit(success);
+    } catch (const CLI::ParseError& error) {
+        app.exit(error, std::cerr, std::cerr);
+        return kUsage;
+    }
+    auto config = load_config(config_path);
+    if (!config) return complain(config.error(), kBadConfig);
+    if (print) fmt::print("{}", print_config(*config));
+    if (check || print) return 0;
+    return setup->parsed() ? set_up_once(*config, server_name) : run(*config);
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/connector.h"
+
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <event2/util.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "http/transport.h"
+
+namespace cvlan::http {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto kStagger = 250ms;
+
+Error unavailable(std::string_view doing, int sys_errno) {
+    Error error = errno_error(doing, sys_errno);
+    error.code = Code::Unavailable;
+    return error;
+}
+
+Result<std::vector<Address>> addresses_of(evutil_addrinfo* list) {
+    std::vector<Address> addresses;
+    for (const auto* one = list; one; one = one->ai_next) {
+        const auto endpoint =
+            Endpoint::from_sockaddr(one->ai_addr, static_cast<socklen_t>(one->ai_addrlen));
+        if (endpoint) addresses.push_back(endpoint->address);
+    }
+    return addresses;
+}
+
+}  // namespace
+
+struct Connector::Attempt {
+    UniqueFd fd;
+    event* writable = nullptr;
+    ~Attempt() {
+        if (writable) event_free(writable);
+    }
+};
+
+// One question to evdns with a resolver of its own, so that a changed resolv.conf counts. evdns
+// calls back some time after a cancellation, perhaps when the Connector is gone: this outlives it.
+struct Connector::Lookup {
+    Connector* owner;
+    event_base* base;
+    evdns_base* dns;
+    evdns_getaddrinfo_request* request = nullptr;
+
+    static void answered(int error, evutil_addrinfo* list, void* self) {
+        auto* lookup = static_cast<Lookup*>(self);
+        lookup->request = nullptr;
+        auto addresses = addresses_of(list);
+        if (list) evutil_freeaddrinfo(list);
+        // Not here: evdns is still using it.
+        const timeval soon{0, 0};
+        event_base_once(
+            lookup->base, -1, EV_TIMEOUT, [](evutil_socket_t, short, void* it) { release(it); },
+            self, &soon);
+        Connector* owner = std::exchange(lookup->owner, nullptr);
+        if (!owner) return;
+        owner->lookup_ = nullptr;
+        if (error != 0)
+            addresses = fail(Code::Unavailable, "resolve {}: {}", owner->target_.host,
+                             evutil_gai_strerror(error));
+        owner->resolved(std::move(addresses));
+    }
+    static void release(void* self) {
+        auto* lookup = static_cast<Lookup*>(self);
+        evdns_base_free(lookup->dns, 0);
+        delete lookup;
+    }
+};
+
+std::vector<Address> interleaved(const std::vector<Address>& addresses) {
+    if (addresses.empty()) return {};
+    std::vector<Address> first, second, mixed;
+    for (const auto& address : addresses)
+        (address.family() == addresses.front().family() ? first : second).push_back(address);
+    for (size_t i = 0; i < std::max(first.size(), second.size()); ++i) {
+        if (i < first.size()) mixed.push_back(first[i]);
+        if (i < second.size()) mixed.push_back(second[i]);
+    }
+    return mixed;
+}
+
+Connector::Connector(EventLoop& loop, ConnectTarget target, Done done)
+    : loop_(loop), target_(std::move(target)), done_(std::move(done)) {
+    next_ = loop_.after(0ms, [this] { start(); });
+}
+
+Connector::~Connector() {
+    if (!lookup_) return;
+    lookup_->owner = nullptr;
+    if (lookup_->request) evdns_getaddrinfo_cancel(lookup_->request);
+}
+
+void Connector::finish(Result<UniqueFd> result) {
+    next_.cancel();
+    attempts_.clear();
+    const auto done = std::exchange(done_, nullptr);
+    if (done) done(std::move(result));  // may destroy this
+}
+
+void Connector::start() {
+    if (!target_.unix_path.empty()) return connect_unix();
+    if (!target_.addresses.empty()) return resolved(target_.addresses);
+    if (const auto address = Address::parse(target_.host))
+        return resolved(std::vector<Address>{*address});
+    resolve();
+}
+
+void Connector::connect_unix() {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (target_.unix_path.size() >= sizeof address.sun_path)
+        return finish(fail(Code::Invalid, "{}: path too long for a socket", target_.unix_path));
+    std::memcpy(address.sun_path, target_.unix_path.data(), target_.unix_path.size());
+    UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd || connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        return finish(failed(unavailable(fmt::format("connect to {}", target_.unix_path), errno)));
+    finish(std::move(fd));
+}
+
+void Connector::resolve() {
+    auto* dns = evdns_base_new(loop_.base(), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    if (!dns) return finish(fail(Code::Unavailable, "resolve {}: no resolver", target_.host));
+    // Without that file it asks 127.0.0.1, as resolv.conf(5) says.
+    (void)evdns_base_resolv_conf_parse(dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
+    evutil_addrinfo hints{};
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_protocol = IPPROTO_TCP;
+    auto* lookup = new Lookup{this, loop_.base(), dns};
+    lookup_ = lookup;
+    // A name of /etc/hosts is answered within this call, and this may be destroyed by then.
+    auto* request =
+        evdns_getaddrinfo(dns, target_.host.c_str(), nullptr, &hints, Lookup::answered, lookup);
+    if (request) lookup->request = request;
+}
+
+void Connector::resolved(Result<std::vector<Address>> addresses) {
+    if (!addresses) return finish(failed(addresses.error()));
+    left_ = interleaved(*addresses);
+    std::reverse(left_.begin(), left_.end());
+    if (left_.empty()) return finish(fail(Code::Unavailable, "{} has no address", target_.host));
+    try_next();
+}
+
+void Connector::try_next() {
+    next_.cancel();
+    while (!left_.empty()) {
+        const Address address = left_.back();
+        left_.pop_back();
+        if (!try_one(address)) continue;
+        if (!left_.empty()) next_ = loop_.after(kStagger, [this] { try_next(); });
+        return;
+    }
+    if (attempts_.empty()) finish(failed(last_));
+}
+
+bool Connector::try_one(const Address& address) {
+    const Endpoint endpoint{address, target_.port};
+    const std::string doing = fmt::format("connect to {}", endpoint.text());
+    auto attempt = std::make_unique<Attempt>();
+    attempt->fd.reset(socket(address.af(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int fd = attempt->fd.get();
+    last_ = unavailable(doing, errno);
+    if (fd < 0) return false;
+    // Who may not mark made no routes to stay off: an agent's --bootstrap needs no capability.
+    if (target_.fwmark != 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_MARK, &target_.fwmark, sizeof target_.fwmark) != 0 &&
+        errno != EPERM) {
+        last_ = unavailable(fmt::format("{}: SO_MARK", doing), errno);
+        return false;
+    }
+    tune_tcp(fd);
+    sockaddr_storage storage{};
+    const socklen_t size = endpoint.to_sockaddr(storage);
+    if (connect(fd, reinterpret_cast<const sockaddr*>(&storage), size) != 0 &&
+        errno != EINPROGRESS) {
+        last_ = unavailable(doing, errno);
+        return false;
+    }
+    attempt->writable = event_new(
+        loop_.base(), fd, EV_WRITE,
+        [](evutil_socket_t ready, short, void* self) {
+            static_cast<Connector*>(self)->attempt_ended(ready);
+        },
+        this);
+    event_add(attempt->writable, nullptr);
+    attempts_.push_back(std::move(attempt));
+    return true;
+}
+
+void Connector::attempt_ended(int fd) {
+    const auto found = std::find_if(attempts_.begin(), attempts_.end(),
+                                    [fd](const auto& one) { return one->fd.get() == fd; });
+    auto attempt = std::move(*found);
+    attempts_.erase(found);
+    int failure = 0;
+    socklen_t size = sizeof failure;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0) failure = errno;
+    if (failure == 0) return finish(std::move(attempt->fd));
+    last_ = unavailable(fmt::format("connect to {}:{}", target_.host, target_.port), failure);
+    try_next();
+}
+
+}  // namespace cvlan::http

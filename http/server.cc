@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/server.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/log.h"
+#include "http/server_state.h"
+
+namespace cvlan::http {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kAcceptedAtOnce = 64;  // then the open connections have their turn
+constexpr auto kRetryAccept = 100ms;
+
+// Whom a limit of connections counts as one. A site has a /64 of its own to pick addresses from.
+Address counted_address(const Address& address) {
+    if (address.is_v4()) return address;
+    const auto prefix = Prefix::of(address, 64);
+    return prefix ? prefix->address() : address;
+}
+
+}  // namespace
+
+Server::State::~State() {
+    // Replies that are still held find their client gone; none is called back.
+    acceptable.cancel();
+    connections.clear();
+}
+
+void Server::State::start_accepting() {
+    acceptable = loop.on_readable(listener.fd(), [this] { accept_some(); });
+}
+
+void Server::State::pause_accepting(std::string_view why) {
+    acceptable.cancel();
+    if (!std::exchange(is_paused, true))
+        log::warn("http.accept_paused", {{"why", why}, {"connections", connections.size()}});
+}
+
+void Server::State::accept_some() {
+    for (int i = 0; i < kAcceptedAtOnce; ++i) {
+        if (connections.size() >= limits().connections) {
+            is_full = true;
+            return pause_accepting("connection limit");
+        }
+        UniqueFd fd(accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (fd) {
+            admit(std::move(fd));
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            // The kernel keeps the rest in its queue; asking at once again would spin.
+            pause_accepting("out of descriptors or memory");
+            retry = loop.after(kRetryAccept, [this] { start_accepting(); });
+            return;
+        }
+        if (errno == EAGAIN) break;
+    }
+    if (std::exchange(is_paused, false))
+        log::info("http.accept_resumed", {{"connections", connections.size()}});
+}
+
+void Server::State::admit(UniqueFd fd) {
+    Accepted accepted;
+    if (is_unix) {
+        const auto local = local_peer_of(fd.get());
+        if (!local) return;
+        accepted.local = *local;
+    } else {
+        const auto peer = peer_of(fd.get());
+        if (!peer) return;  // gone already
+        accepted.peer = *peer;
+        tune_tcp(fd.get());
+        size_t& count = per_address[counted_address(peer->address)];
+        if (count >= limits().connections_per_address) {
+            ++stats.refused;
+            return;
+        }
+        ++count;
+    }
+    if (tls) accepted.ssl.reset(SSL_new(tls.get()));
+    accepted.fd = std::move(fd);
+    ++stats.accepted;
+    auto connection = std::make_unique<Connection>(*this, std::move(accepted));
+    Connection* key = connection.get();
+    connections.emplace(key, std::move(connection));
+    if (!key->start()) remove(key);
+}
+
+void Server::State::remove(Connection* connection) {
+    if (!is_unix) {
+        const auto found = per_address.find(counted_address(connection->peer().address));
+        if (found != per_address.end() && --found->second == 0) per_address.erase(found);
+    }
+    connections.erase(connection);
+    if (is_draining) {
+        if (connections.empty()) drain_limit = loop.after(0ms, [this] { finish_drain(); });
+        return;
+    }
+    if (std::exchange(is_full, false)) start_accepting();
+}
+
+void Server::State::finish_drain() {
+    // Closing one may run a handler's callback, which may close another.
+    while (!connections.empty()) connections.begin()->second->close();
+    drain_limit.cancel();
+    if (const auto done = std::exchange(drained, nullptr)) done();
+}
+
+Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>> Server::listen_tls(EventLoop& loop, const Endpoint& at,
+                                                   const TlsServerOptions& tls, Service service) {
+    auto context = server_context(tls);
+    if (!context) return failed(context.error());
+    auto listener = Listener::tcp(at, service.reuse_port);
+    if (!listener) return failed(listener.error());
+    auto state = std::make_unique<State>(loop, std::move(service));
+    state->listener = std::move(*listener);
+    state->tls = std::move(*context);
+    state->start_accepting();
+    return std::make_unique<Server>(std::move(state));
+}
+
+Result<std::unique_ptr<Server>> Server::listen_unix(EventLoop& loop, const UnixSocket& at,
+                                                    Service service) {
+    auto listener = Listener::unix_socket(at);
+    if (!listener) return failed(listener.error());
+    auto state = std::make_unique<State>(loop, std::move(service));
+    state->listener = std::move(*listener);
+    state->is_unix = true;
+    state->start_accepting();
+    return std::make_unique<Server>(std::move(state));
+}
+
+Result<std::unique_ptr<Server>> Server::listen_plain(EventLoop& loop, const Endpoint& at,
+                                                     Service service) {
+    if (!at.address.is_loopback())
+        return fail(Code::Denied, "listen on {}: without TLS on loopback alone", at.text());
+    auto listener = Listener::tcp(at, service.reuse_port);
+    if (!listener) return failed(listener.error());
+    auto state = std::make_unique<State>(loop, std::move(service));
+    state->listener = std::move(*listener);
+    state->start_accepting();
+    return std::make_unique<Server>(std::move(state));
+}
+
+Endpoint Server::endpoint() const { return state_->listener.at(); }
+
+Result<void> Server::update_tls(const TlsServerOptions& tls) {
+    if (!state_->tls) return fail(Code::Invalid, "this server has no TLS");
+    auto context = server_context(tls);
+    if (!context) return failed(context.error());
+    state_->tls = std::move(*context);  // connections hold their own reference to the old one
+    return {};
+}
+
+void Server::drain(std::chrono::milliseconds limit, std::function<void()> done) {
+    State& state = *state_;
+    state.is_draining = true;
+    state.drained = std::move(done);
+    state.acceptable.cancel();
+    state.retry.cancel();
+    state.listener.close();
+    state.drain_limit = state.loop.after(state.connections.empty() ? 0ms : limit,
+                                         [&state] { state.finish_drain(); });
+    std::vector<Connection*> open;
+    for (const auto& [connection, owned] : state.connections) open.push_back(connection);
+    for (Connection* connection : open)
+        if (state.connections.contains(connection)) connection->drain();
+}
+
+Server::Stats Server::stats() const {
+    Stats stats = state_->stats;
+    stats.connections = state_->connections.size();
+    for (const auto& [connection, owned] : state_->connections)
+        stats.held += connection->is_held() ? 1 : 0;
+    return stats;
+}
+
+}  // namespace cvlan::http

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a Server is made of: the listener, the connections it owns, and their counts.
+
+#include <map>
+#include <memory>
+#include <unordered_map>
+
+#include "http/connection.h"
+#include "http/listener.h"
+#include "http/server.h"
+#include "http/tls_context.h"
+
+namespace cvlan::http {
+
+struct Server::State {
+    State(EventLoop& on, Service what) : loop(on), service(std::move(what)) {}
+    ~State();
+
+    void start_accepting();
+    void pause_accepting(std::string_view why);
+    void accept_some();
+    void admit(UniqueFd fd);
+    void remove(Connection* connection);
+    void finish_drain();
+    const Limits& limits() const { return service.limits; }
+
+    EventLoop& loop;
+    Service service;
+    Listener listener;
+    SslCtxPtr tls;  // null: plain
+    bool is_unix = false;
+    Watch acceptable;
+    Timer retry;
+    bool is_paused = false;
+    bool is_full = false;
+
+    std::unordered_map<Connection*, std::unique_ptr<Connection>> connections;
+    std::map<Address, size_t> per_address;
+    Stats stats;
+
+    bool is_draining = false;
+    Timer drain_limit;
+    std::function<void()> drained;
+};
+
+}  // namespace cvlan::http

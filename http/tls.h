@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a TLS side is configured with. TLS 1.3 alone: no renegotiation, no 0-RTT, no compression.
+
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/secret.h"
+
+namespace cvlan::http {
+
+enum class ClientCert {
+    None,      // not asked for
+    Optional,  // asked for; one that does not verify fails the handshake, none is fine
+    Required,  // none fails the handshake too
+};
+
+struct TlsServerOptions {
+    std::string
+        certificate_chain_pem;  // the leaf first, then all that a client needs, the root included
+    SecretText private_key_pem{};
+    // Whose client certificates count; each PEM text may hold several. A certificate must be in
+    // time, chain up to one of these and carry the EKU clientAuth: else alert, and no handler runs.
+    std::vector<std::string> client_ca_pem{};
+    ClientCert client_cert = ClientCert::None;
+};
+
+// Whom a client believes. Exactly one of the two is set; the host name must match in either case.
+struct TlsTrust {
+    std::string ca_pem{};  // a bundle
+    // SHA-256 of the SubjectPublicKeyInfo (DER) of a CA which the server itself presents: the chain
+    // must verify up to that certificate. So a token alone tells whom to trust.
+    Bytes ca_spki_sha256{};
+};
+
+// The hash TlsTrust::ca_spki_sha256 wants, of the first certificate in `pem`.
+Result<Bytes> spki_sha256(std::string_view pem);
+
+}  // namespace cvlan::http

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The controller's side of the map: what changed -> one signed fragment -> the deltas of the nodes
+// it concerns. A fragment (a peer or a network, in the scope of one network) is encoded and signed
+// once, where it changes, and shared by everyone's answers; a node costs a signature only when its
+// head is renewed. The cost of a change is one fragment and a look at the members of its network.
+//
+// Belongs to one thread. Fragments are immutable and outlive their replacement while an answer is
+// on its way. Wire format: api/openapi.yaml, NodeMap.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "http/message.h"
+#include "model/objects.h"
+#include "model/wire.h"
+#include "store/store.h"
+
+namespace cvlan::maps {
+
+// Signs with the tenant's map key. Code::NotFound where there is none.
+using Sign = std::function<Result<model::wire::SignedBytes>(const std::string& tenant_id,
+                                                            std::string payload)>;
+
+// What a poll has: "<epoch>.<revision>".
+struct Since {
+    int64_t epoch = 0;
+    int64_t revision = 0;
+    static Result<Since> parse(std::string_view text);
+};
+
+struct Counters {
+    uint64_t fragments_encoded = 0;
+    uint64_t node_maps_touched = 0;
+    uint64_t heads_signed = 0;
+    uint64_t full_maps = 0;
+    uint64_t deltas = 0;
+    uint64_t bytes_full = 0;
+    uint64_t bytes_delta = 0;
+};
+
+// Ids of nodes whose map a change touched.
+using Touched = std::vector<std::string>;
+
+class Maps {
+public:
+    Maps(Sign sign, const Clock& clock);
+    ~Maps();
+
+    // A tenant as the store holds it; replaces what is known of it. An object that can not be
+    // encoded is left out and named in the log: it never spoils another's map.
+    void load(const std::string& tenant_id, int64_t epoch, const store::MapInputs& inputs);
+    void drop_tenant(const std::string& tenant_id);
+
+    // Each after its commit; `revision` is the tenant's new one. NotFound for an unknown tenant or
+    // network.
+    Result<Touched> put_network(const model::Network& network, int64_t revision);
+    Result<Touched> remove_network(const std::string& tenant_id, const std::string& network_id,
+                                   int64_t revision);
+    // The node's entry in every network it is a member of; it leaves those it is in no longer.
+    Result<Touched> put_node(const model::Node& node, int64_t revision);
+    Result<Touched> remove_node(const std::string& tenant_id, const std::string& node_id,
+                                int64_t revision);
+
+    // The answer to a poll: 200 with FULL or DELTA; nullopt while nothing is new. NotFound: no such
+    // node.
+    Result<std::optional<http::Response>> answer(const std::string& tenant_id,
+                                                 const std::string& node_id,
+                                                 std::optional<Since> since);
+
+    // What a committed event changes, read from the store.
+    Result<Touched> apply(const store::Event& event, store::Store& store);
+
+    const Counters& counters() const { return counters_; }
+
+private:
+    struct Fragment;
+    struct Network;
+    struct Node;
+    struct Tenant;
+
+    Result<std::shared_ptr<const Fragment>> encode(const Tenant& tenant,
+                                                   const model::wire::MapFragment& fragment);
+    Result<Touched> publish(Tenant& tenant, const model::wire::MapFragment& fragment);
+    Result<void> publish_membership(Tenant& tenant, const model::Node& node,
+                                    const model::Membership& membership, int64_t revision,
+                                    std::set<std::string>& touched);
+    Result<std::string> sign_head(const Tenant& tenant, const std::string& node_id, Node& node);
+    http::Response respond(const Tenant& tenant, bool is_full, const std::string& head,
+                           const std::vector<std::shared_ptr<const Fragment>>& fragments);
+    Tenant* find(const std::string& tenant_id);
+
+    Sign sign_;
+    const Clock& clock_;
+    std::map<std::string, std::unique_ptr<Tenant>> tenants_;
+    Counters counters_;
+};
+
+}  // namespace cvlan::maps

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/network_map.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "model/objects.h"
+
+namespace cvlan::model {
+
+namespace {
+
+Result<std::optional<Prefix>> parse_prefix(const std::optional<std::string>& text) {
+    if (!text) return std::optional<Prefix>{};
+    auto prefix = Prefix::parse(*text);
+    if (!prefix) return failed(prefix.error());
+    return std::optional<Prefix>{*prefix};
+}
+
+Result<MapNetwork> check_network(const wire::MapFragment& fragment) {
+    if (!fragment.network) return fail(Code::Malformed, "a NETWORK fragment without a network");
+    MapNetwork network;
+    network.id = fragment.id;
+    network.name = fragment.network->name;
+    network.mtu = static_cast<uint16_t>(fragment.network->mtu);
+    if (auto name = check_name("name", network.name); !name) return failed(name.error());
+    auto ipv4 = parse_prefix(fragment.network->ipv4);
+    if (!ipv4) return failed(ipv4.error().while_doing("ipv4"));
+    auto ipv6 = parse_prefix(fragment.network->ipv6);
+    if (!ipv6) return failed(ipv6.error().while_doing("ipv6"));
+    network.ipv4 = *ipv4;
+    network.ipv6 = *ipv6;
+    return network;
+}
+
+bool is_inside(const MapNetwork& network, const Address& address) {
+    const auto& prefix = address.is_v4() ? network.ipv4 : network.ipv6;
+    return prefix && prefix->contains(address);
+}
+
+Result<MapPeer> check_peer(const MapNetwork& network, const wire::MapFragment& fragment) {
+    if (!fragment.peer) return fail(Code::Malformed, "a PEER fragment without a peer");
+    MapPeer peer;
+    peer.node_id = fragment.id;
+    peer.name = fragment.peer->name;
+    // The name reaches DNS, logs and terminals of this machine: checked here too.
+    if (auto name = check_name("name", peer.name); !name) return failed(name.error());
+    for (const std::string& text : fragment.peer->addresses) {
+        auto address = Address::parse(text);
+        if (!address) return failed(address.error());
+        if (!is_inside(network, *address))
+            return fail(Code::Invalid, "address {} is outside the network", address->text());
+        peer.addresses.push_back(*address);
+    }
+    if (peer.addresses.empty()) return fail(Code::Invalid, "no address");
+    peer.wireguard_key = fragment.peer->wireguard_public_key.value_or("");
+    auto key = from_base64(peer.wireguard_key);
+    if (!key || (key->size() != 32 && !key->empty()))
+        return fail(Code::Invalid, "wireguardPublicKey is no key of 32 bytes");
+    for (const std::string& text : fragment.peer->endpoints)
+        if (auto endpoint = Endpoint::parse(text)) peer.endpoints.push_back(*endpoint);
+    return peer;
+}
+
+// Gives each address and each key to the first peer only: the kernel would silently move an allowed
+// IP.
+class Claims {
+public:
+    Result<void> take(const MapPeer& peer) {
+        for (const Address& address : peer.addresses)
+            if (!addresses_.emplace(address, peer.node_id).second)
+                return fail(Code::Conflict, "address {} belongs to node {} already", address.text(),
+                            addresses_.at(address));
+        if (!peer.wireguard_key.empty() && !keys_.emplace(peer.wireguard_key, peer.node_id).second)
+            return fail(Code::Conflict, "its key belongs to node {} already",
+                        keys_.at(peer.wireguard_key));
+        return {};
+    }
+
+private:
+    std::map<Address, std::string> addresses_;
+    std::map<std::string, std::string> keys_;
+};
+
+}  // namespace
+
+NetworkMap build_map(const wire::MapHead& head, const std::vector<wire::MapFragment>& fragments,
+                     int64_t revision) {
+    NetworkMap map;
+    map.tenant_id = head.tenant_id;
+    map.node_id = head.node_id;
+    map.epoch = head.epoch;
+    map.revision = std::max(head.revision, revision);
+    map.issued_at = head.issued_at;
+    map.expires_at = head.expires_at;
+    map.expiry = head.map_expiry.value_or(wire::MapExpiry::Keep);
+    const auto refuse = [&](std::string_view what, const wire::MapFragment& of, const Error& why) {
+        map.refused.push_back(fmt::format("{} {}: {}", what, of.id, why.message));
+    };
+
+    for (const wire::MapFragment& fragment : fragments) {
+        if (fragment.kind != wire::FragmentKind::Network || fragment.removed.value_or(false))
+            continue;
+        auto network = check_network(fragment);
+        if (network)
+            map.networks.emplace(fragment.id, std::move(*network));
+        else
+            refuse("network", fragment, network.error());
+    }
+    std::erase_if(map.networks, [&](const auto& entry) {
+        return std::count(head.network_ids.begin(), head.network_ids.end(), entry.first) == 0;
+    });
+
+    std::map<std::string, Claims> claims;
+    for (const wire::MapFragment& fragment : fragments) {
+        const auto network = map.networks.find(fragment.scope);
+        if (fragment.kind != wire::FragmentKind::Peer || fragment.removed.value_or(false) ||
+            network == map.networks.end())
+            continue;
+        auto peer = check_peer(network->second, fragment);
+        auto taken = peer ? claims[fragment.scope].take(*peer) : Result<void>();
+        if (!peer || !taken)
+            refuse("peer", fragment, peer ? taken.error() : peer.error());
+        else if (fragment.id == head.node_id)
+            network->second.self = std::move(*peer);
+        else
+            network->second.peers.emplace(fragment.id, std::move(*peer));
+    }
+    std::erase_if(map.networks, [&](const auto& entry) {
+        if (!entry.second.self.node_id.empty()) return false;
+        map.refused.push_back(
+            fmt::format("network {}: this node's own membership is missing", entry.first));
+        return true;
+    });
+    return map;
+}
+
+}  // namespace cvlan::model

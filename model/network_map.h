@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The map of one node, as the node understands it: immutable, checked, all that it needs and no
+// secret of others. Made from verified fragments (model/wire.h); reconcile turns it into kernel
+// state.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ip.h"
+#include "model/wire.h"
+
+namespace cvlan::model {
+
+struct MapPeer {
+    std::string node_id;
+    std::string name;                 // an RFC 1123 label
+    std::vector<Address> addresses;   // overlay, each inside its network
+    std::string wireguard_key;        // base64, 32 bytes; empty where the peer has none
+    std::vector<Endpoint> endpoints;  // underlay candidates, best guess first
+};
+
+struct MapNetwork {
+    std::string id;
+    std::string name;
+    std::optional<Prefix> ipv4;
+    std::optional<Prefix> ipv6;
+    uint16_t mtu = 1420;
+    MapPeer self;                          // this node's own place in it
+    std::map<std::string, MapPeer> peers;  // by node id, without self
+};
+
+struct NetworkMap {
+    std::string tenant_id;
+    std::string node_id;
+    int64_t epoch = 0;
+    int64_t revision = 0;
+    WallTime issued_at{};
+    WallTime expires_at{};
+    wire::MapExpiry expiry = wire::MapExpiry::Keep;
+    std::map<std::string, MapNetwork> networks;  // by id
+    // What was left out and why ("peer <id>: address 10.9.0.1 is outside 10.1.0.0/24"): one bad
+    // object never spoils the rest.
+    std::vector<std::string> refused;
+};
+
+// Puts a map together. Fragments of networks that are not in the head, tombstones and fragments
+// that fail a check are left out. A network whose own membership is missing is left out with a
+// line. `revision` is that of the newest answer, at least the head's.
+NetworkMap build_map(const wire::MapHead& head, const std::vector<wire::MapFragment>& fragments,
+                     int64_t revision);
+
+}  // namespace cvlan::model

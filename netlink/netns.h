@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A handle on a network namespace. Sockets belong for life to the namespace they were made in, so
+// code enters a namespace only for the moment of opening one, and on a thread of its own: no
+// other thread ever finds itself elsewhere. Entering another namespace needs CAP_SYS_ADMIN;
+// entering the one the caller is already in needs nothing.
+
+#include <sys/types.h>
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace cvlan::netlink {
+
+class NetnsFd {
+public:
+    static Result<NetnsFd> current();  // of the calling thread
+    static Result<NetnsFd> open(const std::string& path);
+    static Result<NetnsFd> named(std::string_view name);  // as `ip netns add` made it
+    static Result<NetnsFd> of_process(pid_t pid);
+
+    int fd() const { return fd_.get(); }
+    bool is_same(const NetnsFd& other) const;
+    // Runs `run` inside the namespace and waits for it. An exception must not leave `run`.
+    Result<void> run(const std::function<Result<void>()>& run) const;
+
+private:
+    explicit NetnsFd(UniqueFd fd) : fd_(std::move(fd)) {}
+    UniqueFd fd_;
+};
+
+}  // namespace cvlan::netlink

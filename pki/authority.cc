@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pki/authority.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "pki/certificate.h"
+#include "pki/issue.h"
+
+namespace cvlan::pki {
+
+namespace {
+
+using std::chrono::days;
+
+constexpr days kRootLife{3652};
+constexpr days kIntermediateLife{365};
+// Clocks of nodes are a little off.
+constexpr std::chrono::minutes kBackdate{5};
+constexpr size_t kMaxFile = 65536;
+constexpr std::string_view kSpiffe = "spiffe://";
+
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+Result<TlsKey> load_key(const std::string& path) {
+    auto text = read_secret_file(path, kMaxFile);
+    if (!text) return failed(text.error());
+    auto key = TlsKey::from_pem(SecretText(std::move(*text)));
+    if (!key) return failed(key.error().while_doing(path));
+    return key;
+}
+
+Result<TlsKey> make_key(const std::string& path, Curve curve) {
+    auto key = TlsKey::generate(curve);
+    if (!key) return key;
+    auto pem = key->to_pem();
+    if (!pem) return failed(pem.error());
+    if (auto kept = write_durable(path, pem->reveal(), 0600); !kept) return failed(kept.error());
+    return key;
+}
+
+Result<void> save_certificate(const std::string& path, X509* certificate) {
+    auto pem = certificate_pem(certificate);
+    if (!pem) return failed(pem.error());
+    return write_durable(path, *pem, 0644);
+}
+
+Result<EvpPtr<X509>> load_certificate(const std::string& path) {
+    auto text = read_file(path, kMaxFile);
+    if (!text) return failed(text.error());
+    auto certificate = read_certificate(*text);
+    if (!certificate) return failed(certificate.error().while_doing(path));
+    return certificate;
+}
+
+bool is_host_name(std::string_view name) {
+    if (name.size() > 253) return false;
+    while (true) {
+        const size_t dot = name.find('.');
+        if (!model::check_name("name", name.substr(0, dot))) return false;
+        if (dot == std::string_view::npos) return true;
+        name.remove_prefix(dot + 1);
+    }
+}
+
+// The key is written before its certificate: a crash between them leaves a key that is used here.
+Result<void> make_root(const std::string& folder, const std::string& trust_domain, WallTime now) {
+    const std::string key_path = folder + "/root.key";
+    auto key = exists(key_path) ? load_key(key_path) : make_key(key_path, Curve::P384);
+    if (!key) return failed(key.error());
+    CertificateSpec spec;
+    spec.subject_key = key->get();
+    spec.organization = "CloudVLAN";
+    spec.common_name = "CloudVLAN root";
+    spec.uris = {fmt::format("{}{}", kSpiffe, trust_domain)};
+    spec.basic_constraints = "critical,CA:TRUE,pathlen:1";
+    spec.key_usage = "critical,keyCertSign,cRLSign";
+    spec.not_before = now - kBackdate;
+    spec.not_after = now + kRootLife;
+    auto root = make_certificate(spec, nullptr, key->get());
+    if (!root) return failed(root.error());
+    return save_certificate(folder + "/root.pem", root->get());
+}
+
+Result<void> make_intermediate(const std::string& folder, WallTime now) {
+    auto root_key = load_key(folder + "/root.key");
+    if (!root_key) return failed(root_key.error().while_doing("intermediate certificate"));
+    auto root = load_certificate(folder + "/root.pem");
+    if (!root) return failed(root.error());
+    auto ends = not_after(root->get());
+    if (!ends) return failed(ends.error());
+    auto key = make_key(folder + "/intermediate.key", Curve::P256);
+    if (!key) return failed(key.error());
+
+    CertificateSpec spec;
+    spec.subject_key = key->get();
+    spec.organization = "CloudVLAN";
+    spec.common_name = "CloudVLAN intermediate";
+    spec.basic_constraints = "critical,CA:TRUE,pathlen:0";
+    spec.key_usage = "critical,keyCertSign,cRLSign";
+    spec.not_before = now - kBackdate;
+    spec.not_after = std::min<WallTime>(now + kIntermediateLife, *ends);
+    auto certificate = make_certificate(spec, root->get(), root_key->get());
+    if (!certificate) return failed(certificate.error());
+    return save_certificate(folder + "/intermediate.pem", certificate->get());
+}
+
+// A crash while the intermediate is renewed leaves the new key beside the old certificate; the key
+// of that certificate is then the previous one.
+Result<TlsKey> load_fitting_key(const std::string& path, X509* certificate) {
+    auto key = load_key(path);
+    if (!key) return key;
+    if (X509_check_private_key(certificate, key->get()) == 1) return key;
+    clear_openssl_errors();
+    auto previous = load_key(path + ".prev");
+    if (previous && X509_check_private_key(certificate, previous->get()) == 1) return previous;
+    clear_openssl_errors();
+    return fail(Code::Malformed, "{}: is not the key of the certificate beside it", path);
+}
+
+}  // namespace
+
+struct Authority::Leaf {
+    CertificateSpec spec;
+    days life;
+};
+
+Result<bool> Authority::create(const std::string& folder, const std::string& trust_domain,
+                               WallTime now) {
+    if (!is_host_name(trust_domain) || trust_domain.size() > 128)
+        return fail(Code::Invalid, "trust domain '{}' is no host name", printable(trust_domain));
+    if (auto made = make_directories(folder, 0700); !made) return failed(made.error());
+    bool is_new = false;
+    if (!exists(folder + "/root.pem")) {
+        if (auto made = make_root(folder, trust_domain, now); !made) return failed(made.error());
+        is_new = true;
+    }
+    if (!exists(folder + "/intermediate.pem")) {
+        if (auto made = make_intermediate(folder, now); !made) return failed(made.error());
+        is_new = true;
+    }
+    return is_new;
+}
+
+Result<void> Authority::renew_intermediate(const std::string& folder, WallTime now) {
+    return make_intermediate(folder, now);
+}
+
+Result<Authority> Authority::open(const std::string& folder) {
+    auto root = load_certificate(folder + "/root.pem");
+    if (!root) return failed(root.error());
+    auto intermediate = load_certificate(folder + "/intermediate.pem");
+    if (!intermediate) return failed(intermediate.error());
+    if (exists(folder + "/root.key"))
+        if (auto key = load_fitting_key(folder + "/root.key", root->get()); !key)
+            return failed(key.error());
+    auto key = load_fitting_key(folder + "/intermediate.key", intermediate->get());
+    if (!key) return failed(key.error());
+    if (X509_verify(intermediate->get(), X509_get0_pubkey(root->get())) != 1)
+        return openssl_error(Code::Malformed,
+                             folder + ": intermediate.pem is not signed by root.pem");
+    const std::vector<std::string> uris = uri_names(root->get());
+    if (uris.size() != 1 || !uris.front().starts_with(kSpiffe))
+        return fail(Code::Malformed, "{}/root.pem: names no trust domain", folder);
+
+    auto root_pem = certificate_pem(root->get());
+    auto intermediate_pem = certificate_pem(intermediate->get());
+    auto begins = not_before(intermediate->get());
+    auto ends = not_after(intermediate->get());
+    if (!root_pem || !intermediate_pem || !begins || !ends)
+        return fail(Code::Malformed, "{}: unreadable certificates", folder);
+    Authority authority(std::move(*key));
+    authority.trust_domain_ = uris.front().substr(kSpiffe.size());
+    authority.root_pem_ = std::move(*root_pem);
+    authority.intermediate_pem_ = std::move(*intermediate_pem);
+    authority.root_spki_ = sha256(spki_der(X509_get0_pubkey(root->get())));
+    authority.intermediate_not_before_ = *begins;
+    authority.intermediate_not_after_ = *ends;
+    authority.intermediate_ = std::move(*intermediate);
+    return authority;
+}
+
+Result<IssuedCertificate> Authority::issue(const Leaf& leaf, WallTime now) const {
+    if (now >= intermediate_not_after_)
+        return fail(Code::Unavailable, "the intermediate certificate has run out");
+    CertificateSpec spec = leaf.spec;
+    spec.basic_constraints = "critical,CA:FALSE";
+    spec.key_usage = "critical,digitalSignature";
+    spec.not_before = std::max<WallTime>(now - kBackdate, intermediate_not_before_);
+    spec.not_after = std::min<WallTime>(now + leaf.life, intermediate_not_after_);
+    auto certificate = make_certificate(spec, intermediate_.get(), key_.get());
+    if (!certificate) return failed(certificate.error());
+    auto pem = certificate_pem(certificate->get());
+    auto begins = not_before(certificate->get());
+    auto ends = not_after(certificate->get());
+    if (!pem || !begins || !ends) return fail(Code::Internal, "unreadable certificate");
+    return IssuedCertificate{*pem + intermediate_pem_ + root_pem_, serial_hex(certificate->get()),
+                             *begins, *ends};
+}
+
+Result<IssuedCertificate> Authority::issue_node(const Csr& csr, const NodeSubject& node,
+                                                WallTime now) const {
+    if (!is_uuid(node.tenant_id) || !is_uuid(node.node_id))
+        return fail(Code::Invalid, "certificate: ids must be UUIDs");
+    Leaf leaf{{}, kNodeCertificateLife};
+    leaf.spec.subject_key = csr.key();
+    leaf.spec.organization = node.tenant_id;
+    leaf.spec.common_name = node.node_id;
+    leaf.spec.uris = {fmt::format("{}{}/tenant/{}/node/{}", kSpiffe, trust_domain_, node.tenant_id,
+                                  node.node_id)};
+    leaf.spec.dns_names = {fmt::format("{}.{}.{}", node.node_id, node.tenant_id, trust_domain_)};
+    leaf.spec.extended_key_usage =
+        node.role == model::TokenRole::Node ? "clientAuth" : "clientAuth,serverAuth";
+    return issue(leaf, now);
+}
+
+Result<IssuedCertificate> Authority::issue_server(const TlsKey& key,
+                                                  const std::vector<std::string>& names,
+                                                  WallTime now) const {
+    Leaf leaf{{}, kServerCertificateLife};
+    leaf.spec.subject_key = key.get();
+    leaf.spec.common_name = "cvlan-controller";
+    leaf.spec.extended_key_usage = "serverAuth";
+    for (const std::string& name : names) {
+        if (auto address = Address::parse(name))
+            leaf.spec.addresses.push_back(*address);
+        else if (is_host_name(name))
+            leaf.spec.dns_names.push_back(name);
+        else
+            return fail(Code::Invalid, "'{}' is neither an address nor a host name",
+                        printable(name));
+    }
+    if (names.empty()) return fail(Code::Invalid, "a server certificate needs a name");
+    return issue(leaf, now);
+}
+
+}  // namespace cvlan::pki

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Registration tokens: `cvlan_reg_` + base64url(claims) + `.` + base64url(Ed25519 signature over
+// the claims' bytes). The tenant's token key makes them, offline too. An agent reads url and caSpki
+// of one before it can verify anything: with them it finds the true controller, which alone
+// verifies.
+
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/secret.h"
+#include "model/token_claims.h"
+#include "pki/keys.h"
+
+namespace cvlan::pki {
+
+inline constexpr size_t kMaxTokenBytes = 4096;
+
+// Sets claims.kid to the key's.
+Result<SecretText> make_token(model::TokenClaims claims, const SigningKey& key);
+
+struct UnverifiedToken {
+    model::TokenClaims claims;
+    std::string signed_text;  // the bytes under the signature
+    Bytes signature;
+};
+// The form alone. Code::Invalid, with no word of the token's content.
+Result<UnverifiedToken> parse_token(std::string_view text);
+
+// `key` is the tenant's key of claims.kid. A bad signature is Code::Denied; after that an expired
+// token is Code::Gone "token has expired".
+Result<void> verify_token(const UnverifiedToken& token, const VerifyKey& key, WallTime now);
+
+}  // namespace cvlan::pki

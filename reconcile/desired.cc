@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcile/desired.h"
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+
+namespace cvlan::reconcile {
+
+namespace {
+
+// What the peers of one network have taken: a key or an allowed IP with two owners would move to
+// and fro between them for ever.
+struct Claims {
+    std::set<wg::PublicKey> keys;
+    std::set<Address> addresses;
+};
+
+Result<WgPeer> wanted_peer(const model::MapPeer& peer, const NetworkContext& self, Claims& claims) {
+    auto key = wg::PublicKey::parse(peer.wireguard_key);
+    if (!key) return failed(key.error());
+    // Other points of low order do no harm: the kernel shakes no hands with them, and to find them
+    // would cost an X25519 for each peer and map.
+    if (key->empty()) return fail(Code::Invalid, "the all-zero key");
+    // The kernel passes over a peer with the key of the device itself.
+    if (*key == self.key.public_key()) return fail(Code::Conflict, "has this node's own key");
+    for (const Address& address : peer.addresses)
+        if (claims.addresses.contains(address))
+            return fail(Code::Conflict, "address {} has another owner", address.text());
+    if (!claims.keys.insert(*key).second) return fail(Code::Conflict, "its key has another owner");
+    claims.addresses.insert(peer.addresses.begin(), peer.addresses.end());
+
+    WgPeer wanted{.key = *key};
+    for (const Address& address : peer.addresses)
+        wanted.allowed_ips.push_back(Prefix::host(address));
+    std::sort(wanted.allowed_ips.begin(), wanted.allowed_ips.end());
+    if (!peer.endpoints.empty()) wanted.endpoint = peer.endpoints.front();
+    if (const auto known = self.peers.find(*key); known != self.peers.end()) {
+        if (known->second.endpoint) wanted.endpoint = known->second.endpoint;
+        wanted.move_endpoint = known->second.move_endpoint;
+        wanted.keepalive_seconds = known->second.keepalive_seconds;
+    }
+    return wanted;
+}
+
+WgDevice wanted_device(const model::MapNetwork& network, const NetworkContext& self,
+                       Desired& want) {
+    WgDevice device{.device = device_name(network.id),
+                    .key = self.key,
+                    .listen_port = self.listen_port,
+                    .fwmark = kMarkBase + self.index};
+    Claims claims;
+    claims.addresses.insert(network.self.addresses.begin(), network.self.addresses.end());
+    device.peers.reserve(network.peers.size());
+    for (const auto& [id, peer] : network.peers) {
+        if (peer.wireguard_key.empty()) continue;  // reached by another data plane
+        auto wanted = wanted_peer(peer, self, claims);
+        if (wanted) {
+            device.peers.push_back(std::move(*wanted));
+        } else {
+            want.refused.push_back(
+                fmt::format("network {}: peer {}: {}", network.id, id, wanted.error().message));
+        }
+    }
+    std::sort(device.peers.begin(), device.peers.end(),
+              [](const WgPeer& a, const WgPeer& b) { return a.key < b.key; });
+    return device;
+}
+
+// Addresses, and for each family which the network and the node have, a route and a rule.
+void want_addressing(const model::MapNetwork& network, const NetworkContext& self, Desired& want) {
+    const std::string device = device_name(network.id);
+    for (const Address& address : network.self.addresses)
+        want.addresses.push_back({device, address, address.bits()});
+    for (const auto& prefix : {network.ipv4, network.ipv6}) {
+        if (!prefix) continue;
+        const auto own = std::find_if(
+            network.self.addresses.begin(), network.self.addresses.end(),
+            [&](const Address& address) { return address.family() == prefix->family(); });
+        if (own == network.self.addresses.end()) continue;
+        want.routes.push_back(device_route(kTableBase + self.index, *prefix, device, *own));
+        want.rules.push_back(policy_rule(prefix->family(), self.index));
+    }
+}
+
+template <class Value>
+void sort_unique(std::vector<Value>& values) {
+    std::sort(values.begin(), values.end());
+    values.erase(std::unique(values.begin(), values.end()), values.end());
+}
+
+void put_in_order(Desired& want) {
+    sort_unique(want.links);
+    sort_unique(want.addresses);
+    std::sort(want.wireguard.begin(), want.wireguard.end(),
+              [](const WgDevice& a, const WgDevice& b) { return a.device < b.device; });
+    std::sort(want.routes.begin(), want.routes.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.table, a.destination, a.metric) <
+               std::tie(b.table, b.destination, b.metric);
+    });
+    sort_unique(want.rules);
+}
+
+std::string refusal(const model::MapNetwork& network, const NodeConfig& self,
+                    const std::set<uint32_t>& indexes) {
+    const auto own = self.networks.find(network.id);
+    if (own == self.networks.end()) return "the node has no key for it yet";
+    if (own->second.key.public_key().empty()) return "the node has no key for it yet";
+    if (own->second.index >= kIndexes)
+        return fmt::format("index {} is out of range", own->second.index);
+    if (indexes.contains(own->second.index))
+        return fmt::format("index {} is another network's", own->second.index);
+    return {};
+}
+
+template <class Value>
+void append(std::vector<Value>& to, std::vector<Value>& from) {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+}  // namespace
+
+Desired desired_state(const model::NetworkMap& map, const NodeConfig& self) {
+    Desired want;
+    if (self.down) return want;
+    std::set<uint32_t> indexes;
+    for (const auto& [id, network] : map.networks) {
+        if (const std::string why = refusal(network, self, indexes); !why.empty()) {
+            want.refused.push_back(fmt::format("network {}: {}", id, why));
+            continue;
+        }
+        const NetworkContext& own = self.networks.at(id);
+        indexes.insert(own.index);
+        want.links.push_back({device_name(id), id, own.mtu.value_or(network.mtu)});
+        want_addressing(network, own, want);
+        want.wireguard.push_back(wanted_device(network, own, want));
+    }
+    put_in_order(want);
+    return want;
+}
+
+void Desired::add(Desired other) {
+    const auto is_twice = [&](const Link& link) {
+        return std::any_of(links.begin(), links.end(),
+                           [&](const Link& mine) { return mine.device == link.device; });
+    };
+    const auto has_index = [&](const WgDevice& device) {
+        return std::any_of(wireguard.begin(), wireguard.end(),
+                           [&](const WgDevice& mine) { return mine.fwmark == device.fwmark; });
+    };
+    const bool clashes = std::any_of(other.links.begin(), other.links.end(), is_twice) ||
+                         std::any_of(other.wireguard.begin(), other.wireguard.end(), has_index);
+    append(refused, other.refused);
+    if (clashes) {
+        refused.push_back("two identities of this node want the same device or index");
+        return;
+    }
+    append(links, other.links);
+    append(addresses, other.addresses);
+    append(wireguard, other.wireguard);
+    append(routes, other.routes);
+    append(rules, other.rules);
+    put_in_order(*this);
+}
+
+}  // namespace cvlan::reconcile

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stages of scripts/test: each ends in one line, ACCEPT or REJECT, with its counts and its time; then one
+verdict. The same stands in build/test-results.json."""
+import concurrent.futures
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+JOBS = str(os.cpu_count() or 2)
+PROGRAMS = ["cvlan-controller", "cvlan-agent", "cvlanctl"]
+LINES_AT_LEAST, PARSER_LINES_AT_LEAST = 85.0, 95.0
+# Files that read bytes from outside.
+PARSERS = ("netlink/attr_reader", "kernel-wg/parse", "http/head_scan", "http/request_reader", "http/response_reader", "model/json.cc", "model/network_map.cc",
+           "model/token_claims", "pki/token", "base/ip.cc", "base/bytes.cc", "api/query.cc")
+# Presets and the package share what they compile alike.
+os.environ |= {"CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1"}
+# Code that runs on more than one thread; everything else lives on one loop.
+THREADED = ["base_test", "http_test", "store_test"]
+FUZZ_SECONDS = int(os.environ.get("CVLAN_FUZZ_SECONDS", "30"))
+
+
+class Reject(Exception):
+    """The stage's claim does not hold; the text says why."""
+
+
+def run(*command: str, env: dict | None = None, quiet: bool = False) -> str:
+    """Runs a command with its output live (or, if quiet, only when it fails); Reject if it fails."""
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, errors="replace")
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if not quiet:
+            sys.stdout.write(line)
+    if process.wait() != 0:
+        if quiet:
+            sys.stdout.write("".join(lines[-80:]))
+        raise Reject(f"`{' '.join(command)[:120]}` ended with {process.returncode}")
+    return "".join(lines)
+
+
+def build(preset: str, *targets: str) -> None:
+    run("cmake", "--preset", preset, quiet=True)
+    run("cmake", "--build", f"build/{preset}", "--parallel", JOBS, *(["--target", *targets] if targets else []), quiet=True)
+
+
+def tests_of(preset: str, label: str, env: dict | None = None, only: str = "") -> str:
+    said = run("ctest", "--test-dir", f"build/{preset}", "-L", label, *(["-R", only] if only else []), "--output-on-failure",
+               "--no-tests=error", env=env)
+    count = re.search(r"tests? failed out of (\d+)", said)[1]
+    return f"{count} programs"
+
+
+def cases_in(preset: str) -> int:
+    return sum(len(re.findall(r"^  \S", run(program, "--gtest_list_tests", quiet=True), re.M))
+               for program in glob.glob(f"{BUILD}/{preset}/bin/*_test"))
+
+
+def lint() -> str:
+    run("cmake", "--preset", "coverage", quiet=True)
+    run("cmake", "--build", "build/coverage", "--parallel", JOBS, "--target", "cvlan_model", quiet=True)
+    return f"{run('scripts/lint', '--build', 'build/coverage').count(': good')} checks"
+
+
+def build_release() -> str:
+    build("release", *PROGRAMS)
+    run("scripts/check-hardening", *(f"build/release/bin/{program}" for program in PROGRAMS))
+    return f"{len(PROGRAMS)} programs, hardened"
+
+
+def coverage() -> str:
+    said = run("gcovr", "-r", ".", "build/coverage", "--gcov-ignore-parse-errors", "-e", "tests/", "-e", "build/", "-e", ".*main\\.cc",
+               "--json-summary", "build/coverage.json", "--txt", "build/coverage.txt", "--print-summary", "-j", JOBS)
+    lines = float(re.search(r"lines: ([\d.]+)%", said)[1])
+    files = json.loads((BUILD / "coverage.json").read_text())["files"]
+    parsers = [f for f in files if any(p in f["filename"] for p in PARSERS) and f["line_total"]]
+    covered, total = (sum(f[key] for f in parsers) for key in ("line_covered", "line_total"))
+    parser_lines = 100.0 * covered / total
+    for file in sorted(parsers, key=lambda f: f["line_percent"]):
+        print(f"coverage: {file['filename']}: {file['line_percent']} % of {file['line_total']} lines")
+    print(f"coverage: {lines} % of all lines, {parser_lines:.1f} % of the parsers' lines")
+    if lines < LINES_AT_LEAST or parser_lines < PARSER_LINES_AT_LEAST:
+        raise Reject(f"coverage {lines} % of lines (>= {LINES_AT_LEAST}), {parser_lines:.1f} % of parsers (>= {PARSER_LINES_AT_LEAST})")
+    return f"{lines} % of lines, {parser_lines:.1f} % of parsers"
+
+
+def unit() -> str:
+    build("coverage")
+    # Counts of an earlier run, or of sources that have changed since, would be added to these.
+    for counts in (BUILD / "coverage").rglob("*.gcda"):
+        counts.unlink()
+    return f"{tests_of('coverage', 'unit|check')}, {cases_in('coverage')} tests, {coverage()}"
+
+
+def sanitizers() -> str:
+    counts = []
+    for preset in ("asan", "tsan"):
+        build(preset, *(test_targets() if preset == "asan" else THREADED))
+        env = {"ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1", "TSAN_OPTIONS": "halt_on_error=1"}
+        only = "" if preset == "asan" else "|".join(f"^unit.{name.removesuffix('_test')}$" for name in THREADED)
+        counts.append(f"{preset} {tests_of(preset, 'unit', env, only)}")
+    return ", ".join(counts)
+
+
+def test_targets() -> list[str]:
+    """Names of the unit test programs, from the folders that have tests."""
+    names = set()
+    for source in (ROOT / "tests").rglob("*_test.cc"):
+        room = source.parent.relative_to(ROOT / "tests").as_posix()
+        names.add(room.replace("/", "_").replace("-", "_") + "_test")
+    listed = run("cmake", "--build", "build/coverage", "--target", "help", quiet=True)
+    return sorted(name for name in names if f"{name}:" in listed)
+
+
+def kernel() -> str:
+    build("coverage")
+    programs = sorted(glob.glob(f"{BUILD}/coverage/bin/*_kernel"))
+    if not programs:
+        raise Reject("there are no kernel tests")
+    script = "; ".join(f"echo '== {Path(p).name}'; {p} || failed=1" for p in programs)
+    said = run("integration/lab", "--timeout", "900", "--", "sh", "-c", f"failed=0; {script}; exit $failed")
+    passed = sum(int(n) for n in re.findall(r"\[  PASSED  \] (\d+) tests?", said))
+    if "[  SKIPPED ]" in said:
+        raise Reject("a kernel test was skipped")
+    return f"{len(programs)} programs, {passed} tests on a real kernel"
+
+
+def integration(*names: str) -> str:
+    build("release", *PROGRAMS)
+    selected = ["-k", " or ".join(names)] if names else []
+    run("integration/scenarios/run", *selected, env={"CVLAN_BIN": str(BUILD / "release/bin")})
+    summary = json.loads((BUILD / "lab-out/scenarios.json").read_text())
+    wanted = {line.split()[0] for line in (ROOT / "docs/scenarios.txt").read_text().splitlines() if line.strip() and not line.startswith("#")}
+    missing = [] if names else sorted(wanted - set(summary["names"]))
+    print(f"{summary['run']} passed, {len(summary['failed'])} failed, {len(summary['skipped'])} skipped")
+    if summary["failed"] or summary["skipped"] or missing or not summary["run"]:
+        raise Reject(f"failed {summary['failed']}, skipped {summary['skipped']}, listed in docs/scenarios.txt but not run {missing}")
+    return f"{summary['run']} scenarios on kernel {summary['kernel']}"
+
+
+def packages() -> str:
+    said = run("integration/packages")
+    return re.findall(r"^packages: (.*)$", said, re.M)[-1]
+
+
+def fuzz_one(program: str) -> str:
+    name = Path(program).name.removeprefix("fuzz_")
+    found = BUILD / "fuzz/found" / name
+    found.mkdir(parents=True, exist_ok=True)
+    corpus = ROOT / "tests/fuzz/corpus" / name
+    work = BUILD / "fuzz/corpus" / name
+    work.mkdir(parents=True, exist_ok=True)
+    if not any(corpus.iterdir()):
+        raise Reject(f"{name} has no corpus")
+    said = run(program, f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+               f"-artifact_prefix={found}/", str(work), str(corpus), quiet=True)
+    runs = re.search(r"number_of_executed_units: (\d+)", said)[1]
+    print(f"fuzz: {name}: {runs} inputs in {FUZZ_SECONDS} s, nothing found")
+    return name
+
+
+def fuzz() -> str:
+    names = sorted(source.stem for source in (ROOT / "tests/fuzz").glob("*.cc"))
+    build("fuzz", *(f"fuzz_{name}" for name in names))
+    programs = [f"{BUILD}/fuzz/bin/fuzz_{name}" for name in names]
+    with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+        list(pool.map(fuzz_one, programs))
+    return f"{len(names)} fuzzers, {FUZZ_SECONDS} s each"
+
+
+STAGES = {"lint": lint, "build": build_release, "unit": unit, "sanitizers": sanitizers, "kernel": kernel,
+          "integration": integration, "packages": packages, "fuzz": fuzz}
+
+
+def main() -> int:
+    # `packages` boots systemd and is asked for by name.
+    chosen, names = (sys.argv[1:2] or [stage for stage in STAGES if stage != "packages"]), sys.argv[2:]
+    if any(stage not in STAGES for stage in chosen) or (names and chosen != ["integration"]):
+        print(f"usage: scripts/test [{'|'.join(STAGES)}]   (integration takes names)", file=sys.stderr)
+        return 2
+    results = []
+    for stage in chosen:
+        started = time.monotonic()
+        print(f"== {stage}", flush=True)
+        try:
+            verdict, detail = "ACCEPT", STAGES[stage](*names)
+        except Reject as why:
+            verdict, detail = "REJECT", str(why)
+        seconds = round(time.monotonic() - started)
+        results.append({"stage": stage, "verdict": verdict, "detail": detail, "seconds": seconds})
+        print(f"{verdict} {stage}: {detail} ({seconds} s)", flush=True)
+    good = all(result["verdict"] == "ACCEPT" for result in results)
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "test-results.json").write_text(json.dumps({"verdict": "ACCEPT" if good else "REJECT", "stages": results}, indent=1) + "\n")
+    print("\n".join(["", *(f"{r['verdict']} {r['stage']}: {r['detail']} ({r['seconds']} s)" for r in results)]))
+    print(f"{'ACCEPT' if good else 'REJECT'}: {sum(r['verdict'] == 'ACCEPT' for r in results)} of {len(results)} stages, "
+          f"{sum(r['seconds'] for r in results)} s")
+    return 0 if good else 1
+
+
+sys.exit(main())

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a node comes in: the token is checked and spent in the transaction that makes the node.
+#include <algorithm>
+
+#include "store/sqlite_rows.h"
+#include "store/sqlite_store.h"
+
+namespace cvlan::store {
+
+namespace {
+
+// The host's name up to its first dot, made a label.
+std::string label_of(std::string_view hostname) {
+    std::string label;
+    for (char c : hostname.substr(0, hostname.find('.'))) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+        const bool is_good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        // 50 leaves room for a number behind it.
+        if (label.size() < 50 && (is_good || !label.ends_with('-'))) label += is_good ? c : '-';
+    }
+    while (label.starts_with('-')) label.erase(0, 1);
+    while (label.ends_with('-')) label.pop_back();
+    return label.empty() ? "node" : label;
+}
+
+const model::Membership* membership_in(const model::Node& node, const std::string& network_id) {
+    for (const model::Membership& membership : node.memberships)
+        if (membership.network_id == network_id) return &membership;
+    return nullptr;
+}
+
+}  // namespace
+
+struct SqliteStore::Enrolling {
+    Key node;
+    const Enrolment& request;
+    std::string name;
+    CertificateRow certificate;
+};
+
+Result<bool> SqliteStore::is_barred(BarredKind kind, std::string_view hash) {
+    Statement row = db_.sql("SELECT 1 FROM barred_keys WHERE kind = ? AND hash = ?", kind, hash);
+    const bool barred = row.next();
+    if (row.error()) return failed(*row.error());
+    return barred;
+}
+
+Result<void> SqliteStore::check_keys(const Joining& joining, const std::string& tls_key_hash) {
+    auto barred = is_barred(BarredKind::Wireguard, wireguard_key_hash(joining.wireguard_key));
+    if (barred && !*barred && !tls_key_hash.empty())
+        barred = is_barred(BarredKind::Tls, tls_key_hash);
+    if (!barred) return failed(barred.error());
+    if (*barred) return fail(Code::Denied, "key is barred: its node was revoked");
+    return {};
+}
+
+// A key belongs to one node in one network, in all tenants. Who has it is not said.
+Result<void> SqliteStore::check_wireguard_key(const Key& node, const Joining& joining) {
+    Statement row = db_.sql(
+        "SELECT 1 FROM memberships WHERE wireguard_key = ? AND NOT (tenant_id = ? AND node_id = ? "
+        "AND "
+        "network_id = ?)",
+        joining.wireguard_key, node.tenant_id, node.id, joining.token.network_id);
+    const bool is_taken = row.next();
+    if (row.error()) return failed(*row.error());
+    if (is_taken) return fail(Code::Exists, "the WireGuard key is already in use");
+    return {};
+}
+
+Result<std::optional<Key>> SqliteStore::node_of_tls_key(const std::string& tenant_id,
+                                                        const std::string& tls_key_hash) {
+    Statement row = db_.sql(
+        "SELECT id FROM nodes WHERE tenant_id = ?1 AND tls_key_hash = ?2 UNION "
+        "SELECT id FROM nodes WHERE tenant_id = ?1 AND previous_tls_key_hash = ?2 AND "
+        "previous_tls_key_hash <> '' LIMIT 1",
+        tenant_id, tls_key_hash);
+    std::optional<Key> key;
+    if (row.next()) key = Key{tenant_id, row.text(0)};
+    if (row.error()) return failed(*row.error());
+    return key;
+}
+
+Result<std::string> SqliteStore::choose_name(const Enrolment& request) {
+    const std::string& tenant_id = request.joining.token.tenant_id;
+    const bool is_asked = !request.name.empty();
+    const std::string wanted = is_asked ? request.name : label_of(request.inventory.hostname);
+    if (auto good = model::check_name("name", wanted); !good) return failed(good.error());
+    // Many hosts are called localhost: after a few numbers, chance finds a free name sooner.
+    std::string name = wanted;
+    for (int number = 2;; ++number) {
+        auto is_free = is_name_free(tenant_id, name);
+        if (!is_free) return failed(is_free.error());
+        if (*is_free) return name;
+        if (is_asked) return fail(Code::Exists, "node name '{}' is taken", name);
+        name = fmt::format("{}-{}", wanted,
+                           number < 10 ? std::to_string(number) : hex(random_bytes(4)));
+    }
+}
+
+Result<void> SqliteStore::insert_node(const Enrolling& enrolling) {
+    const WallTime now = clock_.now();
+    const model::TokenClaims& token = enrolling.request.joining.token;
+    return db_
+        .sql(
+            "INSERT INTO nodes (tenant_id, id, name, state, role, certificate_serial, "
+            "tls_key_hash, "
+            "certificate_expires_at, enrolled_with, created_at, revision) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+            enrolling.node.tenant_id, enrolling.node.id, enrolling.name, model::NodeState::Active,
+            token.role, enrolling.certificate.serial, enrolling.request.tls_key_hash,
+            enrolling.certificate.expires_at, token.id, now)
+        .run();
+}
+
+// A node that comes back. While it was active, the certificate it has stays good until it uses this
+// one.
+Result<void> SqliteStore::renew_node(const Enrolling& enrolling) {
+    const model::TokenClaims& token = enrolling.request.joining.token;
+    return db_
+        .sql(
+            "UPDATE nodes SET name = ?, role = ?, previous_serial = CASE state WHEN 0 THEN "
+            "certificate_serial ELSE '' END, previous_tls_key_hash = '', state = 0, "
+            "certificate_serial = ?, tls_key_hash = ?, certificate_expires_at = ?, enrolled_with = "
+            "?, "
+            "last_seen_at = NULL WHERE tenant_id = ? AND id = ?",
+            enrolling.name, token.role, enrolling.certificate.serial,
+            enrolling.request.tls_key_hash, enrolling.certificate.expires_at, token.id,
+            enrolling.node.tenant_id, enrolling.node.id)
+        .run();
+}
+
+// Gives the node its place in the token's network, or a new key in the place it has.
+Result<void> SqliteStore::put_membership(const Key& node, const Joining& joining) {
+    if (auto good = check_wireguard_key(node, joining); !good) return good;
+    const std::string& network_id = joining.token.network_id;
+    auto kept = db_.sql(
+                       "UPDATE memberships SET wireguard_key = ?, listen_port = ?, endpoints = ? "
+                       "WHERE tenant_id = ? AND network_id = ? AND node_id = ?",
+                       joining.wireguard_key, joining.listen_port,
+                       endpoints_text(joining.endpoints), node.tenant_id, network_id, node.id)
+                    .run();
+    if (!kept || db_.changes() > 0) return kept;
+
+    auto network = find_network(node.tenant_id, network_id);
+    if (!network) return failed(network.error());
+    auto ipv4 = allocate(*network, Family::V4);
+    if (!ipv4) return failed(ipv4.error());
+    auto ipv6 = allocate(*network, Family::V6);
+    if (!ipv6) return failed(ipv6.error());
+    auto made = db_.sql("INSERT INTO memberships VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+                        node.tenant_id, network_id, node.id, joining.wireguard_key, *ipv4, *ipv6,
+                        joining.listen_port, endpoints_text(joining.endpoints))
+                    .run();
+    if (!made) return made;
+    return db_
+        .sql("UPDATE networks SET node_count = node_count + 1 WHERE tenant_id = ? AND id = ?",
+             node.tenant_id, network_id)
+        .run();
+}
+
+Result<Enrolled> SqliteStore::finish(const Key& key, const Joining& joining, Revision revision) {
+    auto node = find_node(key.tenant_id, key.id);
+    if (!node) return failed(node.error());
+    auto network = find_network(key.tenant_id, joining.token.network_id);
+    if (!network) return failed(network.error());
+    const model::Membership* membership = membership_in(*node, network->id);
+    if (!membership) return fail(Code::Internal, "a membership is missing");
+    Enrolled enrolled{*node, *network, *membership, revision, false};
+    return enrolled;
+}
+
+Result<Enrolled> SqliteStore::enrol(const Enrolment& request, const IssueCertificate& issue) {
+    const Joining& joining = request.joining;
+    const model::TokenClaims& token = joining.token;
+    return write([&]() -> Result<Enrolled> {
+        if (auto good = check_token(joining); !good) return failed(good.error());
+        if (auto good = check_keys(joining, request.tls_key_hash); !good)
+            return failed(good.error());
+        auto known = node_of_tls_key(token.tenant_id, request.tls_key_hash);
+        if (!known) return failed(known.error());
+        const bool is_new = !*known;
+
+        Enrolling enrolling{
+            is_new ? Key{token.tenant_id, new_uuid(unix_ms(clock_.now()))} : **known,
+            request,
+            {},
+            {}};
+        auto is_repeat = is_new ? Result<bool>(false) : repeats(enrolling);
+        if (!is_repeat) return failed(is_repeat.error());
+        if (!*is_repeat)
+            if (auto spent = spend_token(token); !spent) return failed(spent.error());
+
+        auto name = is_new ? choose_name(request) : name_of_known(enrolling);
+        if (!name) return failed(name.error());
+        enrolling.name = std::move(*name);
+        auto certificate = issue(enrolling.node);
+        if (!certificate) return failed(certificate.error());
+        enrolling.certificate = std::move(*certificate);
+        return store_enrolled(enrolling, is_new);
+    });
+}
+
+// The same node with the same token and keys, which never used what it was given: the answer was
+// lost.
+Result<bool> SqliteStore::repeats(const Enrolling& enrolling) {
+    const Joining& joining = enrolling.request.joining;
+    Statement row = db_.sql(
+        "SELECT 1 FROM nodes n JOIN memberships m ON m.tenant_id = n.tenant_id AND m.node_id = "
+        "n.id "
+        "WHERE n.tenant_id = ? AND n.id = ? AND n.state = 0 AND n.enrolled_with = ? AND "
+        "n.last_seen_at IS NULL AND m.network_id = ? AND m.wireguard_key = ?",
+        enrolling.node.tenant_id, enrolling.node.id, joining.token.id, joining.token.network_id,
+        joining.wireguard_key);
+    const bool is_repeat = row.next();
+    if (row.error()) return failed(*row.error());
+    return is_repeat;
+}
+
+// A node that comes back keeps its name, unless it asks for another.
+Result<std::string> SqliteStore::name_of_known(const Enrolling& enrolling) {
+    auto node = find_node(enrolling.node.tenant_id, enrolling.node.id);
+    if (!node) return failed(node.error());
+    if (enrolling.request.name.empty() || enrolling.request.name == node->name) return node->name;
+    return choose_name(enrolling.request);
+}
+
+Result<Enrolled> SqliteStore::store_enrolled(const Enrolling& enrolling, bool is_new) {
+    const Joining& joining = enrolling.request.joining;
+    auto stored = is_new ? insert_node(enrolling) : renew_node(enrolling);
+    if (stored) stored = put_membership(enrolling.node, joining);
+    if (stored) stored = put_inventory(enrolling.node, enrolling.request.inventory);
+    if (!stored) return failed(stored.error());
+    auto node = change_node(enrolling.node, EventKind::NodeEnrolled);
+    if (!node) return failed(node.error());
+    auto enrolled = finish(enrolling.node, joining, node->revision);
+    if (enrolled) enrolled->is_new = is_new;
+    return enrolled;
+}
+
+Result<Enrolled> SqliteStore::join(const std::string& node_id, const Joining& joining) {
+    const Key key{joining.token.tenant_id, node_id};
+    return write([&]() -> Result<Enrolled> {
+        if (auto good = check_token(joining); !good) return failed(good.error());
+        auto node = find_node(key.tenant_id, key.id);
+        if (!node) return failed(node.error());
+        if (node->state != model::NodeState::Active)
+            return fail(Code::Denied, "the node must enrol again first");
+        if (auto good = check_keys(joining, {}); !good) return failed(good.error());
+        // The answer was lost, and the node asks again: it has what it asks for.
+        const model::Membership* has = membership_in(*node, joining.token.network_id);
+        if (has && has->wireguard_key == joining.wireguard_key)
+            return finish(key, joining, node->revision);
+
+        if (auto spent = spend_token(joining.token); !spent) return failed(spent.error());
+        if (auto put = put_membership(key, joining); !put) return failed(put.error());
+        auto revision = record(key, EventKind::NodeJoined, {joining.token.network_id});
+        if (!revision) return failed(revision.error());
+        auto marked = db_.sql(
+                             "UPDATE memberships SET revision = ? WHERE tenant_id = ? AND "
+                             "network_id = ? AND node_id = ?",
+                             *revision, key.tenant_id, joining.token.network_id, key.id)
+                          .run();
+        if (!marked) return failed(marked.error());
+        auto joined = finish(key, joining, *revision);
+        if (joined) joined->is_new = !has;
+        return joined;
+    });
+}
+
+}  // namespace cvlan::store

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/prefix_rules.h"
+#include "store/sqlite_pages.h"
+#include "store/sqlite_store.h"
+
+namespace cvlan::store {
+
+namespace {
+
+constexpr const char* kSelect =
+    "SELECT tenant_id, id, name, mtu, ipv4_first, ipv4_length, ipv6_first, ipv6_length, "
+    "node_count, "
+    "revision, created_at FROM networks";
+
+std::optional<Prefix> prefix_columns(const Statement& row, int column) {
+    const auto address = row.address(column);
+    if (!address) return std::nullopt;
+    auto prefix = Prefix::of(*address, static_cast<uint8_t>(row.integer(column + 1)));
+    if (!prefix) return std::nullopt;
+    return *prefix;
+}
+
+model::Network network_row(const Statement& row) {
+    model::Network network;
+    network.tenant_id = row.text(0);
+    network.id = row.text(1);
+    network.name = row.text(2);
+    network.mtu = static_cast<uint16_t>(row.integer(3));
+    network.ipv4 = prefix_columns(row, 4);
+    network.ipv6 = prefix_columns(row, 6);
+    network.node_count = row.integer(8);
+    network.revision = row.integer(9);
+    network.created_at = row.time(10);
+    return network;
+}
+
+Result<void> check_new(const NewNetwork& network) {
+    if (auto good = model::check_name("name", network.name); !good) return good;
+    if (network.ipv4)
+        if (auto good = check_prefix("ipv4", *network.ipv4); !good) return good;
+    if (network.ipv6)
+        if (auto good = check_prefix("ipv6", *network.ipv6); !good) return good;
+    if (!network.ipv4 && !network.ipv6)
+        return fail(Code::Invalid, "a network needs an IPv4 or an IPv6 prefix");
+    // RFC 8200 section 5: below 1280 there is no IPv6.
+    if (network.mtu < 1280 || network.mtu > 9000)
+        return fail(Code::Invalid, "mtu {}: must be from 1280 to 9000", network.mtu);
+    return {};
+}
+
+void bind_prefix(Statement& statement, const std::optional<Prefix>& prefix) {
+    if (!prefix) {
+        for (int i = 0; i < 4; ++i) statement.bind(std::optional<Address>());
+        return;
+    }
+    statement.bind(prefix->address()).bind(prefix->last()).bind(prefix->length());
+    statement.bind(usable_range(*prefix).first);
+}
+
+}  // namespace
+
+Result<model::Network> SqliteStore::find_network(const Scope& scope, const std::string& id) {
+    Statement row =
+        db_.sql(fmt::format("{} WHERE id = ?{}", kSelect, scope ? " AND tenant_id = ?" : ""), id);
+    if (scope) row.bind(*scope);
+    if (row.next()) return network_row(row);
+    if (row.error()) return failed(*row.error());
+    return fail(Code::NotFound, "network {}: not found", printable(id));
+}
+
+// The networks of a tenant do not overlap: of those that begin before the prefix ends, the last one
+// alone can reach into it.
+Result<void> SqliteStore::check_overlap(const std::string& tenant_id, const Prefix& prefix) {
+    const bool is_v4 = prefix.family() == Family::V4;
+    Statement row = db_.sql(
+        is_v4 ? "SELECT ipv4_first, ipv4_length, name FROM networks WHERE tenant_id = ? AND "
+                "ipv4_first <= ? ORDER BY ipv4_first DESC LIMIT 1"
+              : "SELECT ipv6_first, ipv6_length, name FROM networks WHERE tenant_id = ? AND "
+                "ipv6_first <= ? ORDER BY ipv6_first DESC LIMIT 1",
+        tenant_id, prefix.last());
+    if (row.next()) {
+        const auto other = prefix_columns(row, 0);
+        if (other && other->overlaps(prefix)) {
+            Error error{Code::Conflict, fmt::format("{} overlaps {} of network '{}'", prefix.text(),
+                                                    other->text(), row.text(2))};
+            error.pointer = is_v4 ? "/ipv4" : "/ipv6";
+            return failed(error);
+        }
+    }
+    if (row.error()) return failed(*row.error());
+    return {};
+}
+
+Result<model::Network> SqliteStore::create_network(const NewNetwork& wanted) {
+    NewNetwork network = wanted;
+    if (network.ipv6_auto) network.ipv6 = random_ula();
+    if (auto good = check_new(network); !good) return failed(good.error());
+    return write([&]() -> Result<model::Network> {
+        const WallTime now = clock_.now();
+        const Key key{network.tenant_id, new_uuid(unix_ms(now))};
+        auto revision = record(key, EventKind::NetworkCreated, {key.id});
+        if (!revision) return failed(revision.error());
+        Statement taken = db_.sql("SELECT 1 FROM networks WHERE tenant_id = ? AND name = ?",
+                                  key.tenant_id, network.name);
+        if (taken.next()) return fail(Code::Exists, "network name '{}' is taken", network.name);
+        for (const auto& prefix : {network.ipv4, network.ipv6})
+            if (prefix)
+                if (auto good = check_overlap(key.tenant_id, *prefix); !good)
+                    return failed(good.error());
+
+        Statement insert = db_.sql(
+            "INSERT INTO networks (tenant_id, id, name, mtu, revision, created_at, ipv4_first, "
+            "ipv4_last, ipv4_length, ipv4_next, ipv6_first, ipv6_last, ipv6_length, ipv6_next) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            key.tenant_id, key.id, network.name, network.mtu, *revision, now);
+        bind_prefix(insert, network.ipv4);
+        bind_prefix(insert, network.ipv6);
+        if (auto done = insert.run(); !done) return failed(done.error());
+        return find_network(key.tenant_id, key.id);
+    });
+}
+
+Result<Page<model::Network>> SqliteStore::networks(const Filter& filter) {
+    if (auto good = check_page(filter); !good) return failed(good.error());
+    return read([&] {
+        Statement rows = ListQuery(kSelect, "id", filter)
+                             .where("tenant_id = ?", filter.tenant)
+                             .where("name = ?", filter.name)
+                             .where("id = ?", filter.network_id)
+                             .run(db_);
+        return read_page<model::Network>(rows, filter, network_row);
+    });
+}
+
+Result<model::Network> SqliteStore::network(const Scope& scope, const std::string& id) {
+    return read([&] { return find_network(scope, id); });
+}
+
+Result<Revision> SqliteStore::delete_network(const Key& key) {
+    return write([&]() -> Result<Revision> {
+        auto network = find_network(key.tenant_id, key.id);
+        if (!network) return failed(network.error());
+        if (network->node_count > 0)
+            return fail(Code::Conflict, "network '{}' still has {} nodes", network->name,
+                        network->node_count);
+        auto revision = record(key, EventKind::NetworkDeleted, {key.id});
+        if (!revision) return revision;
+        auto done =
+            db_.sql("DELETE FROM networks WHERE tenant_id = ? AND id = ?", key.tenant_id, key.id)
+                .run();
+        if (!done) return failed(done.error());
+        return revision;
+    });
+}
+
+}  // namespace cvlan::store

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/ranges.h>
+
+#include "store/sqlite_pages.h"
+#include "store/sqlite_rows.h"
+#include "store/sqlite_store.h"
+
+namespace cvlan::store {
+
+namespace {
+
+constexpr const char* kColumns =
+    "n.tenant_id, n.id, n.name, n.state, n.role, n.certificate_serial, n.previous_serial, "
+    "n.tls_key_hash, n.previous_tls_key_hash, n.certificate_expires_at, n.hostname, n.os, "
+    "n.kernel, "
+    "n.architecture, n.agent_version, n.created_at, n.last_seen_at, n.revision";
+
+// lastSeenAt is exact to a minute: a node that polls costs no write.
+constexpr std::chrono::seconds kSeenGrain{60};
+
+model::Node node_row(const Statement& row) {
+    model::Node node;
+    node.tenant_id = row.text(0);
+    node.id = row.text(1);
+    node.name = row.text(2);
+    node.state = static_cast<model::NodeState>(row.integer(3));
+    node.role = static_cast<model::TokenRole>(row.integer(4));
+    node.certificate_serial = row.text(5);
+    node.previous_serial = row.text(6);
+    node.tls_key_hash = row.text(7);
+    node.previous_tls_key_hash = row.text(8);
+    node.certificate_expires_at = row.time(9);
+    node.inventory = {row.text(10), row.text(11), row.text(12), row.text(13), row.text(14), {}};
+    node.created_at = row.time(15);
+    if (!row.is_null(16)) node.last_seen_at = row.time(16);
+    node.revision = row.integer(17);
+    return node;
+}
+
+std::vector<std::string> network_ids(const model::Node& node) {
+    std::vector<std::string> ids;
+    for (const model::Membership& membership : node.memberships)
+        ids.push_back(membership.network_id);
+    return ids;
+}
+
+}  // namespace
+
+Result<model::Node> SqliteStore::find_node(const Scope& scope, const std::string& id) {
+    Statement row = db_.sql(fmt::format("SELECT {} FROM nodes n WHERE n.id = ?{}", kColumns,
+                                        scope ? " AND n.tenant_id = ?" : ""),
+                            id);
+    if (scope) row.bind(*scope);
+    if (!row.next()) {
+        if (row.error()) return failed(*row.error());
+        return fail(Code::NotFound, "node {}: not found", printable(id));
+    }
+    model::Node node = node_row(row);
+    if (auto loaded = load_parts(node); !loaded) return failed(loaded.error());
+    return node;
+}
+
+Result<void> SqliteStore::load_parts(model::Node& node) {
+    Statement memberships =
+        db_.sql(fmt::format("SELECT {} FROM memberships m WHERE m.tenant_id = ? AND m.node_id = ? "
+                            "ORDER BY m.network_id",
+                            kMembershipColumns),
+                node.tenant_id, node.id);
+    while (memberships.next()) node.memberships.push_back(membership_row(memberships, 0));
+    if (memberships.error()) return failed(*memberships.error());
+    Statement macs = db_.sql(
+        "SELECT mac_address FROM node_mac_addresses WHERE tenant_id = ? AND node_id = ? "
+        "ORDER BY position",
+        node.tenant_id, node.id);
+    while (macs.next()) node.inventory.mac_addresses.push_back(macs.text(0));
+    if (macs.error()) return failed(*macs.error());
+    return {};
+}
+
+Result<Page<model::Node>> SqliteStore::nodes(const Filter& filter) {
+    if (auto good = check_page(filter); !good) return failed(good.error());
+    return read([&]() -> Result<Page<model::Node>> {
+        // Along the network's own index, where one is asked for.
+        const bool by_network = filter.network_id.has_value();
+        Scope tenant = filter.tenant;
+        if (by_network && !tenant) {
+            auto network = find_network({}, *filter.network_id);
+            if (!network) return Page<model::Node>{};
+            tenant = network->tenant_id;
+        }
+        const std::string select = fmt::format(
+            "SELECT {} FROM {}", kColumns,
+            by_network ? "memberships m CROSS JOIN nodes n ON n.tenant_id = m.tenant_id AND "
+                         "n.id = m.node_id"
+                       : "nodes n");
+        Statement rows = ListQuery(select, by_network ? "m.node_id" : "n.id", filter)
+                             .where(by_network ? "m.tenant_id = ?" : "n.tenant_id = ?", tenant)
+                             .where("m.network_id = ?", filter.network_id)
+                             .where("n.name = ?", filter.name)
+                             .run(db_);
+        auto page = read_page<model::Node>(rows, filter, node_row);
+        if (!page) return page;
+        for (model::Node& node : page->items)
+            if (auto loaded = load_parts(node); !loaded) return failed(loaded.error());
+        return page;
+    });
+}
+
+Result<model::Node> SqliteStore::node(const Scope& scope, const std::string& id) {
+    return read([&] { return find_node(scope, id); });
+}
+
+Result<std::vector<std::string>> SqliteStore::networks_of(const Key& node) {
+    std::vector<std::string> ids;
+    Statement rows =
+        db_.sql("SELECT network_id FROM memberships WHERE tenant_id = ? AND node_id = ?",
+                node.tenant_id, node.id);
+    while (rows.next()) ids.push_back(rows.text(0));
+    if (rows.error()) return failed(*rows.error());
+    return ids;
+}
+
+// The event of a change that was made to the node's row, and the revision of it and its
+// memberships.
+Result<model::Node> SqliteStore::change_node(const Key& node, EventKind kind) {
+    auto networks = networks_of(node);
+    if (!networks) return failed(networks.error());
+    auto revision = record(node, kind, std::move(*networks));
+    if (!revision) return failed(revision.error());
+    auto marked = db_.sql("UPDATE nodes SET revision = ? WHERE tenant_id = ? AND id = ?", *revision,
+                          node.tenant_id, node.id)
+                      .run();
+    if (!marked) return failed(marked.error());
+    marked = db_.sql("UPDATE memberships SET revision = ? WHERE tenant_id = ? AND node_id = ?",
+                     *revision, node.tenant_id, node.id)
+                 .run();
+    if (!marked) return failed(marked.error());
+    return find_node(node.tenant_id, node.id);
+}
+
+Result<bool> SqliteStore::is_name_free(const std::string& tenant_id, const std::string& name) {
+    Statement taken =
+        db_.sql("SELECT 1 FROM nodes WHERE tenant_id = ? AND name = ?", tenant_id, name);
+    const bool is_taken = taken.next();
+    if (taken.error()) return failed(*taken.error());
+    return !is_taken;
+}
+
+Result<model::Node> SqliteStore::rename_node(const Key& key, const std::string& name) {
+    if (auto good = model::check_name("name", name); !good) return failed(good.error());
+    return write([&]() -> Result<model::Node> {
+        auto node = find_node(key.tenant_id, key.id);
+        if (!node || node->name == name) return node;
+        auto is_free = is_name_free(key.tenant_id, name);
+        if (!is_free) return failed(is_free.error());
+        if (!*is_free) return fail(Code::Exists, "node name '{}' is taken", name);
+        auto done = db_.sql("UPDATE nodes SET name = ? WHERE tenant_id = ? AND id = ?", name,
+                            key.tenant_id, key.id)
+                        .run();
+        if (!done) return failed(done.error());
+        return change_node(key, EventKind::NodeRenamed);
+    });
+}
+
+Result<model::Node> SqliteStore::expire_node(const Key& key) {
+    return write([&]() -> Result<model::Node> {
+        auto node = find_node(key.tenant_id, key.id);
+        if (!node || node->state == model::NodeState::Expired) return node;
+        if (node->state == model::NodeState::Revoked)
+            return fail(Code::Conflict, "node '{}' is revoked", node->name);
+        auto done = db_.sql("UPDATE nodes SET state = ? WHERE tenant_id = ? AND id = ?",
+                            model::NodeState::Expired, key.tenant_id, key.id)
+                        .run();
+        if (!done) return failed(done.error());
+        return change_node(key, EventKind::NodeExpired);
+    });
+}
+
+Result<void> SqliteStore::bar_keys(const model::Node& node) {
+    const auto bar = [&](BarredKind kind, const std::string& hash) {
+        return db_
+            .sql("INSERT OR IGNORE INTO barred_keys VALUES (?, ?, ?)", kind, hash, clock_.now())
+            .run();
+    };
+    for (const std::string& hash : {node.tls_key_hash, node.previous_tls_key_hash})
+        if (!hash.empty())
+            if (auto barred = bar(BarredKind::Tls, hash); !barred) return barred;
+    for (const model::Membership& membership : node.memberships) {
+        auto barred = bar(BarredKind::Wireguard, wireguard_key_hash(membership.wireguard_key));
+        if (!barred) return barred;
+    }
+    return {};
+}
+
+Result<model::Node> SqliteStore::revoke_node(const Key& key) {
+    return write([&]() -> Result<model::Node> {
+        auto node = find_node(key.tenant_id, key.id);
+        if (!node || node->state == model::NodeState::Revoked) return node;
+        if (auto barred = bar_keys(*node); !barred) return failed(barred.error());
+        auto done = db_.sql("UPDATE nodes SET state = ? WHERE tenant_id = ? AND id = ?",
+                            model::NodeState::Revoked, key.tenant_id, key.id)
+                        .run();
+        if (!done) return failed(done.error());
+        return change_node(key, EventKind::NodeRevoked);
+    });
+}
+
+Result<Revision> SqliteStore::delete_node(const Key& key) {
+    return write([&]() -> Result<Revision> {
+        auto node = find_node(key.tenant_id, key.id);
+        if (!node) return failed(node.error());
+        auto revision = record(key, EventKind::NodeDeleted, network_ids(*node));
+        if (!revision) return revision;
+        if (auto released = release(key); !released) return failed(released.error());
+        constexpr const char* kSteps[] = {
+            ("UPDATE networks SET node_count = node_count - 1 WHERE tenant_id = ?1 AND id IN "
+             "(SELECT network_id FROM memberships WHERE tenant_id = ?1 AND node_id = ?2)"),
+            "DELETE FROM memberships WHERE tenant_id = ?1 AND node_id = ?2",
+            "DELETE FROM nodes WHERE tenant_id = ?1 AND id = ?2",
+        };
+        for (const char* step : kSteps)
+            if (auto done = db_.sql(step, key.tenant_id, key.id).run(); !done)
+                return failed(done.error());
+        return revision;
+    });
+}
+
+Result<void> SqliteStore::touch_seen(const Key& key) {
+    return write([&] {
+        const WallTime now = clock_.now();
+        return db_
+            .sql(
+                "UPDATE nodes SET last_seen_at = ? WHERE tenant_id = ? AND id = ? AND "
+                "(last_seen_at IS NULL OR last_seen_at <= ?)",
+                now, key.tenant_id, key.id, now - kSeenGrain)
+            .run();
+    });
+}
+
+Result<std::optional<Revision>> SqliteStore::set_endpoints(const Key& key,
+                                                           const NodeEndpoints& wanted) {
+    return write([&]() -> Result<std::optional<Revision>> {
+        auto node = find_node(key.tenant_id, key.id);
+        if (!node) return failed(node.error());
+        const auto is_wanted = [&](const model::Membership& m) {
+            return m.network_id == wanted.network_id;
+        };
+        const auto found =
+            std::find_if(node->memberships.begin(), node->memberships.end(), is_wanted);
+        if (found == node->memberships.end())
+            return fail(Code::NotFound, "network {}: the node is not in it",
+                        printable(wanted.network_id));
+        if (found->listen_port == wanted.listen_port && found->endpoints == wanted.endpoints)
+            return std::nullopt;
+        auto revision = record(key, EventKind::EndpointsChanged, {wanted.network_id});
+        if (!revision) return failed(revision.error());
+        auto done = db_.sql(
+                           "UPDATE memberships SET listen_port = ?, endpoints = ?, revision = ? "
+                           "WHERE tenant_id = ? AND network_id = ? AND node_id = ?",
+                           wanted.listen_port, endpoints_text(wanted.endpoints), *revision,
+                           key.tenant_id, wanted.network_id, key.id)
+                        .run();
+        if (!done) return failed(done.error());
+        return *revision;
+    });
+}
+
+Result<void> SqliteStore::put_inventory(const Key& key, const model::Inventory& inventory) {
+    auto done = db_.sql(
+                       "UPDATE nodes SET hostname = ?, os = ?, kernel = ?, architecture = ?, "
+                       "agent_version = ? WHERE tenant_id = ? AND id = ?",
+                       inventory.hostname, inventory.os, inventory.kernel, inventory.architecture,
+                       inventory.agent_version, key.tenant_id, key.id)
+                    .run();
+    if (!done) return done;
+    done = db_.sql("DELETE FROM node_mac_addresses WHERE tenant_id = ? AND node_id = ?",
+                   key.tenant_id, key.id)
+               .run();
+    for (size_t i = 0; done && i < inventory.mac_addresses.size(); ++i)
+        done = db_.sql("INSERT INTO node_mac_addresses VALUES (?, ?, ?, ?)", key.tenant_id, key.id,
+                       i, inventory.mac_addresses[i])
+                   .run();
+    return done;
+}
+
+Result<void> SqliteStore::set_inventory(const Key& key, const model::Inventory& inventory) {
+    return write([&]() -> Result<void> {
+        auto node = find_node(key.tenant_id, key.id);
+        if (!node) return failed(node.error());
+        return put_inventory(key, inventory);
+    });
+}
+
+}  // namespace cvlan::store

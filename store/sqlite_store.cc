@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite_store.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <fmt/ranges.h>
+
+#include "store/migrate.h"
+
+namespace cvlan::store {
+
+namespace {
+
+// SQLite's own locks are held for a transaction only; this one is held as long as the process
+// lives.
+Result<UniqueFd> lock_file(const std::string& path) {
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) return failed(errno_error("open " + path));
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+    if (errno != EWOULDBLOCK) return failed(errno_error("lock " + path));
+    return fail(Code::Unavailable, "is in use by another process");
+}
+
+Result<std::unique_ptr<Store>> open_locked(const std::string& path, const Clock& clock) {
+    auto lock = lock_file(path + ".lock");
+    if (!lock) return failed(lock.error());
+    // SQLite would make it readable by all; its -wal and -shm take this file's mode.
+    const UniqueFd made(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!made) return failed(errno_error("open " + path));
+    auto db = Database::open(path);
+    if (!db) return failed(db.error());
+    if (auto migrated = migrate(*db, clock.now()); !migrated) return failed(migrated.error());
+
+    int64_t epoch = 0;
+    {
+        Statement meta = db->sql("SELECT epoch FROM meta");
+        if (!meta.next()) return fail(Code::Malformed, "has no epoch");
+        epoch = meta.integer(0);
+    }
+    return std::make_unique<SqliteStore>(std::move(*db), std::move(*lock), epoch, clock);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock& clock) {
+    auto store = open_locked(path, clock);
+    if (!store) return failed(store.error().while_doing("database " + path));
+    return store;
+}
+
+void SqliteStore::on_event(std::function<void(const Event&)> listener) {
+    const std::lock_guard lock(mutex_);
+    listeners_.push_back(std::move(listener));
+}
+
+// One thread at a time takes the committed events in their order. A listener that writes adds
+// events which the loop below it, already on this thread, delivers after the present one.
+void SqliteStore::deliver() {
+    if (deliverer_.load() == std::this_thread::get_id()) return;
+    const std::lock_guard one(delivery_);
+    deliverer_.store(std::this_thread::get_id());
+    while (true) {
+        Event event;
+        std::vector<std::function<void(const Event&)>> listeners;
+        {
+            const std::lock_guard lock(mutex_);
+            if (committed_.empty()) break;
+            event = std::move(committed_.front());
+            committed_.pop_front();
+            listeners = listeners_;
+        }
+        for (const auto& listener : listeners) listener(event);
+    }
+    deliverer_.store({});
+}
+
+Result<Revision> SqliteStore::record(const Key& object, EventKind kind,
+                                     std::vector<std::string> networks) {
+    Statement next =
+        db_.sql("UPDATE tenants SET revision = revision + 1 WHERE id = ? RETURNING revision",
+                object.tenant_id);
+    const bool is_there = next.next();
+    if (next.error()) return failed(*next.error());
+    if (!is_there) return fail(Code::NotFound, "tenant {}: not found", printable(object.tenant_id));
+    Event event{object.tenant_id, next.integer(0),     kind,
+                object.id,        std::move(networks), clock_.now()};
+    auto written = db_.sql("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", event.tenant_id,
+                           event.revision, event.kind, event.object_id,
+                           fmt::format("{}", fmt::join(event.network_ids, " ")), event.at)
+                       .run();
+    if (!written) return failed(written.error());
+    pending_.push_back(event);
+    return event.revision;
+}
+
+}  // namespace cvlan::store

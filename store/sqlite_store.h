@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The Store on one SQLite file. One connection, one writer: a second process that opens the file is
+// refused. WAL with synchronous=FULL, so that what was answered survives a power cut. The methods
+// are in one file a noun: sqlite_tenants.cc, sqlite_networks.cc, sqlite_tokens.cc, sqlite_nodes.cc,
+// sqlite_certificates.cc,
+// sqlite_enrol.cc, sqlite_addresses.cc, sqlite_maps.cc. Private ones expect mutex_ to be held.
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/unique_fd.h"
+#include "store/sqlite.h"
+#include "store/store.h"
+
+namespace cvlan::store {
+
+// Creates the file (0600) or migrates it. Code::Unavailable when another process holds it,
+// Code::Unsupported when a newer program wrote it, Code::Malformed when it is no database of ours.
+// `clock` outlives the store.
+Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock& clock);
+
+class SqliteStore final : public Store {
+public:
+    SqliteStore(Database db, UniqueFd lock, int64_t epoch, const Clock& clock)
+        : lock_(std::move(lock)), db_(std::move(db)), epoch_(epoch), clock_(clock) {}
+
+    void on_event(std::function<void(const Event&)> listener) override;
+    int64_t epoch() override { return epoch_; }
+
+    Result<model::Tenant> create_tenant(const NewTenant& tenant) override;
+    Result<Page<model::Tenant>> tenants(const Filter& filter) override;
+    Result<model::Tenant> tenant(const std::string& id) override;
+    Result<model::Tenant> rename_tenant(const std::string& id, const std::string& name) override;
+    Result<Revision> delete_tenant(const std::string& id) override;
+    Result<std::vector<SigningKeyRow>> signing_keys(const std::string& tenant_id) override;
+
+    Result<model::Network> create_network(const NewNetwork& network) override;
+    Result<Page<model::Network>> networks(const Filter& filter) override;
+    Result<model::Network> network(const Scope& scope, const std::string& id) override;
+    Result<Revision> delete_network(const Key& network) override;
+
+    Result<model::Token> create_token(const model::TokenClaims& claims) override;
+    Result<Page<model::Token>> tokens(const Filter& filter) override;
+    Result<model::Token> token(const Scope& scope, const std::string& id) override;
+    Result<model::Token> revoke_token(const Key& token) override;
+    Result<Revision> delete_token(const Key& token) override;
+
+    Result<Enrolled> enrol(const Enrolment& request, const IssueCertificate& issue) override;
+    Result<Enrolled> join(const std::string& node_id, const Joining& request) override;
+
+    Result<Page<model::Node>> nodes(const Filter& filter) override;
+    Result<model::Node> node(const Scope& scope, const std::string& id) override;
+    Result<model::Node> rename_node(const Key& node, const std::string& name) override;
+    Result<model::Node> expire_node(const Key& node) override;
+    Result<model::Node> revoke_node(const Key& node) override;
+    Result<Revision> delete_node(const Key& node) override;
+    Result<model::Node> renew_certificate(const Key& node, const Renewal& renewal) override;
+    Result<void> confirm_certificate(const Key& node, const std::string& serial) override;
+    Result<void> touch_seen(const Key& node) override;
+    Result<std::optional<Revision>> set_endpoints(const Key& node,
+                                                  const NodeEndpoints& endpoints) override;
+    Result<void> set_inventory(const Key& node, const model::Inventory& inventory) override;
+
+    Result<MapInputs> map_inputs(const std::string& tenant_id) override;
+    Result<std::vector<Event>> events_since(const std::string& tenant_id, Revision since,
+                                            int limit) override;
+
+private:
+    enum class BarredKind { Tls = 1, Wireguard = 2 };
+    struct Enrolling;  // one enrolment on its way through the transaction
+
+    template <class Body>
+    auto read(Body body) -> decltype(body());
+    // Runs body in a transaction, commits where it succeeds, then tells the listeners.
+    template <class Body>
+    auto write(Body body) -> decltype(body());
+    void deliver();
+    // Counts the tenant's revision up and writes the event's row. NotFound: no such tenant.
+    Result<Revision> record(const Key& object, EventKind kind, std::vector<std::string> networks);
+
+    Result<model::Tenant> find_tenant(const std::string& id);
+    Result<model::Network> find_network(const Scope& scope, const std::string& id);
+    Result<void> check_overlap(const std::string& tenant_id, const Prefix& prefix);
+    Result<model::Token> find_token(const Scope& scope, const std::string& id);
+    Result<model::Node> find_node(const Scope& scope, const std::string& id);
+    Result<void> load_parts(model::Node& node);
+    Result<std::vector<std::string>> networks_of(const Key& node);
+    Result<model::Node> change_node(const Key& node, EventKind kind);
+    Result<void> bar_keys(const model::Node& node);
+
+    Result<void> check_token(const Joining& joining);
+    Result<void> spend_token(const model::TokenClaims& token);
+    Result<bool> is_barred(BarredKind kind, std::string_view hash);
+    Result<void> check_keys(const Joining& joining, const std::string& tls_key_hash);
+    Result<void> check_wireguard_key(const Key& node, const Joining& joining);
+    Result<std::optional<Key>> node_of_tls_key(const std::string& tenant_id,
+                                               const std::string& tls_key_hash);
+    Result<bool> is_name_free(const std::string& tenant_id, const std::string& name);
+    Result<std::string> choose_name(const Enrolment& request);
+    Result<void> insert_node(const Enrolling& enrolling);
+    Result<void> renew_node(const Enrolling& enrolling);
+    Result<void> put_inventory(const Key& node, const model::Inventory& inventory);
+    Result<void> put_membership(const Key& node, const Joining& joining);
+    Result<bool> repeats(const Enrolling& enrolling);
+    Result<std::string> name_of_known(const Enrolling& enrolling);
+    Result<Enrolled> store_enrolled(const Enrolling& enrolling, bool is_new);
+    Result<model::Node> change_certificate(const Key& node);
+    Result<Enrolled> finish(const Key& node, const Joining& joining, Revision revision);
+
+    Result<std::optional<Address>> allocate(const model::Network& network, Family family);
+    Result<std::optional<Address>> allocate_released(const model::Network& network, Family family);
+    Result<std::optional<Address>> allocate_fresh(const model::Network& network, Family family);
+    Result<void> release(const Key& node);
+
+    UniqueFd lock_;
+    std::mutex mutex_;
+    Database db_;
+    int64_t epoch_;
+    const Clock& clock_;
+    std::vector<Event> pending_;  // of the open transaction
+    std::deque<Event> committed_;
+    std::vector<std::function<void(const Event&)>> listeners_;
+
+    std::mutex delivery_;  // taken before mutex_
+    std::atomic<std::thread::id> deliverer_{};
+};
+
+template <class Body>
+auto SqliteStore::read(Body body) -> decltype(body()) {
+    const std::lock_guard lock(mutex_);
+    return body();
+}
+
+template <class Body>
+auto SqliteStore::write(Body body) -> decltype(body()) {
+    auto result = read([&]() -> decltype(body()) {
+        pending_.clear();
+        auto transaction = Transaction::begin(db_);
+        if (!transaction) return failed(transaction.error());
+        auto done = body();
+        if (!done) return done;
+        if (auto committed = transaction->commit(); !committed) return failed(committed.error());
+        committed_.insert(committed_.end(), pending_.begin(), pending_.end());
+        return done;
+    });
+    deliver();
+    return result;
+}
+
+}  // namespace cvlan::store

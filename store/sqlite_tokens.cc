@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <openssl/crypto.h>
+
+#include "store/sqlite_pages.h"
+#include "store/sqlite_store.h"
+
+namespace cvlan::store {
+
+namespace {
+
+constexpr const char* kSelect =
+    "SELECT tenant_id, id, network_id, role, nonce_hash, uses_total, uses_left, created_at, "
+    "expires_at, revoked FROM tokens";
+
+model::Token token_row(const Statement& row) {
+    model::Token token;
+    token.tenant_id = row.text(0);
+    token.id = row.text(1);
+    token.network_id = row.text(2);
+    token.role = static_cast<model::TokenRole>(row.integer(3));
+    token.nonce_hash = row.text(4);
+    token.uses_total = row.integer(5);
+    token.uses_left = row.integer(6);
+    token.created_at = row.time(7);
+    token.expires_at = row.time(8);
+    token.revoked = row.integer(9) != 0;
+    return token;
+}
+
+bool same_hash(const std::string& one, const std::string& other) {
+    return one.size() == other.size() && CRYPTO_memcmp(one.data(), other.data(), one.size()) == 0;
+}
+
+}  // namespace
+
+Result<model::Token> SqliteStore::find_token(const Scope& scope, const std::string& id) {
+    Statement row =
+        db_.sql(fmt::format("{} WHERE id = ?{}", kSelect, scope ? " AND tenant_id = ?" : ""), id);
+    if (scope) row.bind(*scope);
+    if (row.next()) return token_row(row);
+    if (row.error()) return failed(*row.error());
+    return fail(Code::NotFound, "token {}: not found", printable(id));
+}
+
+Result<model::Token> SqliteStore::create_token(const model::TokenClaims& claims) {
+    if (claims.uses < 1) return fail(Code::Invalid, "uses: must be at least 1");
+    return write([&]() -> Result<model::Token> {
+        if (claims.expires_at <= clock_.now())
+            return fail(Code::Invalid, "the expiry is in the past");
+        auto network = find_network(claims.tenant_id, claims.network_id);
+        if (!network) return failed(network.error());
+        auto event = record({claims.tenant_id, claims.id}, EventKind::TokenCreated, {});
+        if (!event) return failed(event.error());
+        auto made = db_.sql(
+                           "INSERT INTO tokens (tenant_id, id, network_id, role, nonce_hash, "
+                           "uses_total, uses_left, created_at, expires_at) "
+                           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                           claims.tenant_id, claims.id, claims.network_id, claims.role,
+                           model::nonce_hash(claims), claims.uses, claims.uses, clock_.now(),
+                           claims.expires_at)
+                        .run();
+        if (!made) return failed(made.error());
+        return find_token(claims.tenant_id, claims.id);
+    });
+}
+
+Result<Page<model::Token>> SqliteStore::tokens(const Filter& filter) {
+    if (auto good = check_page(filter); !good) return failed(good.error());
+    return read([&] {
+        Statement rows = ListQuery(kSelect, "id", filter)
+                             .where("tenant_id = ?", filter.tenant)
+                             .where("network_id = ?", filter.network_id)
+                             .run(db_);
+        return read_page<model::Token>(rows, filter, token_row);
+    });
+}
+
+Result<model::Token> SqliteStore::token(const Scope& scope, const std::string& id) {
+    return read([&] { return find_token(scope, id); });
+}
+
+Result<model::Token> SqliteStore::revoke_token(const Key& key) {
+    return write([&]() -> Result<model::Token> {
+        auto token = find_token(key.tenant_id, key.id);
+        if (!token || token->revoked) return token;
+        if (auto event = record(key, EventKind::TokenRevoked, {}); !event)
+            return failed(event.error());
+        auto done = db_.sql("UPDATE tokens SET revoked = 1 WHERE tenant_id = ? AND id = ?",
+                            key.tenant_id, key.id)
+                        .run();
+        if (!done) return failed(done.error());
+        return find_token(key.tenant_id, key.id);
+    });
+}
+
+Result<Revision> SqliteStore::delete_token(const Key& key) {
+    return write([&]() -> Result<Revision> {
+        auto token = find_token(key.tenant_id, key.id);
+        if (!token) return failed(token.error());
+        auto revision = record(key, EventKind::TokenDeleted, {});
+        if (!revision) return revision;
+        auto done =
+            db_.sql("DELETE FROM tokens WHERE tenant_id = ? AND id = ?", key.tenant_id, key.id)
+                .run();
+        if (!done) return failed(done.error());
+        return revision;
+    });
+}
+
+// Whether the token may be used at all; its uses are counted by spend_token.
+Result<void> SqliteStore::check_token(const Joining& joining) {
+    const model::TokenClaims& claims = joining.token;
+    auto token = find_token(claims.tenant_id, claims.id);
+    if (!token && token.error().code != Code::NotFound) return failed(token.error());
+    if (!token || !same_hash(token->nonce_hash, model::nonce_hash(claims)) ||
+        token->network_id != claims.network_id)
+        return fail(Code::Denied, "token is unknown here");
+    if (token->revoked) return fail(Code::Gone, "token was revoked");
+    if (clock_.now() >= token->expires_at) return fail(Code::Gone, "token has expired");
+    return {};
+}
+
+Result<void> SqliteStore::spend_token(const model::TokenClaims& token) {
+    Statement spent = db_.sql(
+        "UPDATE tokens SET uses_left = uses_left - 1 WHERE tenant_id = ? AND id = ? AND uses_left "
+        "> 0 "
+        "RETURNING uses_left",
+        token.tenant_id, token.id);
+    const bool is_spent_now = spent.next();
+    if (spent.error()) return failed(*spent.error());
+    if (!is_spent_now) return fail(Code::Gone, "token is spent");
+    return {};
+}
+
+}  // namespace cvlan::store

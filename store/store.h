@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the controller remembers: verbs of the domain, each one transaction together with its event
+// row. A write returns when it is on disk. Every method may be called from any thread; a listener
+// is called after the commit, in the order of the revisions, on the thread that wrote, and may read
+// the store.
+//
+// Codes: NotFound for an object that is absent or of another tenant; Exists for a name or key that
+// is taken; Conflict for what the present state forbids; Invalid for an input; Denied and Gone for
+// tokens; Unavailable when the database is locked or full.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/objects.h"
+#include "model/token_claims.h"
+#include "store/types.h"
+
+namespace cvlan::store {
+
+class Store {
+public:
+    virtual ~Store() = default;
+    virtual void on_event(std::function<void(const Event&)> listener) = 0;
+    // Changes at a restore: maps of another epoch are void.
+    virtual int64_t epoch() = 0;
+
+    virtual Result<model::Tenant> create_tenant(const NewTenant& tenant) = 0;
+    virtual Result<Page<model::Tenant>> tenants(const Filter& filter) = 0;
+    virtual Result<model::Tenant> tenant(const std::string& id) = 0;
+    virtual Result<model::Tenant> rename_tenant(const std::string& id, const std::string& name) = 0;
+    virtual Result<Revision> delete_tenant(const std::string& id) = 0;
+    virtual Result<std::vector<SigningKeyRow>> signing_keys(const std::string& tenant_id) = 0;
+
+    virtual Result<model::Network> create_network(const NewNetwork& network) = 0;
+    virtual Result<Page<model::Network>> networks(const Filter& filter) = 0;
+    virtual Result<model::Network> network(const Scope& scope, const std::string& id) = 0;
+    virtual Result<Revision> delete_network(const Key& network) = 0;
+
+    // The id, the tenant and the expiry are the signed claims' own.
+    virtual Result<model::Token> create_token(const model::TokenClaims& claims) = 0;
+    virtual Result<Page<model::Token>> tokens(const Filter& filter) = 0;
+    virtual Result<model::Token> token(const Scope& scope, const std::string& id) = 0;
+    virtual Result<model::Token> revoke_token(const Key& token) = 0;
+    virtual Result<Revision> delete_token(const Key& token) = 0;
+
+    // Checks and spends the token, gives addresses, makes the node and stores its certificate, in
+    // one transaction: two racing agents get one success. A node which comes back with a TLS key it
+    // has keeps id and addresses. A repeat of an enrolment whose answer was lost spends nothing.
+    virtual Result<Enrolled> enrol(const Enrolment& request, const IssueCertificate& issue) = 0;
+    // A further network for a node that exists, by a token of its tenant.
+    virtual Result<Enrolled> join(const std::string& node_id, const Joining& request) = 0;
+
+    virtual Result<Page<model::Node>> nodes(const Filter& filter) = 0;
+    virtual Result<model::Node> node(const Scope& scope, const std::string& id) = 0;
+    virtual Result<model::Node> rename_node(const Key& node, const std::string& name) = 0;
+    virtual Result<model::Node> expire_node(const Key& node) = 0;
+    virtual Result<model::Node> revoke_node(const Key& node) = 0;
+    virtual Result<Revision> delete_node(const Key& node) = 0;
+
+    // The certificate that the node showed with `used_serial` stays good until confirm_certificate.
+    virtual Result<model::Node> renew_certificate(const Key& node, const Renewal& renewal) = 0;
+    // The node has used `serial`: where that is the current one, the previous is void from now on.
+    virtual Result<void> confirm_certificate(const Key& node, const std::string& serial) = 0;
+    virtual Result<void> touch_seen(const Key& node) = 0;
+    // No value: nothing changed, and there is no event.
+    virtual Result<std::optional<Revision>> set_endpoints(const Key& node,
+                                                          const NodeEndpoints& endpoints) = 0;
+    virtual Result<void> set_inventory(const Key& node, const model::Inventory& inventory) = 0;
+
+    virtual Result<MapInputs> map_inputs(const std::string& tenant_id) = 0;
+    // Oldest first, at most `limit`.
+    virtual Result<std::vector<Event>> events_since(const std::string& tenant_id, Revision since,
+                                                    int limit) = 0;
+};
+
+}  // namespace cvlan::store

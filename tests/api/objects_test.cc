@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/api/fixture.h"
+
+namespace cvlan::api {
+namespace {
+
+namespace wire = model::wire;
+
+struct ObjectsTest : ApiTest {
+    std::string tenant = make_tenant();
+
+    http::Response network(const std::string& fields) {
+        return ask("POST", "/api/v1/networks",
+                   fmt::format(R"({{"tenantId":"{}",{}}})", tenant, fields));
+    }
+};
+
+TEST_F(ObjectsTest, ATenantIsMadeListedShownAndDeleted) {
+    const auto list = expect<wire::TenantList>(200, ask("GET", "/api/v1/tenants?name=acme"));
+    ASSERT_EQ(list.tenants.size(), 1u);
+    EXPECT_EQ(list.tenants[0].id, tenant);
+    EXPECT_EQ(ask("POST", "/api/v1/tenants", R"({"name":"acme"})").status, 409);
+    EXPECT_EQ(ask("DELETE", "/api/v1/tenants/" + tenant).status, 204);
+    EXPECT_EQ(ask("GET", "/api/v1/tenants/" + tenant).status, 404);
+    EXPECT_FALSE(std::filesystem::exists(folder + "/keys/" + tenant));
+}
+
+TEST_F(ObjectsTest, ARefusedTenantLeavesNoKeysBehind) {
+    EXPECT_EQ(ask("POST", "/api/v1/tenants", R"({"name":"acme"})").status, 409);
+    EXPECT_EQ(ask("POST", "/api/v1/tenants", R"({"name":"../x"})").status, 400);
+    size_t folders = 0;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder + "/keys"))
+        ++folders;
+    EXPECT_EQ(folders, 1u);
+}
+
+// F27
+TEST_F(ObjectsTest, PrefixesThatCanNotWorkAreRefusedAndNamed) {
+    for (const char* bad : {"10.0.0.1/24", "0.0.0.0/0", "127.0.0.0/8", "169.254.0.0/16",
+                            "224.0.0.0/8", "fd00::/64", "x", ""})
+        EXPECT_EQ(network(fmt::format(R"("name":"n","ipv4":"{}")", bad)).status, 400) << bad;
+    for (const char* bad :
+         {"::/0", "fe80::/64", "ff00::/8", "::ffff:10.0.0.0/120", "fd00::1/64", "10.0.0.0/8"})
+        EXPECT_EQ(network(fmt::format(R"("name":"n","ipv6":"{}")", bad)).status, 400) << bad;
+    EXPECT_EQ(network(R"("name":"n","ipv4":"none","ipv6":"none")").status, 400);
+    EXPECT_EQ(network(R"("name":"n","ipv4":"10.1.0.0/31")").status, 201);
+    EXPECT_EQ(network(R"("name":"wide","ipv4":"10.0.0.0/8")").status, 409);
+}
+
+TEST_F(ObjectsTest, TwoTenantsMayHaveTheSamePrefix) {
+    EXPECT_EQ(network(R"("name":"n","ipv4":"10.1.0.0/24")").status, 201);
+    tenant = make_tenant("other");
+    EXPECT_EQ(network(R"("name":"n","ipv4":"10.1.0.0/24")").status, 201);
+}
+
+TEST_F(ObjectsTest, ANetworkWithNodesIsNotDeleted) {
+    const auto id = make_network(tenant);
+    const auto node = enrolled(make_token(tenant, id).token, "a");
+    EXPECT_EQ(ask("DELETE", "/api/v1/networks/" + id).status, 409);
+    EXPECT_EQ(ask("DELETE", "/api/v1/nodes/" + node.enrolment.node_id).status, 204);
+    EXPECT_EQ(ask("DELETE", "/api/v1/networks/" + id).status, 204);
+}
+
+TEST_F(ObjectsTest, AnObjectOfAnotherTenantIsNotFound) {
+    const auto id = make_network(tenant);
+    const auto other = make_tenant("other");
+    EXPECT_EQ(ask("GET", "/api/v1/networks/" + id + "?tenant=" + other).status, 404);
+    EXPECT_EQ(ask("GET", "/api/v1/networks/" + id + "?tenant=" + tenant).status, 200);
+}
+
+TEST_F(ObjectsTest, PagesHoldWhatWasAskedForAndLeadToTheNext) {
+    for (int i = 0; i < 5; ++i) network(fmt::format(R"("name":"n{}","ipv4":"10.{}.0.0/24")", i, i));
+    const auto first =
+        expect<wire::NetworkList>(200, ask("GET", "/api/v1/networks?pageSize=3&tenant=" + tenant));
+    EXPECT_EQ(first.networks.size(), 3u);
+    const auto rest =
+        expect<wire::NetworkList>(200, ask("GET", "/api/v1/networks?pageSize=3&tenant=" + tenant +
+                                                      "&pageToken=" + first.next_page_token));
+    EXPECT_EQ(rest.networks.size(), 2u);
+    EXPECT_EQ(rest.next_page_token, "");
+    EXPECT_EQ(ask("GET", "/api/v1/networks?pageSize=0").status, 400);
+    EXPECT_EQ(ask("GET", "/api/v1/networks?pageToken=nonsense").status, 400);
+}
+
+TEST_F(ObjectsTest, ATokenIsShownOnceAndItsLifeHasBounds) {
+    const auto id = make_network(tenant);
+    const auto made = make_token(tenant, id, 3);
+    EXPECT_TRUE(made.token.starts_with("cvlan_reg_"));
+    const auto shown = ask("GET", "/api/v1/tokens/" + made.id);
+    EXPECT_EQ(shown.body.find("cvlan_reg_"), std::string::npos);
+    EXPECT_EQ(expect<wire::Token>(200, shown).uses_left, 3);
+    const auto with = [&](const char* life) {
+        return ask("POST", "/api/v1/tokens",
+                   fmt::format(R"({{"tenantId":"{}","networkId":"{}","expiresIn":"{}"}})", tenant,
+                               id, life))
+            .status;
+    };
+    EXPECT_EQ(with("3600s"), 201);
+    for (const char* bad : {"0s", "-1s", "tomorrow", "4000d"}) EXPECT_EQ(with(bad), 400) << bad;
+}
+
+TEST_F(ObjectsTest, ARenamedNodeIsSeenByTheOthers) {
+    const auto id = make_network(tenant);
+    const auto node = enrolled(make_token(tenant, id).token, "a");
+    const auto renamed = expect<wire::Node>(
+        200, ask("PATCH", "/api/v1/nodes/" + node.enrolment.node_id, R"({"name":"b"})"));
+    EXPECT_EQ(renamed.name, "b");
+    std::vector<std::string> names;
+    for (const auto& bytes :
+         whole_map(**maps.answer(tenant, node.enrolment.node_id, std::nullopt)).fragments)
+        if (const auto fragment = fragment_of(bytes); fragment.peer)
+            names.push_back(fragment.peer->name);
+    EXPECT_EQ(names, std::vector<std::string>{"b"});
+    EXPECT_EQ(ask("PATCH", "/api/v1/nodes/" + node.enrolment.node_id, R"({"name":"-b"})").status,
+              400);
+    EXPECT_EQ(ask("PATCH", "/api/v1/nodes/" + new_uuid(1), R"({"name":"b"})").status, 404);
+}
+
+// F14: stored to the letter, or refused; never executed.
+TEST_F(ObjectsTest, SqlIsOnlyText) {
+    for (const char* sql : {"%27%20OR%201%3D1--", "a%25", "%22%3BDROP%20TABLE%20nodes%3B--", "_"}) {
+        const auto list =
+            expect<wire::TenantList>(200, ask("GET", fmt::format("/api/v1/tenants?name={}", sql)));
+        EXPECT_TRUE(list.tenants.empty()) << sql;
+    }
+    const auto id = make_network(tenant);
+    const auto node = enrolled(make_token(tenant, id).token, "a");
+    EXPECT_EQ(ask("PUT", "/api/v1/node/inventory", R"({"hostname":"x'); DROP TABLE nodes;--"})",
+                  node.enrolment.certificate)
+                  .status,
+              204);
+    EXPECT_EQ(expect<wire::Node>(200, ask("GET", "/api/v1/nodes/" + node.enrolment.node_id))
+                  .inventory->hostname,
+              "x'); DROP TABLE nodes;--");
+}
+
+TEST_F(ObjectsTest, ServiceRoutesAnswer) {
+    EXPECT_EQ(expect<wire::Health>(200, ask("GET", "/health")).status, "ok");
+    EXPECT_EQ(ask("GET", "/ready").status, 200);
+    context.draining = true;
+    EXPECT_EQ(ask("GET", "/ready").status, 503);
+    EXPECT_EQ(expect<wire::Version>(200, ask("GET", "/version")).protocol_version, 1);
+    const auto discovery = expect<wire::Discovery>(200, ask("GET", "/.well-known/cvlan"));
+    EXPECT_TRUE(controller_key.public_key().verify(discovery.signature->payload,
+                                                   discovery.signature->signature));
+    EXPECT_EQ(discovery.session.at(0), "https://controller.test:8443");
+}
+
+}  // namespace
+}  // namespace cvlan::api

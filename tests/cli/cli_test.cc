@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "cli/cli.h"
+#include "tests/support/fake_api.h"
+
+namespace cvlan::cli {
+namespace {
+
+constexpr const char* kTenantId = "0193a1b2-0000-7000-8000-000000000001";
+constexpr const char* kNetworkId = "0193a1b2-0000-7000-8000-000000000002";
+constexpr const char* kNodeId = "0193a1b2-0000-7000-8000-000000000003";
+constexpr const char* kTokenId = "0193a1b2-0000-7000-8000-000000000004";
+constexpr const char* kTime = "2026-11-20T10:00:00.000Z";
+
+std::string tenant(const char* name = "acme") {
+    return fmt::format(R"({{"id":"{}","name":"{}","createdAt":"{}"}})", kTenantId, name, kTime);
+}
+std::string network() {
+    return fmt::format(
+        R"({{"id":"{}","tenantId":"{}","name":"lab","ipv4":"10.100.0.0/24","createdAt":"{}"}})",
+        kNetworkId, kTenantId, kTime);
+}
+std::string node(const std::string& name) {
+    return fmt::format(
+        R"({{"id":"{}","tenantId":"{}","name":"{}","state":"ACTIVE","role":"NODE",)"
+        R"("memberships":[{{"networkId":"{}","networkName":"lab","addresses":["10.100.0.1"],)"
+        R"("wireguardPublicKey":"k"}}],"createdAt":"{}"}})",
+        kNodeId, kTenantId, name, kNetworkId, kTime);
+}
+std::string token() {
+    return fmt::format(
+        R"({{"id":"{}","tenantId":"{}","networkId":"{}","role":"NODE","usesTotal":2,"usesLeft":1,)"
+        R"("createdAt":"{}","expiresAt":"2026-11-21T10:00:00.000Z","revoked":false}})",
+        kTokenId, kTenantId, kNetworkId, kTime);
+}
+std::string list(const char* key, const std::string& items) {
+    return fmt::format(R"({{"{}":[{}],"nextPageToken":""}})", key, items);
+}
+
+struct Ran {
+    int code;
+    std::string out, err;
+};
+
+class Cvlanctl : public testing::Test {
+protected:
+    void SetUp() override {
+        api_.reply("GET", "/api/v1/tenants", 200, list("tenants", tenant()));
+        api_.reply("GET", "/api/v1/networks", 200, list("networks", network()));
+    }
+
+    Ran run_it(std::vector<std::string> words, bool is_terminal = false,
+               const std::string& typed = "") {
+        if (!is_started_) api_.start();
+        is_started_ = true;
+        std::ostringstream out, err;
+        std::istringstream in(typed);
+        const ManualClock clock(*from_rfc3339("2026-11-20T10:01:00.000Z"));
+        Io io{out, err, in, clock, is_terminal};
+        words.insert(words.begin(), {"--server", "unix:" + api_.path(), "--socket", api_.path()});
+        const int code = run(words, io);
+        return {code, out.str(), err.str()};
+    }
+
+    test::FakeApi api_;
+    bool is_started_ = false;
+};
+
+TEST_F(Cvlanctl, PrintsOneRowForAnObjectItCreated) {
+    api_.reply("POST", "/api/v1/tenants", 201, tenant());
+    const Ran ran = run_it({"tenant", "create", "acme"});
+    EXPECT_EQ(ran.code, kOk);
+    EXPECT_EQ(ran.out, fmt::format("acme  2026-11-20 10:00:00Z  {}\n", kTenantId));
+    EXPECT_EQ(ran.err, "");
+    EXPECT_EQ(api_.bodies().back(), R"({"name":"acme"})");
+    EXPECT_EQ(run_it({"-o", "name", "tenant", "create", "acme"}).out, "acme\n");
+}
+
+TEST_F(Cvlanctl, PrintsTheApisDocumentAsJson) {
+    api_.reply("GET", "/api/v1/nodes", 200, list("nodes", node("n1")));
+    const Ran ran = run_it({"node", "list", "--tenant", "acme", "-o", "json"});
+    EXPECT_EQ(ran.code, kOk);
+    EXPECT_EQ(ran.out, list("nodes", node("n1")) + "\n");
+}
+
+TEST_F(Cvlanctl, PrintsYamlThatKeepsStringsStrings) {
+    api_.reply("GET", "/local/v1/plan", 200, R"({"steps":["set peer","12","no","a: b"]})");
+    EXPECT_EQ(run_it({"plan", "-o", "yaml"}).out,
+              "steps:\n  - \"set peer\"\n  - \"12\"\n  - \"no\"\n  - \"a: b\"\n");
+}
+
+TEST_F(Cvlanctl, ListsNodesAsATable) {
+    api_.reply("GET", "/api/v1/nodes", 200,
+               list("nodes", node("n1") + "," + node("a-longer-name")));
+    const Ran ran = run_it({"node", "list", "--tenant", "acme", "--network", "lab"});
+    EXPECT_EQ(ran.out, fmt::format("NAME           STATE   ADDRESSES   NETWORKS  LAST SEEN  ID\n"
+                                   "n1             ACTIVE  10.100.0.1  lab       -          {0}\n"
+                                   "a-longer-name  ACTIVE  10.100.0.1  lab       -          {0}\n",
+                                   kNodeId));
+    EXPECT_EQ(
+        api_.seen().back(),
+        fmt::format("GET /api/v1/nodes?tenant={}&network={}&pageSize=1000", kTenantId, kNetworkId));
+    EXPECT_EQ(run_it({"node", "list", "-o", "name"}).out, "n1\na-longer-name\n");
+}
+
+TEST_F(Cvlanctl, MakesRemoteTextHarmless) {
+    const std::string evil = "a\\u001b[31m\\u202eb\\u009b";
+    api_.reply("GET", "/api/v1/nodes", 200, list("nodes", node(evil)));
+    const std::string table = run_it({"node", "list"}).out;
+    EXPECT_EQ(table.find('\x1b'), std::string::npos);
+    EXPECT_EQ(table.find("\u202e"), std::string::npos);
+    const std::string json = run_it({"node", "list", "-o", "json"}).out;
+    EXPECT_NE(json.find("\\u001b"), std::string::npos);
+    EXPECT_NE(json.find("\\u202e"), std::string::npos);
+    EXPECT_NE(json.find("\\u009b"), std::string::npos);
+}
+
+TEST_F(Cvlanctl, PrintsATokenAloneAndWithItsIdAsJson) {
+    api_.reply(
+        "POST", "/api/v1/tokens", 201,
+        fmt::format(R"({{"token":"cvlan_reg_x.y","id":"{}","record":{}}})", kTokenId, token()));
+    const std::vector<std::string> create{"token",     "create", "--tenant", "acme",
+                                          "--network", "lab",    "--uses",   "2",
+                                          "--expires", "2h",     "--role",   "relay"};
+    const Ran ran = run_it(create);
+    EXPECT_EQ(ran.out, "cvlan_reg_x.y\n");
+    EXPECT_EQ(
+        api_.bodies().back(),
+        fmt::format(
+            R"({{"tenantId":"{}","networkId":"{}","uses":2,"expiresIn":"7200s","role":"RELAY"}})",
+            kTenantId, kNetworkId));
+    std::vector<std::string> as_json = create;
+    as_json.insert(as_json.end(), {"-o", "json"});
+    EXPECT_EQ(run_it(as_json).out,
+              fmt::format("{{\"token\":\"cvlan_reg_x.y\",\"id\":\"{}\"}}\n", kTokenId));
+}
+
+TEST_F(Cvlanctl, ShowsATokensState) {
+    api_.reply("GET", "/api/v1/tokens/.*", 200, token());
+    const Ran ran = run_it({"token", "show", kTokenId});
+    EXPECT_NE(ran.out.find("State      good\n"), std::string::npos) << ran.out;
+    EXPECT_NE(ran.out.find("Uses left  1 of 2\n"), std::string::npos) << ran.out;
+}
+
+TEST_F(Cvlanctl, CreatesANetworkWithAPrivateIpv6PrefixUnlessToldOtherwise) {
+    api_.reply("POST", "/api/v1/networks", 201, network());
+    EXPECT_EQ(
+        run_it({"network", "create", "lab", "--tenant", "acme", "--ipv4", "10.100.0.0/24"}).code,
+        kOk);
+    EXPECT_EQ(
+        api_.bodies().back(),
+        fmt::format(R"({{"tenantId":"{}","name":"lab","ipv4":"10.100.0.0/24","ipv6":"auto"}})",
+                    kTenantId));
+}
+
+TEST_F(Cvlanctl, AsksBeforeItDeletesAndNeverWithoutATerminal) {
+    api_.reply("GET", "/api/v1/nodes", 200, list("nodes", node("n1")));
+    api_.on("DELETE", "/api/v1/nodes/.*",
+            [](const httplib::Request&, httplib::Response& response) { response.status = 204; });
+    const Ran refused = run_it({"node", "delete", "n1"});
+    EXPECT_EQ(refused.code, kUsage);
+    EXPECT_NE(refused.err.find("--yes"), std::string::npos);
+    EXPECT_EQ(run_it({"node", "delete", "n1"}, true, "n\n").code, kUsage);
+    EXPECT_EQ(run_it({"node", "delete", "n1"}, true, "").code, kUsage);
+    for (const std::string& request : api_.seen())
+        EXPECT_EQ(request.find("DELETE"), std::string::npos);
+    EXPECT_EQ(run_it({"node", "delete", "n1"}, true, "y\n").code, kOk);
+    const Ran done = run_it({"node", "delete", "n1", "--yes"});
+    EXPECT_EQ(done.code, kOk);
+    EXPECT_EQ(done.out + done.err, "");
+    EXPECT_EQ(api_.seen().back(),
+              fmt::format("DELETE /api/v1/nodes/{}?tenant={}", kNodeId, kTenantId));
+}
+
+TEST_F(Cvlanctl, RenamesExpiresAndRevokesByName) {
+    api_.reply("GET", "/api/v1/nodes", 200, list("nodes", node("n1")));
+    api_.reply("PATCH", "/api/v1/nodes/.*", 200, node("n2"));
+    api_.reply("POST", "/api/v1/nodes/.*/(expire|revoke)", 200, node("n1"));
+    EXPECT_EQ(run_it({"node", "rename", "n1", "n2", "-o", "name"}).out, "n2\n");
+    EXPECT_EQ(api_.bodies().back(), R"({"name":"n2"})");
+    EXPECT_EQ(run_it({"node", "expire", "n1"}).code, kOk);
+    EXPECT_EQ(run_it({"node", "revoke", "n1"}).code, kUsage);
+    EXPECT_EQ(run_it({"node", "revoke", "n1", "--yes"}).code, kOk);
+    EXPECT_EQ(api_.seen().back(),
+              fmt::format("POST /api/v1/nodes/{}/revoke?tenant={}", kNodeId, kTenantId));
+}
+
+TEST_F(Cvlanctl, TellsFailuresApartByExitCode) {
+    const std::vector<std::pair<int, int>> expected{
+        {400, kFailed}, {403, kDenied}, {404, kNotFound},   {409, kConflict},
+        {410, kDenied}, {500, kFailed}, {503, kUnreachable}};
+    for (const auto& [status, code] : expected)
+        api_.reply("GET", fmt::format("/api/v1/tokens/{}", status), status,
+                   test::problem(status, "because"));
+    for (const auto& [status, code] : expected) {
+        const Ran ran = run_it({"token", "show", std::to_string(status)});
+        EXPECT_EQ(ran.code, code) << status;
+        EXPECT_EQ(ran.out, "");
+        EXPECT_EQ(ran.err, "cvlanctl: because\n");
+    }
+    EXPECT_EQ(run_it({"node", "list", "--tenant", "nobody"}).code, kNotFound);
+}
+
+TEST_F(Cvlanctl, SaysUsageForWordsItDoesNotKnow) {
+    const std::vector<std::vector<std::string>> wrong{
+        {},
+        {"nonsense"},
+        {"node"},
+        {"node", "nonsense"},
+        {"node", "show"},
+        {"tenant", "create", "a", "b"},
+        {"node", "list", "-o", "xml"},
+        {"node", "list", "--server", "ftp://x"},
+        {"token", "create", "--network", "lab", "--uses", "0"},
+        {"token", "create", "--network", "lab", "--expires", "soon"},
+        {"up", "--wait", "11m"},
+        {"up", "--token", "a", "--token-file", "b"},
+        {"ping", "n1", "-c", "0"}};
+    for (const auto& words : wrong) {
+        const Ran ran = run_it(words);
+        EXPECT_EQ(ran.code, kUsage) << fmt::format("{}", fmt::join(words, " "));
+        EXPECT_EQ(ran.out, "");
+        EXPECT_NE(ran.err, "");
+    }
+}
+
+TEST_F(Cvlanctl, PrintsHelpAndVersionOnStandardOutput) {
+    for (const auto& words : {std::vector<std::string>{"--help"},
+                              {"node", "list", "--help"},
+                              {"--version"},
+                              {"version"},
+                              {"version", "-o", "json"}}) {
+        const Ran ran = run_it(words);
+        EXPECT_EQ(ran.code, kOk);
+        EXPECT_NE(ran.out, "");
+        EXPECT_EQ(ran.err, "");
+    }
+}
+
+TEST_F(Cvlanctl, AsksWhichTenantWhereThereAreSeveral) {
+    test::FakeApi several;
+    several.reply("GET", "/api/v1/tenants", 200, list("tenants", tenant("a") + "," + tenant("b")));
+    several.start();
+    std::ostringstream out, err;
+    std::istringstream in;
+    const SystemClock clock;
+    Io io{out, err, in, clock};
+    EXPECT_EQ(run({"--server", "unix:" + several.path(), "node", "list"}, io), kFailed);
+    EXPECT_NE(err.str().find("--tenant"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cvlan::cli

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/agent/agent.h"
+
+#include <fstream>
+
+#include "tests/daemons/agent/fake_controller.h"
+
+namespace cvlan::agent {
+namespace {
+
+using namespace testing;
+using local::SelfState;
+
+struct AgentTest : ::testing::Test {
+    EventLoop loop;
+    FakeController controller{loop};
+    Machine machine{loop};
+
+    void SetUp() override { machine.start(); }
+
+    // Enrolled, with a map of `count` nodes.
+    void bring_up(int count = 3) {
+        local::UpRequest request;
+        request.token = controller.token();
+        controller.publish(controller.issuer.maps.usual(5, count, "x"));
+        std::optional<Answer<local::UpResult>> answer;
+        machine.agent->up(request, [&](auto a) { answer = std::move(a); });
+        ASSERT_TRUE(machine.until([&] { return controller.enrolment || answer; }));
+        controller.publish(controller.issuer.maps.usual(
+            6, count, controller.enrolment ? controller.enrolment->wireguard_public_key : ""));
+        ASSERT_TRUE(machine.until([&] { return answer.has_value(); }));
+        ASSERT_TRUE(*answer) << answer->error().error.message;
+        EXPECT_TRUE((*answer)->converged) << (*answer)->detail.value_or("");
+    }
+    std::string identity_path() {
+        return machine.folder.file("state/" + kTenant + "/identity.json");
+    }
+    void spoil(const std::string& path) { std::ofstream(path, std::ios::trunc) << "spoiled"; }
+};
+
+TEST_F(AgentTest, WithoutAnIdentityItNeedsOne) {
+    EXPECT_EQ(machine.state(), SelfState::NeedsEnrolment);
+    const auto up = machine.up({});
+    ASSERT_FALSE(up);
+    EXPECT_EQ(up.error().code, "NEEDS_ENROLMENT");
+    EXPECT_TRUE(machine.kernel.applied.empty());
+}
+
+TEST_F(AgentTest, ATokenIsAllItTakes) {
+    bring_up();
+    EXPECT_EQ(machine.state(), SelfState::Connected);
+    ASSERT_NE(machine.device(), nullptr);
+    EXPECT_EQ(machine.device()->peers.size(), 2u);
+    EXPECT_TRUE(machine.agent->plan()->steps.empty());
+    const auto status = machine.agent->status();
+    EXPECT_EQ(status.self.name, "n1");
+    EXPECT_EQ(status.self.addresses, std::vector<std::string>{"10.100.0.1"});
+    EXPECT_EQ(status.peers.size(), 2u);
+    EXPECT_TRUE(status.notice);
+}
+
+TEST_F(AgentTest, KeysAreOnTheDiskBeforeTheyAreSent) {
+    controller.refuse(503, "UNAVAILABLE");
+    local::UpRequest request;
+    request.token = controller.token();
+    const auto up = machine.up(request);
+    ASSERT_FALSE(up);
+    const auto kept = StateDir::open(machine.folder.file("state"))->load_identities();
+    ASSERT_EQ(kept->size(), 1u);
+    const std::string key = (*kept)[0].kept.tls_key;
+    EXPECT_FALSE(key.empty());
+    // The second attempt, even of another process, uses the same ones.
+    machine.start();
+    EXPECT_FALSE(machine.up(request));
+    const auto again = StateDir::open(machine.folder.file("state"))->load_identities();
+    EXPECT_EQ((*again)[0].kept.tls_key, key);
+    EXPECT_EQ(machine.state(), SelfState::NeedsEnrolment);
+}
+
+TEST_F(AgentTest, ARefusedTokenIsToldInTheControllersWords) {
+    controller.refuse(410, "TOKEN_SPENT");
+    local::UpRequest request;
+    request.token = controller.token();
+    const auto up = machine.up(request);
+    ASSERT_FALSE(up);
+    EXPECT_EQ(up.error().status, 410);
+    EXPECT_EQ(up.error().code, "TOKEN_SPENT");
+    EXPECT_TRUE(machine.kernel.devices.empty());
+}
+
+TEST_F(AgentTest, NonsenseIsNoToken) {
+    local::UpRequest request;
+    request.token = "cvlan_reg_AAAA.BBBB";
+    const auto up = machine.up(request);
+    ASSERT_FALSE(up);
+    EXPECT_EQ(up.error().status, 403);
+    EXPECT_TRUE(controller.requests.empty());
+}
+
+TEST_F(AgentTest, ATokenOfAnotherAuthorityIsRefusedBeforeAnythingIsSent) {
+    const Issuer stranger;
+    local::UpRequest request;
+    request.token = stranger.token(controller.url());
+    const auto up = machine.up(request);
+    ASSERT_FALSE(up);
+    EXPECT_EQ(up.error().error.code, Code::Denied);
+    EXPECT_TRUE(controller.requests.empty());
+}
+
+TEST_F(AgentTest, AnUnreachableControllerIsUnavailable) {
+    local::UpRequest request;
+    request.token = controller.token();
+    controller.stop();
+    const auto up = machine.up(request);
+    ASSERT_FALSE(up);
+    EXPECT_EQ(up.error().error.code, Code::Unavailable);
+}
+
+TEST_F(AgentTest, ADeltaReachesTheKernel) {
+    bring_up();
+    ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
+    controller.publish(controller.issuer.maps.delta(
+        9, {controller.issuer.maps.tombstone(node_id(2), 8),
+            controller.issuer.maps.peer(node_id(4), 4, 9, wireguard_key(4))}));
+    ASSERT_TRUE(machine.until([&] {
+        return machine.kernel.peer(reconcile::device_name(kNetwork),
+                                   *wg::PublicKey::parse(wireguard_key(4))) != nullptr;
+    }));
+    EXPECT_EQ(machine.kernel.peer(reconcile::device_name(kNetwork),
+                                  *wg::PublicKey::parse(wireguard_key(2))),
+              nullptr);
+    EXPECT_EQ(machine.device()->peers.size(), 2u);
+}
+
+TEST_F(AgentTest, AnUnchangedRoundWritesNothing) {
+    bring_up();
+    const size_t steps = machine.kernel.applied.size();
+    machine.clock.advance(std::chrono::seconds(2));  // else it waits for the swarm to pass
+    machine.agent->kernel_changed();
+    const int observed = machine.kernel.observed;
+    ASSERT_TRUE(machine.until([&] { return machine.kernel.observed > observed; }));
+    machine.agent->status();
+    EXPECT_EQ(machine.kernel.applied.size(), steps);
+}
+
+TEST_F(AgentTest, ANewAgentAdoptsWhatStands) {
+    bring_up();
+    const size_t steps = machine.kernel.applied.size();
+    machine.start();
+    EXPECT_EQ(machine.kernel.applied.size(), steps);
+    EXPECT_NE(machine.device(), nullptr);
+    EXPECT_TRUE(machine.until([&] { return machine.state() == SelfState::Connected; }));
+}
+
+TEST_F(AgentTest, AfterARebootWithoutAControllerTheDiskBringsTheTunnelsUp) {
+    bring_up();
+    controller.stop();
+    machine.agent.reset();
+    machine.kernel.devices.clear();
+    machine.kernel.routes.clear();
+    machine.kernel.rules.clear();
+    machine.start();
+    ASSERT_NE(machine.device(), nullptr);
+    EXPECT_EQ(machine.device()->peers.size(), 2u);
+    EXPECT_TRUE(machine.until([&] { return machine.state() == SelfState::ControllerUnreachable; }));
+    EXPECT_TRUE(machine.agent->plan()->steps.empty());
+    EXPECT_TRUE(machine.up({})->converged);
+}
+
+TEST_F(AgentTest, DownTakesAllAwayAndStaysSoOverARestart) {
+    bring_up();
+    ASSERT_TRUE(machine.agent->down());
+    EXPECT_TRUE(machine.kernel.devices.empty());
+    EXPECT_TRUE(machine.kernel.rules.empty());
+    EXPECT_TRUE(machine.kernel.routes.empty());
+    EXPECT_EQ(machine.state(), SelfState::Down);
+    machine.start();
+    EXPECT_TRUE(machine.kernel.devices.empty());
+    EXPECT_EQ(machine.state(), SelfState::Down);
+    const auto up = machine.up({});
+    ASSERT_TRUE(up);
+    EXPECT_TRUE(up->converged);
+    EXPECT_NE(machine.device(), nullptr);
+}
+
+TEST_F(AgentTest, ARevokedNodeDropsItsTunnelsForGood) {
+    bring_up();
+    ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
+    controller.refuse(403, "NODE_REVOKED");
+    ASSERT_TRUE(machine.until([&] { return machine.device() == nullptr; }));
+    EXPECT_EQ(machine.state(), SelfState::Revoked);
+    machine.start();
+    EXPECT_EQ(machine.device(), nullptr);
+    local::UpRequest request;
+    request.token = controller.token();
+    EXPECT_EQ(machine.up(request).error().code, "NODE_REVOKED");
+}
+
+TEST_F(AgentTest, ARefusalThatIsNotAboutTheNodeLeavesItsTunnels) {
+    bring_up();
+    ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
+    controller.refuse(403, "READ_ONLY");
+    ASSERT_TRUE(machine.until([&] { return machine.state() == SelfState::ControllerUnreachable; }));
+    EXPECT_NE(machine.device(), nullptr);
+}
+
+TEST_F(AgentTest, ABadMapIsRefusedAndTheOldOneStays) {
+    bring_up();
+    ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
+    auto forged = controller.issuer.maps.delta(9, {MapMaker().tombstone(node_id(2), 9)});
+    controller.publish(forged);
+    ASSERT_TRUE(machine.until([&] {
+        const auto health = machine.agent->status().self.health;
+        return std::any_of(health.begin(), health.end(), [](auto& h) { return h.code == "MAP"; });
+    }));
+    EXPECT_EQ(machine.device()->peers.size(), 2u);
+}
+
+TEST_F(AgentTest, ALostMapTakesNothingDown) {
+    bring_up();
+    controller.stop();
+    machine.agent.reset();
+    const std::string map = machine.folder.file("state/" + kTenant + "/map.json");
+    spoil(map);
+    spoil(map + ".prev");
+    const size_t steps = machine.kernel.applied.size();
+    machine.start();
+    EXPECT_EQ(machine.kernel.applied.size(), steps);
+    ASSERT_NE(machine.device(), nullptr);
+    EXPECT_EQ(machine.device()->peers.size(), 2u);
+    EXPECT_FALSE(machine.agent->status().self.health.empty());
+}
+
+TEST_F(AgentTest, ATakenPortIsSteppedOverSaidAndReported) {
+    machine.kernel.foreign_ports.insert(51820);
+    bring_up();
+    ASSERT_NE(machine.device(), nullptr);
+    EXPECT_EQ(machine.device()->listen_port, 51821);
+    ASSERT_TRUE(machine.until([&] {
+        machine.clock.advance(std::chrono::seconds(1));
+        machine.agent->status();
+        return controller.endpoints && controller.endpoints->networks.at(0).listen_port == 51821;
+    }));
+    EXPECT_EQ(controller.endpoints->networks[0].endpoints,
+              std::vector<std::string>{"192.0.2.1:51821"});
+}
+
+TEST_F(AgentTest, LogoutForgetsAndSaysWhetherTheControllerDid) {
+    bring_up();
+    std::optional<Answer<local::LogoutResult>> answer;
+    machine.agent->logout([&](auto a) { answer = std::move(a); });
+    ASSERT_TRUE(machine.until([&] { return answer.has_value(); }));
+    EXPECT_TRUE((*answer)->removed_at_controller);
+    EXPECT_TRUE(machine.kernel.devices.empty());
+    EXPECT_EQ(machine.state(), SelfState::NeedsEnrolment);
+    EXPECT_FALSE(std::ifstream(identity_path()).good());
+}
+
+TEST_F(AgentTest, LogoutWithoutAControllerForgetsAllTheSame) {
+    bring_up();
+    controller.stop();
+    std::optional<Answer<local::LogoutResult>> answer;
+    machine.agent->logout([&](auto a) { answer = std::move(a); });
+    ASSERT_TRUE(machine.until([&] { return answer.has_value(); }));
+    EXPECT_FALSE((*answer)->removed_at_controller);
+    EXPECT_FALSE((*answer)->detail.value_or("").empty());
+    EXPECT_TRUE(machine.kernel.devices.empty());
+    EXPECT_EQ(machine.state(), SelfState::NeedsEnrolment);
+}
+
+TEST_F(AgentTest, BootstrapPrintsThePlanAndTouchesNothing) {
+    controller.publish(controller.issuer.maps.usual(5, 3, wireguard_key(99)));
+    std::optional<Answer<local::PlanView>> answer;
+    // A fresh process does this; here the agent has just started and done nothing yet.
+    machine.agent->bootstrap(controller.token(), [&](auto a) { answer = std::move(a); });
+    ASSERT_TRUE(machine.until([&] { return answer.has_value(); }));
+    ASSERT_TRUE(*answer) << answer->error().error.message;
+    EXPECT_FALSE((*answer)->steps.empty());
+    EXPECT_TRUE(machine.kernel.applied.empty());
+}
+
+TEST_F(AgentTest, AWrongClockIsTold) {
+    machine.clock.set_wall(kNow + std::chrono::hours(24 * 365));
+    bring_up();
+    const auto health = machine.agent->status().self.health;
+    EXPECT_TRUE(
+        std::any_of(health.begin(), health.end(), [](auto& h) { return h.code == "CLOCK"; }));
+    EXPECT_NE(machine.device(), nullptr);
+}
+
+TEST_F(AgentTest, FindsAPeerByNameIdAndAddress) {
+    bring_up();
+    for (const std::string& name : {std::string("n2"), node_id(2), std::string("10.100.0.2")}) {
+        auto place = machine.agent->find_peer(name);
+        ASSERT_TRUE(place) << name;
+        EXPECT_EQ(place->address.text(), "10.100.0.2");
+    }
+    EXPECT_EQ(machine.agent->find_peer("nobody").error().code, Code::NotFound);
+}
+
+TEST_F(AgentTest, OnlyRootAndItsOwnUserMayChange) {
+    http::Request request;
+    EXPECT_FALSE(may_change(request, 990));
+    request.local = http::LocalPeer{1000, 1000, 1};
+    EXPECT_FALSE(may_change(request, 990));
+    request.local->uid = 990;
+    EXPECT_TRUE(may_change(request, 990));
+    request.local->uid = 0;
+    EXPECT_TRUE(may_change(request, 990));
+}
+
+}  // namespace
+}  // namespace cvlan::agent

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole controller over its own sockets: a unix socket for the operator, TLS for nodes.
+#include "daemons/controller/controller.h"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "base/file.h"
+#include "base/unique_fd.h"
+#include "http/client.h"
+#include "model/wire.h"
+#include "pki/csr.h"
+#include "pki/token.h"
+#include "tests/support/temp_dir.h"
+
+namespace cvlan::controller {
+namespace {
+
+namespace wire = model::wire;
+
+// A port that was free a moment ago.
+uint16_t free_port() {
+    const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+    return ntohs(address.sin_port);
+}
+
+struct TestNode {
+    wire::Enrolment enrolment;
+    SecretText key;
+};
+
+struct ControllerTest : testing::Test {
+    test::TempDir folder;
+    SystemClock clock;
+    EventLoop loop;
+    ControllerConfig config = [this] {
+        ControllerConfig made;
+        made.state_dir = folder.path() + "/state";
+        made.admin_socket = folder.path() + "/admin.sock";
+        made.api = {*Address::parse("127.0.0.1"), free_port()};
+        made.discovery = made.registration = made.session = made.api;
+        return made;
+    }();
+    std::unique_ptr<Controller> controller;
+
+    void start() {
+        ASSERT_TRUE(set_up(config, "127.0.0.1", clock));
+        auto started = Controller::start(loop, config, clock);
+        ASSERT_TRUE(started) << started.error().message;
+        controller = std::move(*started);
+    }
+    http::Response ask(http::ClientOptions options, http::ClientRequest request) {
+        auto client = http::Client::open(loop, std::move(options));
+        EXPECT_TRUE(client) << client.error().message;
+        std::optional<http::Response> answer;
+        (*client)->request(std::move(request), [&](Result<http::Response> got) {
+            EXPECT_TRUE(got) << got.error().message;
+            answer = got.value_or(http::Response{});
+            loop.stop();
+        });
+        loop.run();
+        return answer.value_or(http::Response{});
+    }
+    http::Response admin(const std::string& method, const std::string& target,
+                         std::string body = "") {
+        http::ClientOptions options;
+        options.unix_path = config.admin_socket;
+        return ask(std::move(options), {method, target, {}, std::move(body)});
+    }
+    template <class T>
+    T made(const http::Response& response) {
+        EXPECT_EQ(response.status, 201) << response.body;
+        return model::decode<T>(response.body, model::kDocument).value_or(T{});
+    }
+    http::ClientOptions tls() {
+        http::ClientOptions options;
+        options.host = "127.0.0.1";
+        options.port = config.api.port;
+        options.trust.ca_spki_sha256 = token->claims.ca_spki;
+        return options;
+    }
+    http::ClientOptions as(const TestNode& node) {
+        auto options = tls();
+        options.certificate_pem = node.enrolment.certificate;
+        options.private_key_pem = node.key.clone();
+        return options;
+    }
+
+    std::optional<pki::UnverifiedToken> token;
+    std::string token_text;
+    void make_token() {
+        const auto tenant =
+            made<wire::Tenant>(admin("POST", "/api/v1/tenants", R"({"name":"acme"})")).id;
+        const auto network =
+            made<wire::Network>(
+                admin("POST", "/api/v1/networks",
+                      fmt::format(R"({{"tenantId":"{}","name":"lan","ipv4":"10.1.0.0/24"}})",
+                                  tenant)))
+                .id;
+        token_text = made<wire::TokenCreated>(
+                         admin("POST", "/api/v1/tokens",
+                               fmt::format(R"({{"tenantId":"{}","networkId":"{}","uses":9}})",
+                                           tenant, network)))
+                         .token;
+        token = *pki::parse_token(token_text);
+    }
+    wire::EnrolRequest enrol_request(const pki::TlsKey& key) {
+        wire::EnrolRequest request;
+        request.token = token_text;
+        request.csr = *pki::create_csr(key);
+        request.wireguard_public_key = base64(random_bytes(32));
+        request.protocol_version = 1;
+        return request;
+    }
+    TestNode enrol() {
+        const auto key = *pki::TlsKey::generate();
+        const auto answer = ask(tls(), {"POST", "/api/v1/enrol", {}, encode(enrol_request(key))});
+        return {made<wire::Enrolment>(answer), *key.to_pem()};
+    }
+    wire::NodeMap map_of(const http::Response& response) {
+        EXPECT_EQ(response.status, 200) << response.body;
+        return model::decode<wire::NodeMap>(response.body, model::kDocument)
+            .value_or(wire::NodeMap{});
+    }
+    static std::string held_since(const wire::NodeMap& map) {
+        return fmt::format("/api/v1/node/map?wait=30&since={}.{}", map.epoch, map.revision);
+    }
+};
+
+TEST_F(ControllerTest, SetupIsDoneOnceAndRefusesWhatIsNoName) {
+    EXPECT_EQ(Controller::start(loop, config, clock).error().code, Code::NotFound);
+    EXPECT_EQ(set_up(config, "no name", clock).error().code, Code::Invalid);
+    EXPECT_TRUE(*set_up(config, "controller.example.org", clock));
+    EXPECT_FALSE(*set_up(config, "another.example.org", clock));
+    EXPECT_EQ(load_installation(config)->server_name, "controller.example.org");
+}
+
+TEST_F(ControllerTest, ANodeEnrolsOverTlsByItsTokenAloneAndGetsItsMap) {
+    start();
+    make_token();
+    const auto node = enrol();
+    const auto map = map_of(ask(as(node), {"GET", "/api/v1/node/map"}));
+    EXPECT_EQ(map.kind, wire::MapKind::Full);
+    EXPECT_EQ(map.fragments.size(), 2u);
+    // Nothing new, nothing to wait for.
+    const auto since = fmt::format("/api/v1/node/map?since={}.{}", map.epoch, map.revision);
+    EXPECT_EQ(ask(as(node), {"GET", since}).status, 304);
+    EXPECT_EQ(ask(as(node), {"GET", "/api/v1/node/map?since=x"}).status, 400);
+    EXPECT_EQ(ask(as(node), {"GET", "/api/v1/node/map?wait=61"}).status, 400);
+}
+
+TEST_F(ControllerTest, AHeldPollHearsOfANewNodeAndOfItsOwnRevocation) {
+    start();
+    make_token();
+    const auto first = enrol();
+    auto map = map_of(ask(as(first), {"GET", "/api/v1/node/map"}));
+
+    // Another enrols while the poll is held: both requests are under way on one loop.
+    const auto other_key = *pki::TlsKey::generate();
+    auto registration = *http::Client::open(loop, tls());
+    const Timer later = loop.after(std::chrono::milliseconds(20), [&] {
+        registration->request({"POST", "/api/v1/enrol", {}, encode(enrol_request(other_key))},
+                              [](auto) {});
+    });
+    map = map_of(ask(as(first), {"GET", held_since(map)}));
+    EXPECT_EQ(map.kind, wire::MapKind::Delta);
+    EXPECT_EQ(map.fragments.size(), 1u);
+
+    http::ClientOptions operator_options;
+    operator_options.unix_path = config.admin_socket;
+    auto admin_client = *http::Client::open(loop, std::move(operator_options));
+    const Timer revoke = loop.after(std::chrono::milliseconds(20), [&] {
+        admin_client->request({"POST", "/api/v1/nodes/" + first.enrolment.node_id + "/revoke"},
+                              [](auto) {});
+    });
+    const auto refused = ask(as(first), {"GET", held_since(map)});
+    EXPECT_EQ(refused.status, 403);
+    EXPECT_EQ(model::decode<wire::Problem>(refused.body, model::kDocument)->code, "NODE_REVOKED");
+}
+
+TEST_F(ControllerTest, TheOperatorsRoutesAreClosedOverTlsAndUnknownOnesAre404) {
+    start();
+    make_token();
+    EXPECT_EQ(ask(tls(), {"GET", "/api/v1/tenants"}).status, 401);
+    EXPECT_EQ(ask(as(enrol()), {"GET", "/api/v1/tenants"}).status, 401);
+    EXPECT_EQ(ask(tls(), {"GET", "/api/v1/node/map"}).status, 401);
+    EXPECT_EQ(ask(tls(), {"GET", "/health"}).status, 200);
+    // F13: another kind of id, upper case, traversal, an escaped slash.
+    for (const char* path : {"/api/v1/nodes/..%2f..%2fetc", "/api/v1/nodes/../tenants",
+                             "/api/v1/nodes/01A1FACC-A9C4-7B4D-BA5F-917A38212AC9", "/api/v1/nodes/",
+                             "/nothing", "/api/v1/nodes/01a1facc-a9c4-7b4d-ba5f-917a38212ac9"})
+        EXPECT_EQ(admin("GET", path).status, 404) << path;
+    const auto wrong_method = admin("PUT", "/api/v1/tenants");
+    EXPECT_EQ(wrong_method.status, 405);
+    EXPECT_EQ(*wrong_method.header("Allow"), "GET, POST");
+    EXPECT_EQ(admin("GET", "/api/v1/tenants?nonsense=1").status, 400);
+    EXPECT_EQ(admin("POST", "/api/v1/tenants", "{\"name\":\"a\",\"name\":\"b\"}").status, 400);
+}
+
+// F18: what proxies say of a client has no meaning here.
+TEST_F(ControllerTest, ProxyHeadersChangeNothing) {
+    start();
+    make_token();
+    http::ClientRequest request{"GET", "/api/v1/tenants"};
+    request.headers = {{"X-Forwarded-For", "127.0.0.1"},
+                       {"Forwarded", "for=127.0.0.1"},
+                       {"X-SSL-Client-Verify", "SUCCESS"},
+                       {"X-HTTP-Method-Override", "DELETE"},
+                       {"X-Tenant", token->claims.tenant_id}};
+    EXPECT_EQ(ask(tls(), std::move(request)).status, 401);
+}
+
+TEST_F(ControllerTest, ARestartedControllerKnowsItsNodesAndTheirMaps) {
+    start();
+    make_token();
+    const auto node = enrol();
+    const auto before = map_of(ask(as(node), {"GET", "/api/v1/node/map"}));
+    controller->drain([this] { loop.stop(); });
+    loop.run();
+    controller.reset();
+    start();
+    const auto after = map_of(ask(as(node), {"GET", "/api/v1/node/map"}));
+    EXPECT_EQ(after.epoch, before.epoch);
+    EXPECT_GE(after.revision, before.revision);
+    EXPECT_EQ(after.fragments.size(), before.fragments.size());
+}
+
+TEST(ControllerConfigTest, FaultsNameFileLineAndCause) {
+    test::TempDir folder;
+    const auto load = [&](const std::string& text) {
+        const std::string path = folder.path() + "/c.toml";
+        EXPECT_TRUE(write_durable(path, text, 0600));
+        auto config = load_config(path);
+        return config ? std::string("good") : config.error().message.substr(path.size());
+    };
+    EXPECT_EQ(load("[listen]\napi = '127.0.0.1:8443'\nsession = '[::1]:8444'\nmetrics = "
+                   "'127.0.0.1:9464'\n"),
+              "good");
+    EXPECT_EQ(load("state_dir = 'x'\n"), ":1:13: state_dir must be an absolute path");
+    EXPECT_EQ(load("stat_dir = '/x'\n"), ":1:1: unknown key 'stat_dir'");
+    EXPECT_EQ(load("[listen]\napi = 'x'\n").substr(0, 16), ":2:7: listen.api");
+    EXPECT_EQ(load("[listen]\nmetrics = '192.0.2.1:1'\n"),
+              ":2:11: listen.metrics must be a loopback address");
+    EXPECT_EQ(load("log_level = 'loud'\n").substr(0, 16), ":1:13: log_level");
+    EXPECT_EQ(load("[limits]\nconnections = 0\n").substr(0, 24), ":2:15: limits.connection");
+    const auto printed = print_config(ControllerConfig{});
+    EXPECT_NE(printed.find("state_dir = '/var/lib/cvlan-controller'"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cvlan::controller

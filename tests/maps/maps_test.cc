@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "maps/maps.h"
+
+#include <gtest/gtest.h>
+
+#include "base/bytes.h"
+
+namespace cvlan::maps {
+namespace {
+
+namespace wire = model::wire;
+
+// A signature that any reader can check by eye: the maps do not care which key made it.
+Result<wire::SignedBytes> sign(const std::string& tenant_id, std::string payload) {
+    const auto bytes = as_bytes(payload);
+    return wire::SignedBytes{tenant_id, Bytes(bytes.begin(), bytes.end()), sha256(bytes)};
+}
+
+constexpr const char* kTenant = "00000000-0000-7000-8000-00000000ac3e";
+
+std::string id(int kind, int n) { return fmt::format("00000000-0000-7000-800{}-{:012}", kind, n); }
+
+model::Network network(int n) {
+    model::Network made;
+    made.tenant_id = kTenant;
+    made.id = id(1, n);
+    made.name = fmt::format("net{}", n);
+    made.ipv4 = *Prefix::parse(fmt::format("10.{}.0.0/16", n));
+    made.revision = 1;
+    return made;
+}
+
+model::Node node(int n, const std::vector<int>& networks, int64_t revision = 1) {
+    model::Node made;
+    made.tenant_id = kTenant;
+    made.id = id(2, n);
+    made.name = fmt::format("node{}", n);
+    for (int of : networks) {
+        model::Membership membership;
+        membership.network_id = id(1, of);
+        membership.node_id = made.id;
+        membership.ipv4 = made.memberships.empty()
+                              ? *Address::parse(fmt::format("10.{}.0.{}", of, n % 250 + 1))
+                              : *Address::parse(fmt::format("10.{}.1.{}", of, n % 250 + 1));
+        membership.wireguard_key = base64(sha256(as_bytes(fmt::format("key {} {}", n, of))));
+        membership.revision = revision;
+        made.memberships.push_back(membership);
+    }
+    return made;
+}
+
+store::MapMember member(const model::Node& of) {
+    return {of.name, model::TokenRole::Node, of.memberships.at(0)};
+}
+
+struct Answer {
+    wire::NodeMap map;
+    std::vector<wire::MapFragment> fragments;
+    size_t bytes = 0;
+};
+
+struct MapsTest : testing::Test {
+    ManualClock clock{from_unix_ms(1'800'000'000'000)};
+    Maps maps{sign, clock};
+
+    void load(int networks, int nodes_each) {
+        store::MapInputs inputs;
+        inputs.revision = 1;
+        for (int n = 1; n <= networks; ++n) inputs.networks.push_back(network(n));
+        for (int n = 1; n <= networks * nodes_each; ++n)
+            inputs.members.push_back(member(node(n, {(n - 1) / nodes_each + 1})));
+        maps.load(kTenant, 7, inputs);
+    }
+    std::optional<Answer> poll(int n, std::optional<Since> since) {
+        auto answer = maps.answer(kTenant, id(2, n), since);
+        EXPECT_TRUE(answer) << answer.error().message;
+        if (!answer || !*answer) return std::nullopt;
+        std::string text = (*answer)->body;
+        for (const auto& chunk : (*answer)->chunks) text += *chunk;
+        auto map = model::decode<wire::NodeMap>(text);
+        EXPECT_TRUE(map) << map.error().message << text;
+        Answer read{*map, {}, text.size()};
+        for (const auto& fragment : map->fragments)
+            read.fragments.push_back(*model::decode<wire::MapFragment>(as_text(fragment.payload)));
+        return read;
+    }
+    Since settled(int n) {
+        const auto full = poll(n, std::nullopt);
+        return {full->map.epoch, full->map.revision};
+    }
+};
+
+TEST_F(MapsTest, ANodeWithoutAMapGetsItsNetworkAndEveryMemberOfIt) {
+    load(2, 3);
+    const auto answer = poll(1, std::nullopt);
+    EXPECT_EQ(answer->map.kind, wire::MapKind::Full);
+    EXPECT_EQ(answer->fragments.size(), 4u);  // the network and its three nodes
+    for (const auto& fragment : answer->fragments) EXPECT_EQ(fragment.scope, id(1, 1));
+    const auto head = model::decode<wire::MapHead>(as_text(answer->map.head->payload));
+    EXPECT_EQ(head->node_id, id(2, 1));
+    EXPECT_EQ(head->expires_at - head->issued_at, std::chrono::hours(24 * 7));
+}
+
+TEST_F(MapsTest, NothingNewIsNoAnswer) {
+    load(1, 2);
+    EXPECT_FALSE(poll(1, settled(1)));
+}
+
+TEST_F(MapsTest, OneNewEndpointAmongAThousandNodesTouchesTenMapsAndEncodesOneFragment) {
+    load(100, 10);
+    const Since before = settled(1);
+    const Counters start = maps.counters();
+
+    auto moved = node(5, {1}, 2);
+    moved.memberships[0].endpoints.push_back(*Endpoint::parse("192.0.2.7:51820"));
+    const auto touched = maps.put_node(moved, 2);
+
+    ASSERT_TRUE(touched);
+    EXPECT_EQ(touched->size(), 10u);
+    EXPECT_EQ(maps.counters().fragments_encoded - start.fragments_encoded, 1u);
+    EXPECT_EQ(maps.counters().node_maps_touched - start.node_maps_touched, 10u);
+    EXPECT_EQ(maps.counters().heads_signed, start.heads_signed);
+
+    const auto delta = poll(1, before);
+    EXPECT_EQ(delta->map.kind, wire::MapKind::Delta);
+    ASSERT_EQ(delta->fragments.size(), 1u);
+    EXPECT_EQ(delta->fragments[0].peer->endpoints.at(0), "192.0.2.7:51820");
+    EXPECT_LT(delta->bytes, 2048u);
+}
+
+TEST_F(MapsTest, ARemovedNodeIsATombstoneInTheDelta) {
+    load(1, 3);
+    const Since before = settled(1);
+    settled(3);
+    ASSERT_TRUE(maps.remove_node(kTenant, id(2, 3), 2));
+    const auto delta = poll(1, before);
+    ASSERT_EQ(delta->fragments.size(), 1u);
+    EXPECT_TRUE(delta->fragments[0].removed.value_or(false));
+    EXPECT_EQ(delta->fragments[0].id, id(2, 3));
+    EXPECT_FALSE(maps.answer(kTenant, id(2, 3), std::nullopt));
+    // Whoever comes anew hears nothing of it.
+    const auto anew = poll(2, std::nullopt);
+    for (const auto& fragment : anew->fragments) EXPECT_NE(fragment.id, id(2, 3));
+}
+
+TEST_F(MapsTest, AFurtherNetworkIsAFullMap) {
+    load(2, 2);
+    const Since before = settled(1);
+    auto joined = node(1, {1, 2});
+    joined.memberships[1].revision = 2;
+    const auto touched = maps.put_node(joined, 2);
+    EXPECT_EQ(touched->size(), 3u);  // itself and the two of the new network
+    const auto answer = poll(1, before);
+    EXPECT_EQ(answer->map.kind, wire::MapKind::Full);
+    EXPECT_EQ(answer->fragments.size(), 3u + 4u);
+}
+
+TEST_F(MapsTest, AnotherEpochANewerOrAForgottenRevisionIsAnsweredInFull) {
+    load(1, 2);
+    settled(1);
+    EXPECT_EQ(poll(1, Since{6, 1})->map.kind, wire::MapKind::Full);
+    EXPECT_EQ(poll(1, Since{7, 99})->map.kind, wire::MapKind::Full);
+    EXPECT_EQ(poll(1, Since{7, 0})->map.kind, wire::MapKind::Full);
+}
+
+TEST_F(MapsTest, AHeadIsRenewedAfterADayEvenWithoutAChange) {
+    load(1, 2);
+    const Since since = settled(1);
+    clock.advance(std::chrono::hours(25));
+    const auto answer = poll(1, since);
+    EXPECT_EQ(answer->map.kind, wire::MapKind::Delta);
+    EXPECT_TRUE(answer->map.head);
+    EXPECT_TRUE(answer->fragments.empty());
+    EXPECT_FALSE(poll(1, since));
+}
+
+TEST_F(MapsTest, TenantsNeverMeet) {
+    load(1, 2);
+    maps.load("other", 1, {});
+    EXPECT_FALSE(maps.answer("other", id(2, 1), std::nullopt));
+}
+
+TEST_F(MapsTest, AnObjectThatCanNotBeSignedSpoilsNoOther) {
+    Maps fussy(
+        [](const std::string& tenant_id, std::string payload) -> Result<wire::SignedBytes> {
+            if (payload.find("node2") != std::string::npos) return fail(Code::Internal, "no");
+            return sign(tenant_id, std::move(payload));
+        },
+        clock);
+    fussy.load(kTenant, 7, {1, {network(1)}, {member(node(1, {1})), member(node(2, {1}))}});
+    EXPECT_TRUE(fussy.answer(kTenant, id(2, 1), std::nullopt));
+}
+
+TEST(MapsSince, IsEpochDotRevision) {
+    EXPECT_EQ(Since::parse("3.14")->revision, 14);
+    for (const char* bad : {"", "3", "3.", ".3", "-1.3", "3.-1", "3.4x", "99999999999999999999.1"})
+        EXPECT_FALSE(Since::parse(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace cvlan::maps

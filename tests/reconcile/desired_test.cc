@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcile/desired.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/reconcile/samples.h"
+
+namespace cvlan::reconcile {
+namespace {
+
+using namespace samples;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+TEST(DesiredState, OfANetworkIsDeviceAddressesPeersRoutesAndRules) {
+    const Desired want = want_peers({2});
+    EXPECT_THAT(want.links, ElementsAre(Link{kDevice, kNetwork, 1420}));
+    EXPECT_THAT(want.addresses, ElementsAre(DeviceAddress{kDevice, address("10.100.0.1"), 32},
+                                            DeviceAddress{kDevice, address("fd00:100::1"), 128}));
+    ASSERT_EQ(want.wireguard.size(), 1u);
+    EXPECT_EQ(want.wireguard[0].listen_port, 51820);
+    EXPECT_EQ(want.wireguard[0].fwmark, 0xCA000000);
+    ASSERT_EQ(want.wireguard[0].peers.size(), 1u);
+    const WgPeer& peer = want.wireguard[0].peers[0];
+    EXPECT_EQ(peer.key, key(2));
+    EXPECT_THAT(peer.allowed_ips, ElementsAre(prefix("10.100.0.2/32"), prefix("fd00:100::2/128")));
+    EXPECT_EQ(peer.endpoint, endpoint("192.0.2.2:51820"));
+    EXPECT_EQ(want.routes.size(), 2u);
+    EXPECT_EQ(want.routes[0].table, 52000u);
+    EXPECT_EQ(want.routes[0].source, address("10.100.0.1"));
+    EXPECT_THAT(want.rules, ElementsAre(policy_rule(Family::V4, 0), policy_rule(Family::V6, 0)));
+    EXPECT_THAT(want.refused, IsEmpty());
+}
+
+TEST(DesiredState, NamesADeviceByTheHashOfItsNetwork) {
+    EXPECT_EQ(kDevice.size(), 13u);
+    EXPECT_EQ(kDevice.substr(0, 3), "cv-");
+    EXPECT_NE(kDevice, kOtherDevice);
+    EXPECT_EQ(network_of_alias(alias_of(kNetwork)), kNetwork);
+    EXPECT_EQ(network_of_alias("someone's"), "");
+}
+
+TEST(DesiredState, GivesANetworkWithoutIpv6NoIpv6RouteOrRule) {
+    const Desired want = desired_state(map_of({other_network()}), self());
+    EXPECT_EQ(want.addresses.size(), 1u);
+    EXPECT_EQ(want.routes.size(), 1u);
+    EXPECT_THAT(want.rules, ElementsAre(policy_rule(Family::V4, 1)));
+    EXPECT_EQ(want.wireguard[0].fwmark, 0xCA000001);
+}
+
+TEST(DesiredState, WantsNothingWhenDown) {
+    NodeConfig down = self();
+    down.down = true;
+    EXPECT_TRUE(desired_state(map_of({map_network({2})}), down).empty());
+}
+
+TEST(DesiredState, TakesEndpointAndKeepaliveFromTheAgentWhereItHasThem) {
+    NodeConfig config = self();
+    config.networks[kNetwork].peers[key(2)] = {
+        .endpoint = endpoint("198.51.100.7:1000"), .move_endpoint = true, .keepalive_seconds = 25};
+    const Desired want = desired_state(map_of({map_network({2, 3})}), config);
+    EXPECT_EQ(want.wireguard[0].peers[0].endpoint, endpoint("198.51.100.7:1000"));
+    EXPECT_TRUE(want.wireguard[0].peers[0].move_endpoint);
+    EXPECT_EQ(want.wireguard[0].peers[0].keepalive_seconds, 25);
+    EXPECT_EQ(want.wireguard[0].peers[1].endpoint, endpoint("192.0.2.3:51820"));
+    EXPECT_EQ(want.wireguard[0].peers[1].keepalive_seconds, 0);
+}
+
+TEST(DesiredState, LeavesOutAPeerThatClashesAndKeepsTheRest) {
+    model::MapNetwork network = map_network({2, 3, 4, 5, 6});
+    network.peers["node-3"].addresses = network.peers["node-2"].addresses;  // taken
+    network.peers["node-4"].wireguard_key = key(2).text();                  // taken
+    network.peers["node-5"].wireguard_key = device_key(1).public_key().text();
+    network.peers["node-6"].wireguard_key = wg::PublicKey().text();
+    const Desired want = desired_state(map_of({network}), self());
+    ASSERT_EQ(want.wireguard[0].peers.size(), 1u);
+    EXPECT_EQ(want.wireguard[0].peers[0].key, key(2));
+    EXPECT_THAT(want.refused, ElementsAre(HasSubstr("node-3: address 10.100.0.2 has another owner"),
+                                          HasSubstr("node-4: its key has another owner"),
+                                          HasSubstr("node-5: has this node's own key"),
+                                          HasSubstr("node-6: the all-zero key")));
+}
+
+TEST(DesiredState, LeavesOutAPeerThatWouldTakeThisNodesAddress) {
+    model::MapNetwork network = map_network({2, 3});
+    network.peers["node-3"].addresses = network.self.addresses;
+    const Desired want = desired_state(map_of({network}), self());
+    EXPECT_EQ(want.wireguard[0].peers.size(), 1u);
+    EXPECT_THAT(want.refused, ElementsAre(HasSubstr("has another owner")));
+}
+
+TEST(DesiredState, LeavesOutAPeerWithoutAWireguardKeySilently) {
+    model::MapNetwork network = map_network({2});
+    network.peers["node-2"].wireguard_key.clear();
+    const Desired want = desired_state(map_of({network}), self());
+    EXPECT_THAT(want.wireguard[0].peers, IsEmpty());
+    EXPECT_THAT(want.refused, IsEmpty());
+}
+
+TEST(DesiredState, RefusesANetworkWithoutContextOrIndexAndKeepsTheOther) {
+    NodeConfig config = self();
+    config.networks.erase(kNetwork);
+    Desired want = desired_state(map_of({map_network({2}), other_network()}), config);
+    EXPECT_THAT(want.links, ElementsAre(Link{kOtherDevice, kOther, 1420}));
+    EXPECT_THAT(want.refused, ElementsAre(HasSubstr("no key")));
+
+    config = self();
+    config.networks[kOther].index = 0;
+    want = desired_state(map_of({map_network({2}), other_network()}), config);
+    EXPECT_EQ(want.links.size(), 1u);
+    EXPECT_THAT(want.refused, ElementsAre(HasSubstr("index 0 is another network's")));
+
+    config.networks[kOther].index = kIndexes;
+    want = desired_state(map_of({other_network()}), config);
+    EXPECT_TRUE(want.empty());
+    EXPECT_THAT(want.refused, ElementsAre(HasSubstr("out of range")));
+}
+
+TEST(DesiredState, PrefersTheNodesOwnMtu) {
+    NodeConfig config = self();
+    config.networks[kNetwork].mtu = 1280;
+    EXPECT_EQ(desired_state(map_of({map_network({})}), config).links[0].mtu, 1280u);
+}
+
+TEST(DesiredAdd, JoinsTwoIdentities) {
+    Desired want = want_peers({2});
+    want.add(desired_state(map_of({other_network()}), self()));
+    EXPECT_EQ(want.links.size(), 2u);
+    EXPECT_EQ(want.rules.size(), 3u);
+    EXPECT_TRUE(std::is_sorted(want.links.begin(), want.links.end()));
+    EXPECT_THAT(want.refused, IsEmpty());
+}
+
+TEST(DesiredAdd, RefusesASecondIdentityWithTheSameIndex) {
+    NodeConfig config = self();
+    config.networks[kOther].index = 0;
+    Desired want = want_peers({2});
+    want.add(desired_state(map_of({other_network()}), config));
+    EXPECT_EQ(want.links.size(), 1u);
+    EXPECT_THAT(want.refused, ElementsAre(HasSubstr("two identities")));
+}
+
+}  // namespace
+}  // namespace cvlan::reconcile

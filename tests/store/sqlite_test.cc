@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// The file: who may open it, what a crash leaves, what is in it.
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <set>
+
+#include "base/file.h"
+#include "store/migrate.h"
+#include "tests/store/store_fixture.h"
+
+namespace cvlan::store {
+namespace {
+
+using SqliteTest = StoreTest;
+
+// For tests that look past the store.
+Database raw(const std::string& path) { return std::move(*Database::open(path)); }
+
+TEST_F(SqliteTest, RefusesASecondProcess) {
+    EXPECT_FAILS(open_sqlite(dir_.file("cvlan.db"), clock_), Code::Unavailable,
+                 "in use by another process");
+    store_.reset();
+    EXPECT_TRUE(open_sqlite(dir_.file("cvlan.db"), clock_));
+}
+
+TEST_F(SqliteTest, IsReadableByItsOwnerAlone) {
+    tenant("acme");
+    for (const char* name : {"cvlan.db", "cvlan.db-wal", "cvlan.db-shm", "cvlan.db.lock"}) {
+        struct stat status {};
+        ASSERT_EQ(::stat(dir_.file(name).c_str(), &status), 0) << name;
+        EXPECT_EQ(status.st_mode & 0777, 0600u) << name;
+    }
+}
+
+TEST_F(SqliteTest, RefusesASchemaOfANewerProgram) {
+    store_.reset();
+    {
+        Database db = raw(dir_.file("cvlan.db"));
+        ASSERT_TRUE(db.sql("UPDATE schema_version SET version = 999").run());
+    }
+    EXPECT_FAILS(open_sqlite(dir_.file("cvlan.db"), clock_), Code::Unsupported, "schema 999");
+}
+
+TEST_F(SqliteTest, RefusesADatabaseOfAnotherProgram) {
+    const std::string path = dir_.file("foreign.db");
+    {
+        Database db = raw(path);
+        ASSERT_TRUE(db.run_script("CREATE TABLE theirs (x)"));
+    }
+    EXPECT_FAILS(open_sqlite(path, clock_), Code::Malformed, "no database of cvlan");
+    ASSERT_TRUE(write_durable(dir_.file("text.db"), std::string(5000, 'x'), 0600));
+    EXPECT_FAILS(open_sqlite(dir_.file("text.db"), clock_), Code::Malformed, "not a database");
+    EXPECT_FAILS(open_sqlite(dir_.file("absent/cvlan.db"), clock_), Code::NotFound, "absent");
+}
+
+TEST_F(SqliteTest, AppliesMigrationsOnce) {
+    Database db = raw(dir_.file("cvlan.db"));
+    EXPECT_TRUE(migrate(db, clock_.now() + std::chrono::hours(1)));
+    Statement row = db.sql("SELECT epoch FROM meta");
+    ASSERT_TRUE(row.next());
+    EXPECT_EQ(row.integer(0), store_->epoch());
+}
+
+// Another program that holds the write lock: the store waits, then says so. (Without the wait
+// here.)
+TEST_F(SqliteTest, SaysThatTheDatabaseIsLocked) {
+    Database one = raw(dir_.file("cvlan.db"));
+    Database two = raw(dir_.file("cvlan.db"));
+    ASSERT_TRUE(two.run_script("PRAGMA busy_timeout = 0"));
+    auto held = Transaction::begin(one);
+    ASSERT_TRUE(held);
+    EXPECT_FAILS(Transaction::begin(two), Code::Unavailable, "locked");
+}
+
+TEST_F(SqliteTest, RollsBackWhatIsNotCommitted) {
+    Database db = raw(dir_.file("cvlan.db"));
+    {
+        auto transaction = Transaction::begin(db);
+        ASSERT_TRUE(db.sql("UPDATE meta SET epoch = 1").run());
+    }
+    Statement row = db.sql("SELECT epoch FROM meta");
+    ASSERT_TRUE(row.next());
+    EXPECT_EQ(row.integer(0), store_->epoch());
+}
+
+TEST_F(SqliteTest, KeepsTheFirstFailureOfAStatement) {
+    Database db = raw(dir_.file("cvlan.db"));
+    Statement bad = db.sql("SELECT nonsense FROM meta WHERE id = ?", 1);
+    EXPECT_FALSE(bad.next());
+    ASSERT_TRUE(bad.error());
+    EXPECT_NE(bad.error()->message.find("nonsense"), std::string::npos);
+    EXPECT_FALSE(db.sql("SELECT 1", 2).run());
+    EXPECT_FAILS(db.sql("INSERT INTO meta VALUES (1, 2)").run(), Code::Exists, "UNIQUE");
+    EXPECT_FAILS(db.sql("INSERT INTO signing_keys VALUES ('x', '', 0, '', 0)").run(),
+                 Code::Conflict, "FOREIGN");
+    // The same statement inside its own loop.
+    Statement outer = db.sql("SELECT version FROM schema_version");
+    ASSERT_TRUE(outer.next());
+    Statement inner = db.sql("SELECT version FROM schema_version");
+    ASSERT_TRUE(inner.next());
+    EXPECT_EQ(inner.integer(0), outer.integer(0));
+}
+
+// T17, I11: a copy of the files is worth nothing.
+TEST_F(SqliteTest, HoldsNoTokenThatCouldBeUsed) {
+    const model::TokenClaims claims = token(network(tenant("acme"), "office", "10.0.0.0/24"));
+    store_.reset();
+    const std::string content = *read_file(dir_.file("cvlan.db"), 100'000'000);
+    EXPECT_NE(content.find(model::nonce_hash(claims)), std::string::npos);
+    for (const std::string& form : {base64url(claims.nonce), base64(claims.nonce),
+                                    hex(claims.nonce), std::string(as_text(claims.nonce))})
+        EXPECT_EQ(content.find(form), std::string::npos);
+}
+
+// A writer that reports each enrolment after it was answered is killed at any moment: what it
+// reported is there, and nothing by halves.
+TEST_F(SqliteTest, KeepsWhatWasAnsweredThroughAKill) {
+    const std::string acme = tenant("acme");
+    const model::TokenClaims claims = token(network(acme, "office", "10.0.0.0/16"), 100000);
+    store_.reset();
+    for (const int after : {1, 7, 40}) {
+        int ends[2];
+        ASSERT_EQ(::pipe(ends), 0);
+        const pid_t child = ::fork();
+        if (child == 0) {
+            open();
+            while (true) {
+                const auto done = enrol(enrolment(claims));
+                if (!done) ::_exit(1);
+                if (::write(ends[1], done->node.id.data(), 36) != 36) ::_exit(1);
+            }
+        }
+        ::close(ends[1]);
+        std::set<std::string> answered;
+        char id[36];
+        while (answered.size() < static_cast<size_t>(after) && ::read(ends[0], id, 36) == 36)
+            answered.insert(std::string(id, 36));
+        ::kill(child, SIGKILL);
+        while (::read(ends[0], id, 36) == 36) answered.insert(std::string(id, 36));
+        ::close(ends[0]);
+        ::waitpid(child, nullptr, 0);
+        ASSERT_GE(answered.size(), static_cast<size_t>(after));
+
+        open();
+        for (const std::string& node : answered) EXPECT_TRUE(store_->node(acme, node)) << node;
+        const auto inputs = store_->map_inputs(acme);
+        const model::Network office = inputs->networks.front();
+        EXPECT_EQ(static_cast<size_t>(office.node_count), inputs->members.size());
+        EXPECT_EQ(store_->token(acme, claims.id)->uses_left, 100000 - office.node_count);
+        EXPECT_EQ(store_->events_since(acme, 0, 100000)->back().revision, inputs->revision);
+        store_.reset();
+    }
+}
+
+}  // namespace
+}  // namespace cvlan::store
