@@ -52,4 +52,29 @@ Error errno_error(std::string_view doing, int sys_errno) {
 
 Error errno_error(std::string_view doing) { return errno_error(doing, errno); }
 
+Code code_of_http(int status) {
+    switch (status) {
+        case 401:
+        case 403:
+            return Code::Denied;
+        case 404:
+            return Code::NotFound;
+        case 409:
+        case 412:
+            return Code::Conflict;
+        case 410:
+            return Code::Gone;
+        case 413:
+            return Code::TooLarge;
+        case 408:
+        case 429:
+        case 502:
+        case 503:
+        case 504:
+            return Code::Unavailable;
+        default:
+            return status >= 500 ? Code::Internal : Code::Invalid;
+    }
+}
+
 }  // namespace cvlan

@@ -42,4 +42,8 @@ struct [[nodiscard]] Error {
 Error errno_error(std::string_view doing);
 Error errno_error(std::string_view doing, int sys_errno);
 
+// What a client can do about an HTTP status of 400 or above (RFC 9110); the inverse of the server's
+// table in api/error.cc.
+Code code_of_http(int status);
+
 }  // namespace cvlan

@@ -52,10 +52,15 @@ def build(preset: str, *targets: str) -> None:
 
 
 def tests_of(preset: str, label: str, env: dict | None = None, only: str = "") -> str:
-    said = run("ctest", "--test-dir", f"build/{preset}", "-L", label, *(["-R", only] if only else []), "--output-on-failure",
-               "--no-tests=error", env=env)
+    junit = BUILD / f"{preset}-ctest.xml"
+    try:
+        said = run("ctest", "--test-dir", f"build/{preset}", "-L", label, *(["-R", only] if only else []), "--output-on-failure",
+                   "--no-tests=error", "--parallel", JOBS, "--output-junit", str(junit), env=env)
+    except Reject as why:
+        failed = re.findall(r'<testcase name="([^"]+)"[^>]*status="fail"', junit.read_text()) if junit.exists() else []
+        raise Reject(f"{why}: {', '.join(failed)}") from None
     count = re.search(r"tests? failed out of (\d+)", said)[1]
-    return f"{count} programs"
+    return f"{count} programs in {re.search(r'Total Test time .real. = +([0-9.]+) sec', said)[1]} s"
 
 
 def cases_in(preset: str) -> int:

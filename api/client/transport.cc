@@ -21,31 +21,6 @@ namespace {
 constexpr size_t kMaxBody = 64 << 20;
 constexpr std::chrono::seconds kConnectLimit{5};
 
-Code code_of(int status) {
-    switch (status) {
-        case 401:
-        case 403:
-            return Code::Denied;
-        case 404:
-            return Code::NotFound;
-        case 409:
-        case 412:
-            return Code::Conflict;
-        case 410:
-            return Code::Gone;
-        case 413:
-            return Code::TooLarge;
-        case 408:
-        case 429:
-        case 502:
-        case 503:
-        case 504:
-            return Code::Unavailable;
-        default:
-            return status >= 500 ? Code::Internal : Code::Invalid;
-    }
-}
-
 // Why no connection to this socket can be made, where the file system tells: the HTTP library only
 // knows that it failed.
 Result<void> check_socket(const std::string& path) {
@@ -185,7 +160,7 @@ Result<std::string> Transport::send(const Call& call) {
 }
 
 Error problem_error(int status, std::string_view body) {
-    Error error{code_of(status), fmt::format("the server answered {}", status)};
+    Error error{code_of_http(status), fmt::format("the server answered {}", status)};
     const auto problem = model::decode<wire::Problem>(body, model::kDocument);
     if (!problem) return error;
     error.message = problem->detail.value_or(problem->title);

@@ -9,28 +9,6 @@
 
 namespace cvlan::agent {
 
-namespace {
-
-Code code_of(int status) {
-    switch (status) {
-        case 401:
-        case 403:
-            return Code::Denied;
-        case 404:
-            return Code::NotFound;
-        case 409:
-            return Code::Conflict;
-        case 410:
-            return Code::Gone;
-        case 413:
-            return Code::TooLarge;
-        default:
-            return status >= 500 || status == 429 ? Code::Unavailable : Code::Invalid;
-    }
-}
-
-}  // namespace
-
 Result<Origin> parse_origin(std::string_view url) {
     constexpr std::string_view kScheme = "https://";
     const auto wrong = [&] {
@@ -67,7 +45,7 @@ Result<Origin> parse_origin(std::string_view url) {
 Refusal refusal_of(const http::Response& response) {
     Refusal refusal;
     refusal.status = response.status;
-    refusal.error.code = code_of(response.status);
+    refusal.error.code = code_of_http(response.status);
     refusal.error.message = fmt::format("the controller answered {}", response.status);
     auto problem = model::decode<model::wire::Problem>(response.body, model::kDocument);
     if (!problem) return refusal;

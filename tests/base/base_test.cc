@@ -127,6 +127,17 @@ TEST(Rfc3339, RoundTripsAndRefusesTheRest) {
         EXPECT_FALSE(from_rfc3339(bad)) << bad;
 }
 
+TEST(HttpStatus, TellsWhatAClientCanDo) {
+    EXPECT_EQ(code_of_http(400), Code::Invalid);
+    EXPECT_EQ(code_of_http(403), Code::Denied);
+    EXPECT_EQ(code_of_http(404), Code::NotFound);
+    EXPECT_EQ(code_of_http(410), Code::Gone);
+    EXPECT_EQ(code_of_http(412), Code::Conflict);
+    EXPECT_EQ(code_of_http(500), Code::Internal);
+    for (const int retry : {408, 429, 502, 503, 504})
+        EXPECT_EQ(code_of_http(retry), Code::Unavailable) << retry;
+}
+
 TEST(Duration, HasOneUnit) {
     EXPECT_EQ(*parse_duration("90s"), 90s);
     EXPECT_EQ(*parse_duration("7d"), 168h);
