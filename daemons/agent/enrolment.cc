@@ -66,11 +66,11 @@ Result<void> take_urls(const std::vector<std::string>& from, std::vector<std::st
 
 }  // namespace
 
-Result<void> prepare(Identity& identity, const model::TokenClaims& claims) {
+Result<void> prepare(Identity& identity, const model::TokenClaims& claims, bool is_join) {
     if (auto origin = parse_origin(claims.url); !origin)
         return failed(origin.error().while_doing("token"));
     if (auto keys = keys_for(identity, claims.network_id); !keys) return failed(keys.error());
-    if (identity.is_enrolled()) return {};
+    if (is_join) return {};
     identity.kept.registration = {claims.url};
     identity.kept.ca_spki = claims.ca_spki;
     return {};

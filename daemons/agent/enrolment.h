@@ -25,8 +25,8 @@ struct Introduction {
 };
 
 // The identity for a token's tenant gets keys for its network, and what the token says of the
-// controller where it is not enrolled yet.
-Result<void> prepare(Identity& identity, const model::TokenClaims& claims);
+// controller unless it only joins a further network by the certificate it has.
+Result<void> prepare(Identity& identity, const model::TokenClaims& claims, bool is_join);
 
 Result<model::wire::EnrolRequest> enrol_request(const Identity& identity,
                                                 const std::string& network_id,

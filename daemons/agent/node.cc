@@ -250,9 +250,12 @@ local::SelfState Node::state() const {
     }
     if (link_ == Link::Reached && store_->map()) return local::SelfState::Connected;
     if (link_ != Link::Unreachable) return local::SelfState::Connecting;
-    auto times = certificate_times(identity_);
-    const bool has_run_out = times && times->not_after < context_.clock.now();
-    return has_run_out ? local::SelfState::Expired : local::SelfState::ControllerUnreachable;
+    return has_run_out() ? local::SelfState::Expired : local::SelfState::ControllerUnreachable;
+}
+
+bool Node::has_run_out() const {
+    const auto times = certificate_times(identity_);
+    return times && times->not_after < context_.clock.now();
 }
 
 std::vector<local::HealthItem> Node::health() const {

@@ -60,6 +60,9 @@ public:
     // Why the controller can not be reached, or what it said; empty when all is well.
     const std::string& trouble() const { return trouble_; }
 
+    // The certificate is past its end by our wall clock: the controller refuses it.
+    bool has_run_out() const;
+
     void tick();  // every few seconds: reports, renewal, clocks
     // The identity is saved and in force. An error is logged and a matter of health.
     Result<void> save();

@@ -96,10 +96,12 @@ void Agent::enrol(const std::string& text, const std::optional<std::string>& nam
         node = add_node(std::move(*identity));
     }
     const auto* known = node->identity().network(claims.network_id);
-    if (node->identity().is_enrolled() && known && known->joined.value_or(false))
+    // One whose certificate ran out while it was off enrols again, by the key it has (ADR 3).
+    const bool is_join = node->identity().is_enrolled() && !node->has_run_out();
+    if (is_join && known && known->joined.value_or(false))
         return done(node);  // a member already: the token is not spent
 
-    auto prepared = prepare(node->identity(), claims);
+    auto prepared = prepare(node->identity(), claims, is_join);
     if (prepared) prepared = choose_port(*node, claims.network_id);
     if (!prepared) return done(tl::unexpected(Refusal{prepared.error(), 403, "TOKEN_INVALID"}));
     const auto port = node->identity().network(claims.network_id)->listen_port;
@@ -112,7 +114,7 @@ void Agent::enrol(const std::string& text, const std::optional<std::string>& nam
                           endpoints_to_report(parts_.config.advertise_endpoints, underlay_,
                                               static_cast<uint16_t>(port)),
                           read_inventory(parts_.config.report_mac_addresses)};
-    work->is_join = node->identity().is_enrolled();
+    work->is_join = is_join;
     work->done = std::move(done);
     send_enrolment(std::move(work));
 }

@@ -196,6 +196,19 @@ TEST_F(AgentTest, ARevokedNodeDropsItsTunnelsForGood) {
     EXPECT_EQ(machine.up(request).error().code, "NODE_REVOKED");
 }
 
+// ADR 3: the machine was off until its certificate had run out.
+TEST_F(AgentTest, ARunOutCertificateIsReplacedByATokenUnderTheSameKey) {
+    bring_up();
+    const auto first = pki::Csr::parse(controller.enrolment->csr);
+    machine.clock.advance(std::chrono::hours(24 * 40));
+    controller.enrolment.reset();
+    local::UpRequest request;
+    request.token = controller.token();
+    ASSERT_TRUE(machine.up(request));
+    ASSERT_TRUE(controller.enrolment) << "it did not enrol again";
+    EXPECT_EQ(pki::Csr::parse(controller.enrolment->csr)->key_hash(), first->key_hash());
+}
+
 TEST_F(AgentTest, ARefusalThatIsNotAboutTheNodeLeavesItsTunnels) {
     bring_up();
     ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));

@@ -187,7 +187,7 @@ TEST(Enrolment, RefusesAnAnswerThatIsNotForItself) {
     const Issuer issuer, stranger;
     auto identity = new_identity(kTenant);
     const auto token = pki::parse_token(issuer.token("https://c:1"));
-    ASSERT_TRUE(prepare(*identity, token->claims));
+    ASSERT_TRUE(prepare(*identity, token->claims, false));
     const auto request = enrol_request(*identity, kNetwork, {});
     const auto good = issuer.enrol(request->csr, "https://c:1");
 

@@ -148,7 +148,7 @@ struct Issuer {
 inline Identity enrolled_identity(const Issuer& issuer, const std::string& url = "https://c:1") {
     auto identity = new_identity(kTenant);
     const auto token = pki::parse_token(issuer.token(url));
-    if (!prepare(*identity, token->claims)) std::abort();
+    if (!prepare(*identity, token->claims, false)) std::abort();
     const auto request = enrol_request(*identity, kNetwork, {});
     if (!accept(*identity, issuer.enrol(request->csr, url))) std::abort();
     return std::move(*identity);
