@@ -160,6 +160,7 @@ void Desired::add(Desired other) {
     append(wireguard, other.wireguard);
     append(routes, other.routes);
     append(rules, other.rules);
+    append(left_alone, other.left_alone);
     put_in_order(*this);
 }
 

@@ -43,6 +43,12 @@ struct NodeConfig {
     bool down = false;                                 // wants nothing: all that is ours goes
 };
 
+// A network of this node of which nobody knows what it should be: its map was lost.
+struct LeftAlone {
+    std::string device;
+    std::optional<uint32_t> index{};
+};
+
 struct Desired {
     std::vector<Link> links;
     std::vector<DeviceAddress> addresses;
@@ -51,6 +57,7 @@ struct Desired {
     std::vector<PolicyRule> rules;
     // What of the map can not be programmed and why, a line each. The rest is not affected.
     std::vector<std::string> refused;
+    std::vector<LeftAlone> left_alone;  // what stands of these is left standing
 
     bool empty() const { return links.empty(); }
     // Joins what another identity of this node wants. If both want the same device or index, the

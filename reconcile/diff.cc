@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <iterator>
 
 #include "reconcile/plan.h"
@@ -11,6 +12,13 @@ void append(std::vector<Step>& to, std::vector<Step>& from) {
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
+bool is_left_alone(const Step& step, const Desired& want) {
+    return std::any_of(want.left_alone.begin(), want.left_alone.end(), [&](const LeftAlone& one) {
+        return device_of(step) == one.device ||
+               (one.index && table_of(step) == kTableBase + *one.index);
+    });
+}
+
 }  // namespace
 
 // Pure: two values in, a plan out. No clock, no logging, no I/O. Knows no kind by name.
@@ -21,6 +29,7 @@ Plan diff(const Desired& want, const Observed& have) {
         if (kind.scope > have.scope) continue;
         Changes changes;
         kind.diff(want, have, changes);
+        std::erase_if(changes.removals, [&](const Step& step) { return is_left_alone(step, want); });
         append(plan.steps, changes.sets);
         removals.push_back(std::move(changes.removals));
     }

@@ -31,6 +31,16 @@ std::string_view device_of(const Step& step) {
     return std::visit([](const auto& one) { return device_of_one(one); }, step);
 }
 
+std::optional<uint32_t> table_of(const Step& step) {
+    return std::visit(
+        [](const auto& one) -> std::optional<uint32_t> {
+            if constexpr (requires { one.route.table; }) return one.route.table;
+            if constexpr (requires { one.rule.table; }) return one.rule.table;
+            return std::nullopt;
+        },
+        step);
+}
+
 bool is_removal(const Step& step) {
     return std::holds_alternative<RemoveLink>(step) ||
            std::holds_alternative<RemoveAddress>(step) ||

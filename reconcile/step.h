@@ -4,6 +4,8 @@
 // One change of the kernel, as a value: comparable, and one line of text, the same in
 // `cvlanctl plan`, in the log and in tests. The text never has a secret in it.
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -24,6 +26,8 @@ using Step = std::variant<SetLink, RemoveLink, SetAddress, RemoveAddress, SetDev
 std::string text(const Step& step);
 // The device it is about; empty for rules.
 std::string_view device_of(const Step& step);
+// The routing table it is about; none for links, addresses and WireGuard.
+std::optional<uint32_t> table_of(const Step& step);
 // True for steps which take something away.
 bool is_removal(const Step& step);
 

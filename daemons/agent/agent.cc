@@ -74,6 +74,8 @@ reconcile::Desired Agent::desired() {
     if (!is_wanted_up()) return want;
     for (auto& node : nodes_) {
         const auto map = node->map();
+        // Without its map an identity wants nothing we know of: tunnels that stand are left standing.
+        if (node->has_lost_map()) leave_alone(*node, want);
         if (!map) continue;
         const WantedFrom from{node->identity(), *map, underlay_, paths_, parts_.config.mtu};
         want.add(reconcile::desired_state(*map, node_config(from, agent_)));
@@ -88,6 +90,14 @@ reconcile::Desired Agent::desired() {
     return want;
 }
 
+void Agent::leave_alone(const Node& node, reconcile::Desired& want) {
+    for (const auto& network : node.identity().kept.networks) {
+        const auto index = index_for(agent_, network.network_id);
+        want.left_alone.push_back({reconcile::device_name(network.network_id),
+                                   index ? std::optional(*index) : std::nullopt});
+    }
+}
+
 void Agent::soon() {
     soon_ = parts_.loop.after(milliseconds(0), [this] { round(Scope::Everything); });
 }
@@ -95,14 +105,8 @@ void Agent::soon() {
 void Agent::round(Scope scope) {
     if (is_watching_) return;
     soon_.cancel();
-    const bool has_lost_map =
-        is_wanted_up() &&
-        std::any_of(nodes_.begin(), nodes_.end(), [](auto& node) { return node->has_lost_map(); });
-    // Without its map an identity wants nothing we know of: tunnels that stand are left standing.
-    if (!has_lost_map) {
-        apply(desired(), scope);
-        look_at_paths();
-    }
+    apply(desired(), scope);
+    look_at_paths();
     report();
     wait_for_next();
 }

@@ -69,6 +69,7 @@ public:
 private:
     void enrol(const std::string& token, const std::optional<std::string>& name, Done<Node*> done);
     reconcile::Desired desired();
+    void leave_alone(const Node& node, reconcile::Desired& want);
     struct Waiter {
         std::string tenant_id;   // empty: any
         std::string network_id;  // empty: any

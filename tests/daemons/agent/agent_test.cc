@@ -244,6 +244,22 @@ TEST_F(AgentTest, ALostMapTakesNothingDown) {
     EXPECT_FALSE(machine.agent->status().self.health.empty());
 }
 
+TEST_F(AgentTest, WhatIsLeftAloneKeepsNobodyElseFromBeingRepaired) {
+    bring_up();
+    // Of a network whose identity is gone for good: ours by its marks, wanted by nobody.
+    const std::string stale = reconcile::device_name(kOther);
+    machine.kernel.devices[stale] = *machine.device();
+    machine.kernel.devices[stale].alias = reconcile::alias_of(kOther);
+    controller.stop();
+    machine.agent.reset();
+    for (const char* end : {"", ".prev"})
+        spoil(machine.folder.file("state/" + kTenant + "/map.json") + end);
+    machine.start();
+    EXPECT_FALSE(machine.kernel.devices.contains(stale));
+    ASSERT_NE(machine.device(), nullptr);
+    EXPECT_EQ(machine.device()->peers.size(), 2u);
+}
+
 TEST_F(AgentTest, ATakenPortIsSteppedOverSaidAndReported) {
     machine.kernel.foreign_ports.insert(51820);
     bring_up();
