@@ -51,6 +51,8 @@ Result<InterfaceAddress> parse_address(const Reply& reply) {
     address.ifindex = rtnl_addr_get_ifindex(object);
     address.address = *local;
     address.prefix_length = static_cast<uint8_t>(rtnl_addr_get_prefixlen(object));
+    constexpr unsigned kUnsettled = IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED;
+    address.is_settled = (rtnl_addr_get_flags(object) & kUnsettled) == 0;
     return address;
 }
 

@@ -16,6 +16,7 @@ struct InterfaceAddress {
     int ifindex = 0;
     Address address;
     uint8_t prefix_length = 0;
+    bool is_settled = true;  // neither tentative nor a duplicate, and not on its way out (RFC 4862)
     bool operator==(const InterfaceAddress&) const = default;
 };
 

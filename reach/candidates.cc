@@ -63,6 +63,9 @@ bool Candidates::watch(const Sighting& seen, const Moment& now) {
         live_since_ = now.boot - age;
         heard = heard || has_looked_;
     }
+    // Made anew: the session is gone with the peer that had it.
+    if (!seen.last_handshake || seen.rx_bytes < rx_bytes_) live_since_.reset();
+    if (heard) good_endpoint_ = seen.endpoint;
     last_handshake_ = seen.last_handshake;
     rx_bytes_ = seen.rx_bytes;
     tx_bytes_ = seen.tx_bytes;
@@ -93,8 +96,21 @@ std::optional<Endpoint> Candidates::moved_to(const Sighting& seen,
     return same == ranked.end() ? ranked.front() : *same;
 }
 
+// Only an authentic packet moves the kernel's endpoint, and it counts as received
+// (drivers/net/wireguard/receive.c): one that moved without was moved by somebody's hand.
 std::optional<Endpoint> Candidates::look(const Sighting& seen, std::span<const Endpoint> ranked,
                                          const Moment& now) {
+    const bool was_silent = seen.rx_bytes == rx_bytes_ && seen.last_handshake == last_handshake_;
+    const bool is_tampered = endpoint_ && seen.endpoint != endpoint_ && was_silent;
+    Sighting honest = seen;
+    if (is_tampered) honest.endpoint = endpoint_;
+    auto choice = decide(honest, ranked, now);
+    endpoint_ = choice ? choice : honest.endpoint;
+    return is_tampered ? endpoint_ : choice;
+}
+
+std::optional<Endpoint> Candidates::decide(const Sighting& seen, std::span<const Endpoint> ranked,
+                                           const Moment& now) {
     const bool heard = watch(seen, now);
     const bool is_new_list =
         !std::equal(ranked.begin(), ranked.end(), ranked_.begin(), ranked_.end());

@@ -67,15 +67,21 @@ public:
 
     // A handshake in the last 180 s, by the boot clock once it has been watched.
     bool is_live(const Moment& now) const;
+    // Where the other side was heard from last, for a peer that has to be made anew.
+    const std::optional<Endpoint>& good_endpoint() const { return good_endpoint_; }
     // The first round of tries is not over: worth a close look.
     bool is_early() const { return !ranked_.empty() && tries_ <= 2 * ranked_.size(); }
 
 private:
     bool watch(const Sighting& seen, const Moment& now);
+    std::optional<Endpoint> decide(const Sighting& seen, std::span<const Endpoint> ranked,
+                                   const Moment& now);
     std::optional<Endpoint> moved_to(const Sighting& seen, std::span<const Endpoint> ranked) const;
     std::optional<Endpoint> next(const Sighting& seen, std::span<const Endpoint> ranked);
 
     bool has_looked_ = false;
+    std::optional<Endpoint> endpoint_;  // as last seen, or as asked to be written
+    std::optional<Endpoint> good_endpoint_;
     std::optional<WallTime> last_handshake_;
     std::optional<BootTime> live_since_;  // when the last handshake was made, on the boot clock
     uint64_t rx_bytes_ = 0;

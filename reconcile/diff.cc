@@ -29,7 +29,8 @@ Plan diff(const Desired& want, const Observed& have) {
         if (kind.scope > have.scope) continue;
         Changes changes;
         kind.diff(want, have, changes);
-        std::erase_if(changes.removals, [&](const Step& step) { return is_left_alone(step, want); });
+        std::erase_if(changes.removals,
+                      [&](const Step& step) { return is_left_alone(step, want); });
         append(plan.steps, changes.sets);
         removals.push_back(std::move(changes.removals));
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/version.h"
 #include "daemons/agent/underlay.h"
 #include "reconcile/marks.h"
 
@@ -39,6 +40,10 @@ Result<std::unique_ptr<Agent>> Agent::open(AgentParts parts) {
     auto identities = agent->parts_.dir.load_identities();
     if (!identities) return failed(identities.error());
     for (Identity& identity : *identities) agent->add_node(std::move(identity))->load_map();
+    // Another version may understand what this one's predecessor had to leave out of the map.
+    if (agent->agent_.agent_version != kVersion)
+        for (auto& node : agent->nodes_) node->ask_full();
+    agent->agent_.agent_version = kVersion;
     return agent;
 }
 
@@ -68,13 +73,14 @@ void Agent::start() {
 }
 
 // What all identities want of the kernel. The indexes of new networks are saved before they are
-// used.
+// used; where that fails the tunnels matter more, and status tells.
 reconcile::Desired Agent::desired() {
     reconcile::Desired want;
     if (!is_wanted_up()) return want;
     for (auto& node : nodes_) {
         const auto map = node->map();
-        // Without its map an identity wants nothing we know of: tunnels that stand are left standing.
+        // Without its map an identity wants nothing we know of: tunnels that stand are left
+        // standing.
         if (node->has_lost_map()) leave_alone(*node, want);
         if (!map) continue;
         const WantedFrom from{node->identity(), *map, underlay_, paths_, parts_.config.mtu};
@@ -82,10 +88,11 @@ reconcile::Desired Agent::desired() {
     }
     if (std::string now = encode(agent_); now != saved_agent_) {
         auto saved = parts_.dir.save_agent(agent_);
-        if (saved)
-            saved_agent_ = std::move(now);
-        else
-            log::error("agent.state_not_saved", {{"error", saved.error().message}});
+        const std::string trouble = saved ? "" : saved.error().message;
+        if (saved) saved_agent_ = std::move(now);
+        if (!saved && trouble != save_trouble_)
+            log::error("agent.state_not_saved", {{"error", trouble}});
+        save_trouble_ = trouble;
     }
     return want;
 }
@@ -111,6 +118,14 @@ void Agent::round(Scope scope) {
     wait_for_next();
 }
 
+void Agent::glance() {
+    if (is_watching_) return;
+    const bool was_quiet = is_quiet_;
+    apply(desired(), Scope::WireGuard);
+    look_at_paths();
+    if (was_quiet && !is_quiet_) soon();
+}
+
 void Agent::apply(reconcile::Desired want, Scope scope) {
     auto done = reconcile::run_round(*parts_.host, want, scope);
     if (!done) {
@@ -118,6 +133,7 @@ void Agent::apply(reconcile::Desired want, Scope scope) {
             log::error("agent.kernel_unreadable", {{"error", done.error().message}});
         problems_ = {done.error().message};
         is_quiet_ = false;
+        restless_ = kFastRounds + 1;  // no hurry: the next look in two seconds
         return;
     }
     tell_drift(*done);
@@ -165,26 +181,36 @@ void Agent::adjust(const reconcile::Round& round) {
                 if (reconcile::device_name(network.network_id) != taken.device) continue;
                 network.listen_port = taken.port;  // choose_port leaves this one out
                 auto chosen = choose_port(*node, network.network_id);
-                moved_.push_back(fmt::format("UDP port {} is taken; network {} listens on {}",
-                                             taken.port, network.network_id, network.listen_port));
+                tell_moved(fmt::format("UDP port {} is taken; network {} listens on {}", taken.port,
+                                       network.network_id, network.listen_port));
                 if (chosen)
                     log::warn("agent.port_taken", {{"dev", taken.device},
                                                    {"port", taken.port},
                                                    {"instead", network.listen_port}});
             }
     }
+    bool has_moved = !round.ports_taken.empty();
     for (const uint32_t index : round.indexes_taken) {
+        if (std::find(taken_indexes_.begin(), taken_indexes_.end(), index) == taken_indexes_.end())
+            taken_indexes_.push_back(index);
         const auto slot = std::find_if(agent_.slots.begin(), agent_.slots.end(),
                                        [&](const auto& s) { return s.index == int64_t{index}; });
         if (slot == agent_.slots.end()) continue;
         const std::string network_id = slot->network_id;
-        auto instead = move_index(agent_, network_id, round.indexes_taken);
+        // Whatever was seen taken once is not tried again: two holders would send us to and fro.
+        auto instead = move_index(agent_, network_id, taken_indexes_);
         if (!instead) continue;
-        moved_.push_back(fmt::format("index {} is held by something foreign; network {} uses {}",
-                                     index, network_id, *instead));
+        has_moved = true;
+        tell_moved(fmt::format("index {} is held by something foreign; network {} uses {}", index,
+                               network_id, *instead));
         log::warn("agent.index_taken", {{"index", index}, {"instead", *instead}});
     }
-    if (!round.ports_taken.empty() || !round.indexes_taken.empty()) soon();
+    if (has_moved) soon();
+}
+
+void Agent::tell_moved(std::string line) {
+    if (std::find(moved_.begin(), moved_.end(), line) == moved_.end())
+        moved_.push_back(std::move(line));
 }
 
 // Peers without a path get their next endpoint: a round of its own, so that a plan which is asked

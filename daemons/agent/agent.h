@@ -88,9 +88,11 @@ private:
     // The way.
     void soon();  // a round of everything, when the loop comes round
     void round(reconcile::Scope scope);
+    void glance();  // WireGuard as it is this moment, for someone who asks; puts off no round
     void apply(reconcile::Desired want, reconcile::Scope scope);
     void tell_drift(const reconcile::Round& round);
     void adjust(const reconcile::Round& round);
+    void tell_moved(std::string line);
     void look_at_paths();
     void report();
     void wait_for_next();
@@ -113,10 +115,13 @@ private:
     void enrolled(std::shared_ptr<Enrolling> work, const Answer<http::Response>& answer);
     void forget(Node& node);
     Result<void> set_wanted(state::Wanted wanted);
+    Answer<void> bring_up();
 
     AgentParts parts_;
     state::AgentState agent_;
     std::string saved_agent_;
+    std::string save_trouble_;             // of agent_
+    std::vector<uint32_t> taken_indexes_;  // that foreigners were seen to hold
     std::string boot_id_;
     std::vector<std::unique_ptr<Node>> nodes_;
     std::vector<std::unique_ptr<Node>> gone_;

@@ -177,12 +177,12 @@ Result<void> StateDir::remove_identity(const std::string& tenant_id) const {
 
 Result<uint32_t> move_index(state::AgentState& agent, const std::string& network_id,
                             const std::vector<uint32_t>& taken) {
-    std::erase_if(agent.slots, [&](const auto& slot) { return slot.network_id == network_id; });
     for (uint32_t index = 0; index < reconcile::kIndexes; ++index) {
         const bool is_used = std::any_of(agent.slots.begin(), agent.slots.end(), [&](auto& slot) {
             return slot.index == static_cast<int64_t>(index);
         });
         if (is_used || std::find(taken.begin(), taken.end(), index) != taken.end()) continue;
+        std::erase_if(agent.slots, [&](const auto& slot) { return slot.network_id == network_id; });
         agent.slots.push_back({network_id, static_cast<int64_t>(index)});
         return index;
     }

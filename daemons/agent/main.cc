@@ -132,7 +132,7 @@ int bootstrap(const AgentConfig& config) {
     if (!opened) return fail_with(opened.error(), kFailed);
     Agent& agent = **opened;
 
-    int status = 0;
+    std::optional<int> status;
     const char* token = std::getenv("CVLAN_TOKEN");
     const auto finish = [&](int with) {
         status = with;
@@ -143,8 +143,8 @@ int bootstrap(const AgentConfig& config) {
         for (const std::string& line : plan->steps) fmt::print("{}\n", line);
         finish(0);
     });
-    loop.run();
-    return status;
+    if (!status) loop.run();  // it may have ended at once, and a loop is stopped only while it runs
+    return status.value_or(kFailed);
 }
 
 // For the removal of the package: wants nothing, once. Needs no configuration and no agent.

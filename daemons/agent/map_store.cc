@@ -31,6 +31,9 @@ Result<MapStore::Loaded> MapStore::load() {
 
 Result<bool> MapStore::take(const wire::NodeMap& answer) {
     const bool same_epoch = state_.head && state_.head->epoch == answer.epoch;
+    if (state_.head && answer.epoch < state_.head->epoch)
+        return fail(Code::Denied, "map of epoch {}, before {}, which is here", answer.epoch,
+                    state_.head->epoch);
     if (same_epoch && answer.revision < state_.revision)
         return fail(Code::Denied, "map revision {} is below {}, which is here", answer.revision,
                     state_.revision);

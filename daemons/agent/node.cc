@@ -112,9 +112,14 @@ void Node::close_session() {
     trouble_.clear();
 }
 
-void Node::restart() {
-    make_store();
+void Node::restart(bool keeps_map) {
+    auto keys = identity_.map_keys();
+    if (keeps_map && keys)
+        store_->set_keys(std::move(*keys));
+    else
+        make_store();
     has_lost_map_ = false;
+    is_superseded_ = false;
     map_trouble_.clear();
     open_session();
 }
@@ -137,10 +142,7 @@ bool Node::took(const wire::NodeMap& answer) {
                             {"revision", store_->since()},
                             {"networks", store_->map()->networks.size()}});
     // On disk before it is in force: what the kernel is told survives a power failure.
-    if (auto saved = store_->save(); !saved) {
-        save_trouble_ = saved.error().message;
-        log::error("agent.state_not_saved", {{"error", save_trouble_}});
-    }
+    save_map();
     save_clock();
     context_.on_change();
     return true;
@@ -149,6 +151,7 @@ bool Node::took(const wire::NodeMap& answer) {
 void Node::confirmed() {
     life_.confirmed();
     trouble_.clear();
+    is_superseded_ = false;
     if (link_ != Link::Reached) {
         log::info("agent.controller_reached", {{"tenant", identity_.kept.tenant_id}});
         link_ = Link::Reached;
@@ -165,6 +168,8 @@ void Node::failed_with(const Refusal& refusal) {
                                                    {"error", refusal.error.message}});
     trouble_ = refusal.error.message;
     link_ = Link::Unreachable;
+    // An older state folder came back. Nothing is wrong with the tunnels.
+    if (refusal.code == "CERTIFICATE_SUPERSEDED") is_superseded_ = true;
     const Refused refused = refused_of(refusal);
     if (refused != Refused::No && phase_of(refused) != identity_.kept.phase) {
         identity_.kept.phase = phase_of(refused);
@@ -182,15 +187,24 @@ Result<void> Node::save() {
     return saved;
 }
 
+void Node::save_map() {
+    auto saved = store_->save();
+    const std::string trouble = saved ? "" : saved.error().message;
+    if (!saved && trouble != map_save_trouble_)
+        log::error("agent.state_not_saved", {{"error", trouble}});
+    map_save_trouble_ = trouble;
+}
+
 void Node::save_clock() {
     if (!store_->head()) return;
     clock_saved_at_ = context_.clock.since_boot();
     auto saved = save_state(clock_path(context_.dir, identity_.kept.tenant_id), kClockFormat,
                             encode(life_.state()));
-    if (!saved) save_trouble_ = saved.error().message;
+    clock_trouble_ = saved ? "" : saved.error().message;
 }
 
 void Node::tick() {
+    if (!map_save_trouble_.empty()) save_map();
     if (context_.clock.since_boot() - clock_saved_at_ > kSaveClock) save_clock();
     if (!session_ || link_ != Link::Reached) return;
     reports_.push(*session_);
@@ -221,6 +235,7 @@ void Node::renew_if_due() {
 
 void Node::renewed(const Answer<http::Response>& answer) {
     is_renewing_ = false;
+    const state::IdentityState before = identity_.kept;
     auto renewal = answer ? model::decode<wire::Renewal>(answer->body, model::kDocument)
                           : failed(answer.error().error);
     auto taken = renewal ? accept_renewal(identity_, *renewal) : failed(renewal.error());
@@ -229,7 +244,12 @@ void Node::renewed(const Answer<http::Response>& answer) {
                   {{"tenant", identity_.kept.tenant_id}, {"error", taken.error().message}});
         return;
     }
-    (void)save();
+    // With its first use the controller forgets the old one: never before it is on the disk. The
+    // next try gets an answer to the same key.
+    if (!save()) {
+        identity_.kept = before;
+        return;
+    }
     log::info("agent.certificate_renewed", {{"tenant", identity_.kept.tenant_id}});
     auto keys = identity_.map_keys();
     if (keys) store_->set_keys(std::move(*keys));
@@ -250,12 +270,13 @@ local::SelfState Node::state() const {
     }
     if (link_ == Link::Reached && store_->map()) return local::SelfState::Connected;
     if (link_ != Link::Unreachable) return local::SelfState::Connecting;
-    return has_run_out() ? local::SelfState::Expired : local::SelfState::ControllerUnreachable;
+    return needs_token() ? local::SelfState::Expired : local::SelfState::ControllerUnreachable;
 }
 
-bool Node::has_run_out() const {
+bool Node::needs_token() const {
+    if (link_ == Link::Reached) return false;  // whatever our clock says
     const auto times = certificate_times(identity_);
-    return times && times->not_after < context_.clock.now();
+    return is_superseded_ || (times && times->not_after < context_.clock.now());
 }
 
 std::vector<local::HealthItem> Node::health() const {
@@ -268,7 +289,8 @@ std::vector<local::HealthItem> Node::health() const {
         add("NODE_DELETED", "error", "this node was deleted at the controller; enrol it anew");
     if (is_down && !trouble_.empty()) add("CONTROLLER", "warning", trouble_);
     if (!map_trouble_.empty()) add("MAP", "error", map_trouble_);
-    if (!save_trouble_.empty()) add("STATE_NOT_SAVED", "error", save_trouble_);
+    for (const std::string& trouble : {save_trouble_, map_save_trouble_, clock_trouble_})
+        if (!trouble.empty()) add("STATE_NOT_SAVED", "error", trouble);
     if (std::chrono::abs(clock_ahead_) > kClockTolerance)
         add("CLOCK", "warning",
             fmt::format(

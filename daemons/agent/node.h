@@ -53,21 +53,25 @@ public:
     const MapLife& life() const { return life_; }
     // The disk held a map that can not be used: until the controller sends one, nothing of this
     // identity may be taken away.
-    bool has_lost_map() const { return has_lost_map_ && !store_->map(); }
+    bool has_lost_map() const { return has_lost_map_ && identity_.is_enrolled() && !store_->map(); }
 
     local::SelfState state() const;  // of a node that is wanted up
     std::vector<local::HealthItem> health() const;
     // Why the controller can not be reached, or what it said; empty when all is well.
     const std::string& trouble() const { return trouble_; }
 
-    // The certificate is past its end by our wall clock: the controller refuses it.
-    bool has_run_out() const;
+    // The controller takes this certificate no more: it ran out by our wall clock, or a newer one
+    // is in use. The tunnels stand; only a token helps.
+    bool needs_token() const;
 
     void tick();  // every few seconds: reports, renewal, clocks
     // The identity is saved and in force. An error is logged and a matter of health.
     Result<void> save();
-    // A new enrolment is in identity(): a fresh session and store of its keys.
-    void restart();
+    // A new enrolment is in identity(): a fresh session. The map goes on where it was in force for
+    // this very node, so that no tunnel falls for it.
+    void restart(bool keeps_map);
+    // The controller's next answer is a full map, whatever is here.
+    void ask_full() { store_->forget_revision(); }
 
 private:
     bool took(const wire::NodeMap& answer);
@@ -76,6 +80,7 @@ private:
     void renew_if_due();
     void renewed(const Answer<http::Response>& answer);
     void save_clock();
+    void save_map();
     void make_store();
 
     enum class Link { Idle, Trying, Reached, Unreachable };
@@ -90,8 +95,11 @@ private:
     Reports reports_;
     Link link_ = Link::Idle;
     std::string trouble_;
-    std::string save_trouble_;
+    std::string save_trouble_;      // of the identity
+    std::string map_save_trouble_;  // of the map in force: it is tried again
+    std::string clock_trouble_;
     std::string map_trouble_;
+    bool is_superseded_ = false;
     bool used_previous_map_ = false;
     bool has_lost_map_ = false;
     bool is_renewing_ = false;

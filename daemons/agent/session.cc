@@ -15,9 +15,7 @@ Refused refused_of(const Refusal& refusal) {
     if (refusal.status != 401 && refusal.status != 403 && refusal.status != 404 &&
         refusal.status != 410)
         return Refused::No;
-    // An older state folder came back: only a token helps, as after an expiry.
-    if (refusal.code == "NODE_EXPIRED" || refusal.code == "CERTIFICATE_SUPERSEDED")
-        return Refused::Expired;
+    if (refusal.code == "NODE_EXPIRED") return Refused::Expired;
     if (refusal.code == "NODE_REVOKED") return Refused::Revoked;
     if (refusal.code == "NODE_DELETED" || refusal.code == "NODE_UNKNOWN") return Refused::Deleted;
     return Refused::No;

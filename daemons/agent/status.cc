@@ -2,6 +2,7 @@
 // How it stands: status, plan, and finding a peer.
 
 #include <algorithm>
+#include <map>
 
 #include "base/bytes.h"
 #include "daemons/agent/agent.h"
@@ -16,11 +17,13 @@ namespace {
 constexpr const char* kNoPolicies =
     "there are no policies yet: every node of a network reaches every other node of it";
 
-const wg::Peer* peer_of(const wg::Device* device, const std::string& key) {
-    if (!device) return nullptr;
-    for (const wg::Peer& peer : device->peers)
-        if (peer.public_key.text() == key) return &peer;
-    return nullptr;
+using PeersByKey = std::map<wg::PublicKey, const wg::Peer*>;
+
+PeersByKey peers_of(const wg::Device* device) {
+    PeersByKey peers;
+    if (!device) return peers;
+    for (const wg::Peer& peer : device->peers) peers.emplace(peer.public_key, &peer);
+    return peers;
 }
 
 std::vector<std::string> texts(const std::vector<Address>& addresses) {
@@ -36,6 +39,7 @@ std::vector<local::HealthItem> Agent::machine_health() const {
     for (const std::string& problem : problems_) items.push_back({"KERNEL", "error", problem});
     for (const std::string& line : refused_) items.push_back({"MAP_REFUSED", "warning", line});
     for (const std::string& line : moved_) items.push_back({"MOVED", "info", line});
+    if (!save_trouble_.empty()) items.push_back({"STATE_NOT_SAVED", "error", save_trouble_});
     if (!enrolment_trouble_.empty()) items.push_back({"ENROLMENT", "error", enrolment_trouble_});
     overlap_health(items);
     return items;
@@ -106,7 +110,7 @@ void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) c
     if (!map) return;
     for (const auto& [id, network] : map->networks) {
         const std::string device_name = reconcile::device_name(id);
-        const wg::Device* device = last_.wireguard_device(device_name);
+        const PeersByKey seen_peers = peers_of(last_.wireguard_device(device_name));
         for (const auto& [node_id, peer] : network.peers) {
             local::StatusPeer out;
             out.name = peer.name;
@@ -114,7 +118,10 @@ void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) c
             out.network_id = id;
             out.addresses = texts(peer.addresses);
             out.path = local::PathKind::None;
-            if (const wg::Peer* seen = peer_of(device, peer.wireguard_key)) {
+            const auto key = wg::PublicKey::parse(peer.wireguard_key);
+            const auto found = key ? seen_peers.find(*key) : seen_peers.end();
+            if (found != seen_peers.end()) {
+                const wg::Peer* seen = found->second;
                 if (seen->endpoint) out.endpoint = seen->endpoint->text();
                 out.last_handshake = seen->last_handshake;
                 out.rx_bytes = static_cast<int64_t>(seen->rx_bytes);
@@ -128,7 +135,7 @@ void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) c
 }
 
 local::Status Agent::status() {
-    round(reconcile::Scope::WireGuard);  // counters and handshakes of this moment
+    glance();
     local::Status status;
     status.self.state = local::SelfState::NeedsEnrolment;
     const Node* self = self_node();
@@ -152,7 +159,7 @@ Result<local::PlanView> Agent::plan() {
 }
 
 Result<Agent::PeerPlace> Agent::find_peer(std::string_view name) {
-    round(reconcile::Scope::WireGuard);
+    glance();
     std::vector<local::StatusPeer> peers;
     for (const auto& node : nodes_) add_peers(*node, peers);
     const auto wanted = Address::parse(name);

@@ -81,7 +81,8 @@ reach::Underlay underlay_of(const std::vector<netlink::Link>& links,
     reach::Underlay underlay;
     underlay.has_v4 = underlay.has_v6 = false;
     for (const netlink::InterfaceAddress& entry : addresses) {
-        if (!is_usable_link[entry.ifindex] || !is_usable(entry.address)) continue;
+        if (!is_usable_link[entry.ifindex] || !is_usable(entry.address) || !entry.is_settled)
+            continue;
         (entry.address.is_v4() ? underlay.has_v4 : underlay.has_v6) = true;
         underlay.own.push_back(entry.address);
         auto subnet = Prefix::of(entry.address, entry.prefix_length);
@@ -110,7 +111,10 @@ std::vector<std::string> endpoints_to_report(const std::vector<Endpoint>& advert
             texts.push_back(text);
     };
     for (const Endpoint& endpoint : advertised) add(endpoint);
-    for (const Address& address : underlay.own) add({address, port});
+    // Where there are too many it is those of bridges that fall away.
+    for (const bool is_private : {false, true})
+        for (const Address& address : underlay.own)
+            if (address.is_private() == is_private) add({address, port});
     return texts;
 }
 

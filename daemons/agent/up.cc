@@ -46,19 +46,23 @@ Result<void> Agent::set_wanted(state::Wanted wanted) {
     return {};
 }
 
+Answer<void> Agent::bring_up() {
+    if (auto saved = set_wanted(state::Wanted::Up); !saved)
+        return tl::unexpected(Refusal{saved.error(), 500, "STATE_NOT_SAVED"});
+    for (auto& node : nodes_)
+        if (!node->session()) node->open_session();
+    soon();
+    return {};
+}
+
 void Agent::up(const local::UpRequest& request, Done<local::UpResult> done) {
     if (!request.token && !self_node())
         return done(tl::unexpected(refusal(409, "NEEDS_ENROLMENT", Code::Conflict,
                                            "this machine is not enrolled: a token is needed")));
-    if (auto saved = set_wanted(state::Wanted::Up); !saved)
-        return done(tl::unexpected(Refusal{saved.error(), 500, "STATE_NOT_SAVED"}));
-    for (auto& node : nodes_)
-        if (!node->session()) node->open_session();
-    soon();
-
     const BootTime deadline = parts_.clock.since_boot() +
                               std::chrono::seconds(request.wait_seconds.value_or(kDefaultWait));
     if (!request.token) {
+        if (auto good = bring_up(); !good) return done(tl::unexpected(good.error()));
         waiters_.push_back({"", "", deadline, std::move(done)});
         return;
     }
@@ -71,8 +75,9 @@ void Agent::up(const local::UpRequest& request, Done<local::UpResult> done) {
         *request.token, request.name,
         [this, tenant, network, deadline, done = std::move(done)](Answer<Node*> enrolled) mutable {
             if (!enrolled) return done(tl::unexpected(enrolled.error()));
+            // Only now: a token that is no good leaves a machine that is down as it is.
+            if (auto good = bring_up(); !good) return done(tl::unexpected(good.error()));
             waiters_.push_back({tenant, network, deadline, std::move(done)});
-            soon();
         });
 }
 
@@ -97,12 +102,17 @@ void Agent::enrol(const std::string& text, const std::optional<std::string>& nam
     }
     const auto* known = node->identity().network(claims.network_id);
     // One whose certificate ran out while it was off enrols again, by the key it has (ADR 3).
-    const bool is_join = node->identity().is_enrolled() && !node->has_run_out();
+    const bool is_join = node->identity().is_enrolled() && !node->needs_token();
     if (is_join && known && known->joined.value_or(false))
         return done(node);  // a member already: the token is not spent
 
     auto prepared = prepare(node->identity(), claims, is_join);
-    if (prepared) prepared = choose_port(*node, claims.network_id);
+    // A port that is known outside stays; one that is taken is found out when it is bound.
+    const auto has_port = [&] {
+        const auto* keys = node->identity().network(claims.network_id);
+        return keys && keys->listen_port != 0;
+    };
+    if (prepared) prepared = has_port() ? node->save() : choose_port(*node, claims.network_id);
     if (!prepared) return done(tl::unexpected(Refusal{prepared.error(), 403, "TOKEN_INVALID"}));
     const auto port = node->identity().network(claims.network_id)->listen_port;
 
@@ -119,8 +129,8 @@ void Agent::enrol(const std::string& text, const std::optional<std::string>& nam
     send_enrolment(std::move(work));
 }
 
-// Picks a port where the network has none, or where the one it has was taken; the keys and the port
-// are on disk when this returns.
+// Picks a port for a network that has none, or whose own was taken; the keys and the port are on
+// disk when this returns.
 Result<void> Agent::choose_port(Node& node, const std::string& network_id) {
     auto* keys = node.identity().network(network_id);
     if (!keys) return fail(Code::Internal, "no keys for network {}", network_id);
@@ -168,6 +178,7 @@ void Agent::enrolled(std::shared_ptr<Enrolling> work, const Answer<http::Respons
         return refuse(refusal(409, "LOGGED_OUT", Code::Conflict, "logged out while enrolling"));
     Identity& identity = work->node->identity();
     Result<void> taken;
+    const std::string in_force = work->node->map() ? identity.node_id() : "";
     if (work->is_join) {
         auto membership = model::decode<wire::NodeMembership>(answer->body, model::kDocument);
         if (!membership) taken = failed(membership.error());
@@ -187,7 +198,7 @@ void Agent::enrolled(std::shared_ptr<Enrolling> work, const Answer<http::Respons
     if (work->is_join)
         work->node->session()->ask_now();
     else
-        work->node->restart();
+        work->node->restart(in_force == identity.node_id());
     work->node->reports().set_inventory(work->introduction.inventory);
     work->done(work->node);
 }
@@ -199,12 +210,14 @@ void Agent::bootstrap(const std::string& token, Done<local::PlanView> done) {
         if (!ready) return done(tl::unexpected(ready.error()));
         Node* node = *ready;
         if (!node->session()) node->open_session();
-        next_ = parts_.loop.every(milliseconds(50), [this, node, done] {
-            if (node->state() == local::SelfState::Connecting) return;
+        const BootTime deadline = parts_.clock.since_boot() + std::chrono::seconds(kDefaultWait);
+        next_ = parts_.loop.every(milliseconds(50), [this, node, done, deadline] {
+            const bool is_over = parts_.clock.since_boot() >= deadline;
+            if (node->state() == local::SelfState::Connecting && !is_over) return;
             next_.cancel();
             if (node->state() != local::SelfState::Connected)
                 return done(tl::unexpected(
-                    refusal(503, "NOT_CONNECTED", Code::Unavailable, node->trouble())));
+                    refusal(503, "NOT_CONNECTED", Code::Unavailable, what_is_missing())));
             auto view = plan();
             if (!view) return done(tl::unexpected(Refusal{view.error()}));
             done(*view);

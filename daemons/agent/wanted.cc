@@ -10,10 +10,12 @@ namespace cvlan::agent {
 namespace {
 
 reconcile::PeerContext peer_context(const model::MapNetwork& network, const model::MapPeer& peer,
-                                    const WantedFrom& from, const Endpoint* chosen) {
+                                    const WantedFrom& from, const Endpoint* chosen,
+                                    const Endpoint* good) {
     reconcile::PeerContext context;
     const auto ranked = reach::rank(peer.endpoints, from.underlay);
     if (!ranked.empty()) context.endpoint = ranked.front();
+    if (good) context.endpoint = *good;
     if (chosen) {
         context.endpoint = *chosen;
         context.move_endpoint = true;
@@ -50,6 +52,12 @@ bool Paths::look(const model::MapNetwork& network, const reach::Underlay& underl
 const Endpoint* Paths::chosen(const Key& key) const {
     const auto found = chosen_.find(key);
     return found == chosen_.end() ? nullptr : &found->second;
+}
+
+const Endpoint* Paths::good(const Key& key) const {
+    const auto found = tries_.find(key);
+    if (found == tries_.end() || !found->second.good_endpoint()) return nullptr;
+    return &*found->second.good_endpoint();
 }
 
 bool Paths::is_live(const Key& key, const reach::Moment& now) const {
@@ -93,7 +101,8 @@ reconcile::NodeConfig node_config(const WantedFrom& from, state::AgentState& age
         for (const auto& [node_id, peer] : network.peers)
             if (auto peer_key = wg::PublicKey::parse(peer.wireguard_key))
                 context.peers[*peer_key] =
-                    peer_context(network, peer, from, from.paths.chosen({device, *peer_key}));
+                    peer_context(network, peer, from, from.paths.chosen({device, *peer_key}),
+                                 from.paths.good({device, *peer_key}));
         config.networks[id] = std::move(context);
     }
     return config;

@@ -20,13 +20,15 @@ class Paths {
 public:
     using Key = std::pair<std::string, wg::PublicKey>;
 
-    // Looks at the peers of `have`; true if some endpoint is to be written. Peers that are gone
-    // from `map` are forgotten by forget_others().
+    // Looks at the peers of `have`; true if some endpoint is to be written. keep_only() forgets
+    // those that are wanted no more.
     bool look(const model::MapNetwork& network, const reach::Underlay& underlay,
               const wg::Device& have, const reach::Moment& now);
     // The choices have been written, or are not to be made this time.
     void settle() { chosen_.clear(); }
     const Endpoint* chosen(const Key& key) const;
+    // Where a peer was last heard from: what it gets where the kernel has lost it.
+    const Endpoint* good(const Key& key) const;
     bool is_live(const Key& key, const reach::Moment& now) const;
     // Some peer is without a path and is being tried: look again soon.
     bool is_searching(const reach::Moment& now) const;

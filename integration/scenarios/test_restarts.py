@@ -90,7 +90,11 @@ def test_a_spoiled_state_file_is_kept_and_the_one_before_is_used():
     """F44."""
     with Overlay("a", "b") as overlay:
         overlay.a.ping(overlay.b)
+        revision = overlay.a.own()["mapRevision"]
+        overlay.controller.ctl("node", "rename", "b", "second", "--tenant", "acme")
+        wait_until(lambda: overlay.a.own()["mapRevision"] != revision, 20, "two generations of the map know b")
         before, key = overlay.a.own(), overlay.a.public_key()
+        overlay.controller.kill()
         overlay.a.reboot()
         spoiled = 0
         for folder, _, files in os.walk(overlay.a.state_dir):
@@ -101,7 +105,8 @@ def test_a_spoiled_state_file_is_kept_and_the_one_before_is_used():
                     spoiled += 1
         assert spoiled, os.listdir(overlay.a.state_dir)
         overlay.a.start()
-        wait_until(lambda: overlay.a.state() == "CONNECTED", 20, "a is connected")
         overlay.a.wait_until_converged()
         assert overlay.a.own()["id"] == before["id"] and overlay.a.public_key() == key
+        assert "MAP_PREVIOUS" in [item["code"] for item in overlay.a.own()["health"]]
+        assert [name for _, _, files in os.walk(overlay.a.state_dir) for name in files if name.endswith(".bad")]
         overlay.a.ping(overlay.b, timeout=20)

@@ -96,10 +96,14 @@ def test_down_takes_the_tunnels_away_until_up(pair):
 def test_the_plan_is_the_same_text_in_log_and_command(pair):
     pair.a.stop()
     pair.a.host.ip("link", "del", pair.a.device)
+    planned = pair.a.host.run(program("cvlan-agent"), "--config", pair.a.config, "--bootstrap", timeout=60).stdout.splitlines()
+    assert len(planned) >= 8 and planned[0].startswith(f"add link {pair.a.device}")
     before = len(pair.a.process.log())
     pair.a.start()
     wait_until(lambda: pair.a.devices() and pair.a.plan() == [], what="a is whole again")
-    assert pair.a.device in pair.a.process.log()[before:]
+    log = pair.a.process.log()[before:]
+    for line in planned:
+        assert f'step="{line}"' in log, line
     pair.a.ping(pair.b)
 
 

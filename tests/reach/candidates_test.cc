@@ -116,6 +116,34 @@ TEST(Candidates, DoesNotFlipARoamedPeerAwayWhileItTalks) {
     }
 }
 
+TEST(Candidates, AnEndpointThatMovedWithoutAPacketIsPutBack) {
+    Peer peer;
+    peer.seen.endpoint = at("198.51.100.7:7");  // where it roamed to
+    peer.seen.last_handshake = peer.now.wall;
+    EXPECT_TRUE(peer.watch(3).empty());
+    peer.seen.endpoint = at("192.0.2.200:1");
+    EXPECT_EQ(peer.watch(1), std::vector<std::string>{"198.51.100.7:7"});
+    EXPECT_TRUE(peer.watch(3).empty());
+    peer.seen.endpoint = at("198.51.100.8:8");  // it roamed: its packet is counted
+    peer.seen.rx_bytes += 32;
+    EXPECT_TRUE(peer.watch(3).empty());
+}
+
+TEST(Candidates, APeerMadeAnewHasNoSessionAndIsTriedWhereItWasHeard) {
+    Peer peer;
+    peer.seen.endpoint = at("198.51.100.7:7");
+    EXPECT_TRUE(peer.watch(1).empty());
+    peer.seen.last_handshake = peer.now.wall;
+    peer.seen.rx_bytes = 100;
+    peer.watch(1);
+    EXPECT_TRUE(peer.candidates.is_live(peer.now));
+    EXPECT_EQ(peer.candidates.good_endpoint(), at("198.51.100.7:7"));
+    peer.seen = {at("192.168.7.9:1"), std::nullopt, 0, 0, true};
+    peer.watch(1);
+    EXPECT_FALSE(peer.candidates.is_live(peer.now));
+    EXPECT_FALSE(peer.watch(30).empty());
+}
+
 TEST(Candidates, TriesAgainWhenTheSessionIsOver) {
     Peer peer;
     peer.watch(1);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemons/agent/agent.h"
 
+#include <linux/rtnetlink.h>
+
 #include <fstream>
 
 #include "tests/daemons/agent/fake_controller.h"
@@ -200,12 +202,20 @@ TEST_F(AgentTest, ARevokedNodeDropsItsTunnelsForGood) {
 TEST_F(AgentTest, ARunOutCertificateIsReplacedByATokenUnderTheSameKey) {
     bring_up();
     const auto first = pki::Csr::parse(controller.enrolment->csr);
+    controller.stop();
     machine.clock.advance(std::chrono::hours(24 * 40));
+    machine.start();
+    ASSERT_TRUE(machine.until([&] { return machine.state() == SelfState::Expired; }));
+    controller.start();
     controller.enrolment.reset();
     local::UpRequest request;
     request.token = controller.token();
+    const auto port = machine.device()->listen_port;
+    const size_t steps = machine.kernel.applied.size();
     ASSERT_TRUE(machine.up(request));
     ASSERT_TRUE(controller.enrolment) << "it did not enrol again";
+    EXPECT_EQ(machine.kernel.applied.size(), steps) << "tunnels that stood were touched";
+    EXPECT_EQ(machine.device()->listen_port, port);
     EXPECT_EQ(pki::Csr::parse(controller.enrolment->csr)->key_hash(), first->key_hash());
 }
 
@@ -258,6 +268,38 @@ TEST_F(AgentTest, WhatIsLeftAloneKeepsNobodyElseFromBeingRepaired) {
     EXPECT_FALSE(machine.kernel.devices.contains(stale));
     ASSERT_NE(machine.device(), nullptr);
     EXPECT_EQ(machine.device()->peers.size(), 2u);
+}
+
+TEST_F(AgentTest, TwoForeignHoldersOfIndexesDoNotSendItToAndFro) {
+    for (const uint32_t index : {0u, 1u})
+        machine.kernel.rules.push_back({reconcile::policy_rule(Family::V4, index), RTPROT_STATIC});
+    bring_up();
+    const int observed = machine.kernel.observed;
+    ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
+    EXPECT_LT(machine.kernel.observed - observed, 10);
+    EXPECT_EQ(machine.kernel.rules.back().rule.priority, reconcile::kPriorityBase + 2);
+}
+
+TEST_F(AgentTest, ABadTokenLeavesAMachineDown) {
+    bring_up();
+    ASSERT_TRUE(machine.agent->down());
+    local::UpRequest request;
+    request.token = "cvlan_reg_nonsense";
+    EXPECT_FALSE(machine.up(request));
+    EXPECT_EQ(machine.state(), SelfState::Down);
+    EXPECT_EQ(machine.device(), nullptr);
+}
+
+TEST_F(AgentTest, ARetriedEnrolmentKeepsItsPort) {
+    controller.refuse(503, "UNAVAILABLE");
+    machine.start();
+    local::UpRequest request;
+    request.token = controller.token();
+    EXPECT_FALSE(machine.up(request));
+    controller.relent();
+    controller.publish(controller.issuer.maps.usual(1, 2, wireguard_key(1)));
+    ASSERT_TRUE(machine.up(request));
+    EXPECT_EQ(controller.enrolment->listen_port, 51820);
 }
 
 TEST_F(AgentTest, ATakenPortIsSteppedOverSaidAndReported) {

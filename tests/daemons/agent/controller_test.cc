@@ -50,7 +50,7 @@ TEST(Refusal, OfAnAnswerThatIsNoProblemSaysItsStatus) {
 TEST(Refusal, OnlyTheControllersOwnCodesEndANode) {
     EXPECT_EQ(refused_of(refusal_of(problem(403, "NODE_REVOKED"))), Refused::Revoked);
     EXPECT_EQ(refused_of(refusal_of(problem(403, "NODE_EXPIRED"))), Refused::Expired);
-    EXPECT_EQ(refused_of(refusal_of(problem(403, "CERTIFICATE_SUPERSEDED"))), Refused::Expired);
+    EXPECT_EQ(refused_of(refusal_of(problem(403, "CERTIFICATE_SUPERSEDED"))), Refused::No);
     EXPECT_EQ(refused_of(refusal_of(problem(403, "NODE_DELETED"))), Refused::Deleted);
     EXPECT_EQ(refused_of(refusal_of(problem(403, "READ_ONLY"))), Refused::No);
     EXPECT_EQ(refused_of(refusal_of(problem(503, "NODE_REVOKED"))), Refused::No);

@@ -55,6 +55,8 @@ public:
         held_.clear();
     }
 
+    void relent() { refusal_.reset(); }
+
     Issuer issuer;
     std::vector<std::string> requests;  // "POST /api/v1/enrol"
     std::optional<wire::EnrolRequest> enrolment;
