@@ -17,12 +17,15 @@ constexpr auto kSeenEvery = 5min;  // how old lastSeenAt may be; each update is 
 Auth::Auth(store::Store& store, std::string trust_domain, const Clock& clock)
     : store_(store), trust_domain_(std::move(trust_domain)), clock_(clock) {}
 
-const Auth::Row* Auth::row_of(const NodeIdentity& identity) {
+// NotFound alone says that there is no such node.
+Result<const Auth::Row*> Auth::row_of(const NodeIdentity& identity) {
     const auto known = rows_.find(identity.node_id);
-    if (known != rows_.end())
-        return known->second.tenant_id == identity.tenant_id ? &known->second : nullptr;
+    if (known != rows_.end()) {
+        if (known->second.tenant_id == identity.tenant_id) return &known->second;
+        return fail(Code::NotFound, "no such node in this tenant");
+    }
     const auto node = store_.node(identity.tenant_id, identity.node_id);
-    if (!node) return nullptr;
+    if (!node) return failed(node.error());
     return &rows_
                 .insert_or_assign(identity.node_id,
                                   Row{node->tenant_id, node->state, node->certificate_serial,
@@ -32,10 +35,19 @@ const Auth::Row* Auth::row_of(const NodeIdentity& identity) {
 
 std::optional<http::Response> Auth::standing(const NodeIdentity& identity,
                                              std::string_view request_id) {
-    const Row* row = row_of(identity);
-    if (!row)
+    const auto found = row_of(identity);
+    if (!found && found.error().code == Code::NotFound)
         return refusal(403, "NODE_DELETED", "this controller has no such node any more",
                        request_id);
+    if (!found) {
+        // Whatever ails the database, it says nothing about the node: that one is to come again.
+        log::error("api.node_unreadable", {{"node", identity.node_id},
+                                           {"request", request_id},
+                                           {"reason", found.error().message}});
+        return error_response({Code::Unavailable, "the controller can not read its database now"},
+                              request_id);
+    }
+    const Row* row = *found;
     if (row->state == model::NodeState::Revoked)
         return refusal(403, "NODE_REVOKED", "this node was revoked: its keys are barred for good",
                        request_id);

@@ -41,7 +41,7 @@ public:
     Auth(store::Store& store, std::string trust_domain, const Clock& clock);
 
     // 401 without a certificate; 403 NODE_EXPIRED, NODE_REVOKED, NODE_DELETED,
-    // CERTIFICATE_SUPERSEDED.
+    // CERTIFICATE_SUPERSEDED; 503 while the database can not be read.
     Verdict<NodeIdentity> node(const http::Request& request);
     // root and the controller's own user may write, the socket's group may read. 401 elsewhere.
     Verdict<OperatorIdentity> operator_of(const http::Request& request) const;
@@ -60,7 +60,7 @@ private:
         std::string previous_serial;
         std::optional<BootTime> seen_written_at;
     };
-    const Row* row_of(const NodeIdentity& identity);
+    Result<const Row*> row_of(const NodeIdentity& identity);
     void note_use(const NodeIdentity& identity);
 
     store::Store& store_;

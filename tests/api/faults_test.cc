@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What nodes are told while the database fails: to come again, never that they are gone.
+#include "tests/api/fixture.h"
+#include "tests/support/failing_store.h"
+
+namespace cvlan::api {
+namespace {
+
+namespace wire = model::wire;
+
+struct FaultsTest : ApiTest {
+    std::string tenant = make_tenant();
+    std::string network = make_network(tenant);
+    test::FailingStore failing{*store};
+    Auth wary{failing, "test.cvlan.internal", clock};
+    Context faulty{failing, maps,  authority, controller_key, keys,
+                   wary,    polls, limiter,   clock,          context.settings};
+
+    void expect_come_again(const http::Response& response) {
+        EXPECT_EQ(response.status, 503) << response.body;
+        const std::string* retry = response.header("Retry-After");
+        ASSERT_TRUE(retry);
+        EXPECT_EQ(*retry, "1");
+    }
+};
+
+TEST_F(FaultsTest, ADatabaseThatCanNotBeReadDeletesNoNode) {
+    const auto node = enrolled(make_token(tenant, network).token, "web");
+    http::Request request;
+    request.request_id = "request-1";
+    request.client_certificate_pem = node.enrolment.certificate;
+    for (const Code code : {Code::Unavailable, Code::Internal, Code::Malformed}) {
+        failing.error = Error{code, "database: disk I/O error"};
+        const auto verdict = wary.node(request);
+        ASSERT_TRUE(std::holds_alternative<http::Response>(verdict));
+        expect_come_again(std::get<http::Response>(verdict));
+        EXPECT_EQ(std::get<http::Response>(verdict).body.find("I/O"), std::string::npos);
+    }
+    failing.error.reset();
+    EXPECT_TRUE(std::holds_alternative<NodeIdentity>(wary.node(request)));
+    wary.forget(node.enrolment.node_id);
+    failing.error = Error{Code::NotFound, "node: not found"};
+    const auto gone = wary.node(request);
+    EXPECT_EQ(code_of(std::get<http::Response>(gone)), "NODE_DELETED");
+}
+
+}  // namespace
+}  // namespace cvlan::api

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A store in front of another, whose reads and writes fail with `error` while one is set.
+
+#include "store/store.h"
+
+namespace cvlan::test {
+
+class FailingStore final : public store::Store {
+public:
+    explicit FailingStore(store::Store& inner) : inner_(inner) {}
+    std::optional<Error> error;
+
+    void on_event(std::function<void(const store::Event&)> listener) override {
+        inner_.on_event(std::move(listener));
+    }
+    int64_t epoch() override { return inner_.epoch(); }
+
+    Result<model::Tenant> create_tenant(const store::NewTenant& tenant) override {
+        return ask(&Store::create_tenant, tenant);
+    }
+    Result<store::Page<model::Tenant>> tenants(const store::Filter& filter) override {
+        return ask(&Store::tenants, filter);
+    }
+    Result<model::Tenant> tenant(const std::string& id) override { return ask(&Store::tenant, id); }
+    Result<model::Tenant> rename_tenant(const std::string& id, const std::string& name) override {
+        return ask(&Store::rename_tenant, id, name);
+    }
+    Result<store::Revision> delete_tenant(const std::string& id) override {
+        return ask(&Store::delete_tenant, id);
+    }
+    Result<std::vector<store::SigningKeyRow>> signing_keys(const std::string& tenant_id) override {
+        return ask(&Store::signing_keys, tenant_id);
+    }
+
+    Result<model::Network> create_network(const store::NewNetwork& network) override {
+        return ask(&Store::create_network, network);
+    }
+    Result<store::Page<model::Network>> networks(const store::Filter& filter) override {
+        return ask(&Store::networks, filter);
+    }
+    Result<model::Network> network(const store::Scope& scope, const std::string& id) override {
+        return ask(&Store::network, scope, id);
+    }
+    Result<store::Revision> delete_network(const store::Key& network) override {
+        return ask(&Store::delete_network, network);
+    }
+
+    Result<model::Token> create_token(const model::TokenClaims& claims) override {
+        return ask(&Store::create_token, claims);
+    }
+    Result<store::Page<model::Token>> tokens(const store::Filter& filter) override {
+        return ask(&Store::tokens, filter);
+    }
+    Result<model::Token> token(const store::Scope& scope, const std::string& id) override {
+        return ask(&Store::token, scope, id);
+    }
+    Result<model::Token> revoke_token(const store::Key& token) override {
+        return ask(&Store::revoke_token, token);
+    }
+    Result<store::Revision> delete_token(const store::Key& token) override {
+        return ask(&Store::delete_token, token);
+    }
+
+    Result<store::Enrolled> enrol(const store::Enrolment& request,
+                                  const store::IssueCertificate& issue) override {
+        return ask(&Store::enrol, request, issue);
+    }
+    Result<store::Enrolled> join(const std::string& node_id,
+                                 const store::Joining& request) override {
+        return ask(&Store::join, node_id, request);
+    }
+
+    Result<store::Page<model::Node>> nodes(const store::Filter& filter) override {
+        return ask(&Store::nodes, filter);
+    }
+    Result<model::Node> node(const store::Scope& scope, const std::string& id) override {
+        return ask(&Store::node, scope, id);
+    }
+    Result<model::Node> rename_node(const store::Key& node, const std::string& name) override {
+        return ask(&Store::rename_node, node, name);
+    }
+    Result<model::Node> expire_node(const store::Key& node) override {
+        return ask(&Store::expire_node, node);
+    }
+    Result<model::Node> revoke_node(const store::Key& node) override {
+        return ask(&Store::revoke_node, node);
+    }
+    Result<store::Revision> delete_node(const store::Key& node) override {
+        return ask(&Store::delete_node, node);
+    }
+
+    Result<model::Node> renew_certificate(const store::Key& node,
+                                          const store::Renewal& renewal) override {
+        return ask(&Store::renew_certificate, node, renewal);
+    }
+    Result<void> confirm_certificate(const store::Key& node, const std::string& serial) override {
+        return ask(&Store::confirm_certificate, node, serial);
+    }
+    Result<void> touch_seen(const store::Key& node) override {
+        return ask(&Store::touch_seen, node);
+    }
+    Result<std::optional<store::Revision>> set_endpoints(
+        const store::Key& node, const store::NodeEndpoints& endpoints) override {
+        return ask(&Store::set_endpoints, node, endpoints);
+    }
+    Result<void> set_inventory(const store::Key& node, const model::Inventory& inventory) override {
+        return ask(&Store::set_inventory, node, inventory);
+    }
+
+    Result<store::MapInputs> map_inputs(const std::string& tenant_id) override {
+        return ask(&Store::map_inputs, tenant_id);
+    }
+    Result<std::vector<store::Event>> events_since(const std::string& tenant_id,
+                                                   store::Revision since, int limit) override {
+        return ask(&Store::events_since, tenant_id, since, limit);
+    }
+
+private:
+    template <class T, class... Parameters, class... Args>
+    Result<T> ask(Result<T> (Store::*verb)(Parameters...), Args&&... args) {
+        if (error) return failed(*error);
+        return (inner_.*verb)(std::forward<Args>(args)...);
+    }
+
+    store::Store& inner_;
+};
+
+}  // namespace cvlan::test
