@@ -22,7 +22,10 @@ constexpr std::chrono::minutes kBackdate{5};
 constexpr size_t kMaxFile = 65536;
 constexpr std::string_view kSpiffe = "spiffe://";
 
-bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+// What can not be looked at counts as there: whoever reads it learns why.
+bool exists(const std::string& path) {
+    return ::access(path.c_str(), F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
 
 Result<TlsKey> load_key(const std::string& path) {
     auto text = read_secret_file(path, kMaxFile);
@@ -127,6 +130,10 @@ struct Authority::Leaf {
     days life;
 };
 
+bool Authority::is_present(const std::string& folder) {
+    return exists(folder + "/root.pem") || exists(folder + "/intermediate.pem");
+}
+
 Result<bool> Authority::create(const std::string& folder, const std::string& trust_domain,
                                WallTime now) {
     if (!is_host_name(trust_domain) || trust_domain.size() > 128)
@@ -134,6 +141,10 @@ Result<bool> Authority::create(const std::string& folder, const std::string& tru
     if (auto made = make_directories(folder, 0700); !made) return failed(made.error());
     bool is_new = false;
     if (!exists(folder + "/root.pem")) {
+        // Another root would be another authority: nobody would trust it.
+        if (exists(folder + "/intermediate.pem"))
+            return fail(Code::Conflict,
+                        "{}/root.pem is missing beside intermediate.pem: restore it", folder);
         if (auto made = make_root(folder, trust_domain, now); !made) return failed(made.error());
         is_new = true;
     }

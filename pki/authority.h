@@ -35,7 +35,10 @@ struct NodeSubject {
 
 class Authority {
 public:
-    // Makes the root and the intermediate where they are absent; tells whether it made any.
+    // A certificate of an authority is in the folder.
+    static bool is_present(const std::string& folder);
+    // Makes the root and the intermediate where they are absent; tells whether it made any. A root
+    // that is absent beside its intermediate was lost: Code::Conflict.
     static Result<bool> create(const std::string& folder, const std::string& trust_domain,
                                WallTime now);
     // root.key may be absent. A key that others can read is Code::Denied, a key that does not fit

@@ -55,6 +55,16 @@ TEST_F(AuthorityTest, IsMadeOnce) {
     EXPECT_EQ(Authority::open(dir_.path())->trust_domain(), kDomain);
 }
 
+// F44: a root that was lost is not made anew, for nobody would trust the new one.
+TEST_F(AuthorityTest, MakesNoRootBesideAnIntermediateThatIsThere) {
+    authority();
+    std::filesystem::remove(dir_.file("root.pem"));
+    const auto made = Authority::create(dir_.path(), kDomain, kNow);
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().code, Code::Conflict);
+    EXPECT_FALSE(std::filesystem::exists(dir_.file("root.pem")));
+}
+
 TEST_F(AuthorityTest, KeepsItsKeysToItself) {
     authority();
     for (const char* name : {"root.key", "intermediate.key"}) {
