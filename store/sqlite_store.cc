@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <fmt/ranges.h>
 
@@ -22,11 +23,24 @@ Result<UniqueFd> lock_file(const std::string& path) {
     return fail(Code::Unavailable, "is in use by another process");
 }
 
-Result<std::unique_ptr<Store>> open_locked(const std::string& path, const Clock& clock) {
+// SQLite would make an empty file a database; a lost one is not to be taken for a new one.
+Result<void> check_present(const std::string& path) {
+    struct stat found {};
+    if (::stat(path.c_str(), &found) != 0 && errno != ENOENT)
+        return failed(errno_error("stat " + path));
+    if (found.st_size == 0) return fail(Code::NotFound, "is missing: restore it");
+    return {};
+}
+
+Result<std::unique_ptr<Store>> open_locked(const std::string& path, const Clock& clock,
+                                           Create create) {
+    if (create == Create::No)
+        if (auto present = check_present(path); !present) return failed(present.error());
     auto lock = lock_file(path + ".lock");
     if (!lock) return failed(lock.error());
     // SQLite would make it readable by all; its -wal and -shm take this file's mode.
-    const UniqueFd made(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    const int flags = O_RDWR | O_CLOEXEC | (create == Create::Yes ? O_CREAT : 0);
+    const UniqueFd made(::open(path.c_str(), flags, 0600));
     if (!made) return failed(errno_error("open " + path));
     auto db = Database::open(path);
     if (!db) return failed(db.error());
@@ -43,8 +57,9 @@ Result<std::unique_ptr<Store>> open_locked(const std::string& path, const Clock&
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock& clock) {
-    auto store = open_locked(path, clock);
+Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock& clock,
+                                           Create create) {
+    auto store = open_locked(path, clock, create);
     if (!store) return failed(store.error().while_doing("database " + path));
     return store;
 }

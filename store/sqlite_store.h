@@ -20,10 +20,15 @@
 
 namespace cvlan::store {
 
-// Creates the file (0600) or migrates it. Code::Unavailable when another process holds it,
-// Code::Unsupported when a newer program wrote it, Code::Malformed when it is no database of ours.
-// `clock` outlives the store.
-Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock& clock);
+// Whether an absent database may be made. A controller that made a new one in the place of one that
+// was lost would tell every node that it is deleted.
+enum class Create { No, Yes };
+
+// Migrates the file, or creates it (0600). Code::NotFound when it is absent or empty and must not
+// be made, Code::Unavailable when another process holds it, Code::Unsupported when a newer program
+// wrote it, Code::Malformed when it is no database of ours. `clock` outlives the store.
+Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock& clock,
+                                           Create create);
 
 class SqliteStore final : public Store {
 public:

@@ -58,8 +58,8 @@ Result<void> Controller::open(Installation installation) {
     auto authority = pki::Authority::open(pki_folder(config_));
     if (!authority) return failed(authority.error().while_doing("certificate authority"));
     authority_.emplace(std::move(*authority));
-    auto store = store::open_sqlite(database_path(config_), clock_);
-    if (!store) return failed(store.error().while_doing("database"));
+    auto store = store::open_sqlite(database_path(config_), clock_, store::Create::No);
+    if (!store) return failed(store.error());
     store_ = std::move(*store);
     keys_ = std::make_unique<api::KeyRing>(keys_folder(config_));
     maps_ = std::make_unique<maps::Maps>(
@@ -134,9 +134,10 @@ Result<http::TlsServerOptions> Controller::tls_options(bool asks_for_client) con
 }
 
 Result<void> Controller::listen() {
+    // First: one that has run out signs no certificate for the listeners.
+    renew_intermediate();
     if (auto tcp = listen_tcp(); !tcp) return tcp;
     if (auto local = listen_local(); !local) return local;
-    renew_intermediate();
     renewal_ = loop_.every(24h, [this] { renew_server_certificate(); });
     return {};
 }

@@ -42,13 +42,29 @@ Result<std::string> checked_server_name(const std::string& given) {
     return name;
 }
 
-Result<bool> make_controller_key(const ControllerConfig& config) {
-    if (auto present = read_secret_file(key_path(config), 4096); present) return false;
+Result<bool> make_controller_key(const ControllerConfig& config, bool was_set_up) {
+    auto present = read_secret_file(key_path(config), 4096);
+    if (present) return false;
+    // A key that is there and can not be read is not replaced: who restores it has it again.
+    if (present.error().code != Code::NotFound) return failed(present.error());
+    if (was_set_up) return fail(Code::NotFound, "{} is missing: restore it", key_path(config));
     auto pem = pki::SigningKey::generate().to_pem();
     if (!pem) return failed(pem.error());
     auto written = write_durable(key_path(config), pem->reveal(), 0600);
     if (!written) return failed(written.error());
     return true;
+}
+
+Result<void> check_database(const ControllerConfig& config, const Clock& clock, bool has_ca) {
+    auto database = store::open_sqlite(database_path(config), clock,
+                                       has_ca ? store::Create::No : store::Create::Yes);
+    if (database) return {};
+    // A controller that runs holds the database: then it is there.
+    struct stat status {};
+    const bool is_held = database.error().code == Code::Unavailable &&
+                         stat(database_path(config).c_str(), &status) == 0;
+    if (!is_held) return failed(database.error());
+    return {};
 }
 
 }  // namespace
@@ -66,27 +82,28 @@ Result<bool> set_up(const ControllerConfig& config, const std::string& server_na
     for (const std::string& folder : {config.state_dir, keys_folder(config), pki_folder(config)})
         if (auto made = make_directories(folder, 0700); !made) return failed(made.error());
 
+    // The name is written last, so that a setup which was cut off goes on from where it was. Once
+    // it stands there, what is missing was lost.
+    auto kept_name = load_state(installation_path(config), kInstallationFormat);
+    const bool was_set_up = kept_name || kept_name.error().code != Code::NotFound;
+    if (was_set_up && !kept_name) return failed(kept_name.error());
+    // The database is made before the CA: where that one is there, the database was there too.
+    const bool has_ca = pki::Authority::is_present(pki_folder(config));
+    if (was_set_up && !has_ca)
+        return fail(Code::NotFound, "the certificate authority in {} is missing: restore it",
+                    pki_folder(config));
+    if (auto good = check_database(config, clock, has_ca); !good) return failed(good.error());
     // The trust domain is an identity, not an address: it outlives a change of the server's name.
     const std::string id = new_uuid(unix_ms(clock.now()));
     const std::string trust_domain = id.substr(id.size() - 12) + ".cvlan.internal";
     auto made_ca = pki::Authority::create(pki_folder(config), trust_domain, clock.now());
     if (!made_ca) return failed(made_ca.error().while_doing("certificate authority"));
-    auto made_key = make_controller_key(config);
+    auto made_key = make_controller_key(config, was_set_up);
     if (!made_key) return failed(made_key.error());
-    bool made_name = false;
-    if (auto present = load_state(installation_path(config), kInstallationFormat); !present) {
-        if (present.error().code != Code::NotFound) return failed(present.error());
-        auto saved = save_state(installation_path(config), kInstallationFormat, *name);
-        if (!saved) return failed(saved.error());
-        made_name = true;
-    }
-    auto database = store::open_sqlite(database_path(config), clock);
-    // A controller that runs holds the database: then it is there.
-    struct stat status {};
-    const bool is_held = !database && database.error().code == Code::Unavailable &&
-                         stat(database_path(config).c_str(), &status) == 0;
-    if (!database && !is_held) return failed(database.error());
-    return *made_ca || *made_key || made_name;
+    if (!was_set_up)
+        if (auto saved = save_state(installation_path(config), kInstallationFormat, *name); !saved)
+            return failed(saved.error());
+    return *made_ca || *made_key || !was_set_up;
 }
 
 Result<Installation> load_installation(const ControllerConfig& config) {

@@ -17,7 +17,8 @@ struct Installation {
     pki::SigningKey key;      // signs what belongs to no tenant
 };
 
-// Tells whether it made anything: a second run changes nothing.
+// Tells whether it made anything: a second run changes nothing. What is lost of an installation is
+// never made anew in its place: Code::NotFound names it.
 Result<bool> set_up(const ControllerConfig& config, const std::string& server_name,
                     const Clock& clock);
 // NotFound where setup has not run.

@@ -29,7 +29,8 @@ struct ApiTest : testing::Test {
         EXPECT_TRUE(pki::Authority::create(folder + "/pki", "test.cvlan.internal", clock.now()));
         return *pki::Authority::open(folder + "/pki");
     }();
-    std::unique_ptr<store::Store> store = *store::open_sqlite(folder + "/db", clock);
+    std::unique_ptr<store::Store> store =
+        *store::open_sqlite(folder + "/db", clock, store::Create::Yes);
     pki::SigningKey controller_key = pki::SigningKey::generate();
     KeyRing keys{folder + "/keys"};
     maps::Maps maps{[this](const std::string& tenant, std::string payload) {

@@ -19,10 +19,22 @@ using SqliteTest = StoreTest;
 Database raw(const std::string& path) { return std::move(*Database::open(path)); }
 
 TEST_F(SqliteTest, RefusesASecondProcess) {
-    EXPECT_FAILS(open_sqlite(dir_.file("cvlan.db"), clock_), Code::Unavailable,
+    EXPECT_FAILS(open_sqlite(dir_.file("cvlan.db"), clock_, Create::Yes), Code::Unavailable,
                  "in use by another process");
     store_.reset();
-    EXPECT_TRUE(open_sqlite(dir_.file("cvlan.db"), clock_));
+    EXPECT_TRUE(open_sqlite(dir_.file("cvlan.db"), clock_, Create::Yes));
+}
+
+// It was lost, or its volume is not mounted: nothing is made in its place.
+TEST_F(SqliteTest, IsNotMadeAnewWhereItMustBeThere) {
+    const std::string path = dir_.file("absent.db");
+    EXPECT_FAILS(open_sqlite(path, clock_, Create::No), Code::NotFound, "is missing: restore it");
+    EXPECT_EQ(::access(path.c_str(), F_OK), -1);
+    ASSERT_TRUE(write_durable(path, "", 0600));
+    EXPECT_FAILS(open_sqlite(path, clock_, Create::No), Code::NotFound, "is missing: restore it");
+    EXPECT_EQ(read_file(path, 1)->size(), 0u);
+    store_.reset();
+    EXPECT_TRUE(open_sqlite(dir_.file("cvlan.db"), clock_, Create::No));
 }
 
 TEST_F(SqliteTest, IsReadableByItsOwnerAlone) {
@@ -40,7 +52,8 @@ TEST_F(SqliteTest, RefusesASchemaOfANewerProgram) {
         Database db = raw(dir_.file("cvlan.db"));
         ASSERT_TRUE(db.sql("UPDATE schema_version SET version = 999").run());
     }
-    EXPECT_FAILS(open_sqlite(dir_.file("cvlan.db"), clock_), Code::Unsupported, "schema 999");
+    EXPECT_FAILS(open_sqlite(dir_.file("cvlan.db"), clock_, Create::Yes), Code::Unsupported,
+                 "schema 999");
 }
 
 TEST_F(SqliteTest, RefusesADatabaseOfAnotherProgram) {
@@ -49,10 +62,12 @@ TEST_F(SqliteTest, RefusesADatabaseOfAnotherProgram) {
         Database db = raw(path);
         ASSERT_TRUE(db.run_script("CREATE TABLE theirs (x)"));
     }
-    EXPECT_FAILS(open_sqlite(path, clock_), Code::Malformed, "no database of cvlan");
+    EXPECT_FAILS(open_sqlite(path, clock_, Create::Yes), Code::Malformed, "no database of cvlan");
     ASSERT_TRUE(write_durable(dir_.file("text.db"), std::string(5000, 'x'), 0600));
-    EXPECT_FAILS(open_sqlite(dir_.file("text.db"), clock_), Code::Malformed, "not a database");
-    EXPECT_FAILS(open_sqlite(dir_.file("absent/cvlan.db"), clock_), Code::NotFound, "absent");
+    EXPECT_FAILS(open_sqlite(dir_.file("text.db"), clock_, Create::Yes), Code::Malformed,
+                 "not a database");
+    EXPECT_FAILS(open_sqlite(dir_.file("absent/cvlan.db"), clock_, Create::Yes), Code::NotFound,
+                 "absent");
 }
 
 TEST_F(SqliteTest, AppliesMigrationsOnce) {

@@ -18,7 +18,7 @@ protected:
 
     void open() {
         store_.reset();
-        auto opened = open_sqlite(dir_.file("cvlan.db"), clock_);
+        auto opened = open_sqlite(dir_.file("cvlan.db"), clock_, Create::Yes);
         ASSERT_TRUE(opened) << opened.error().message;
         store_ = std::move(*opened);
         store_->on_event([this](const Event& event) { events_.push_back(event); });

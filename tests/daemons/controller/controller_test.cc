@@ -6,6 +6,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <filesystem>
+
 #include "base/file.h"
 #include "base/unique_fd.h"
 #include "http/client.h"
@@ -142,6 +144,60 @@ TEST_F(ControllerTest, SetupIsDoneOnceAndRefusesWhatIsNoName) {
     EXPECT_EQ(load_installation(config)->server_name, "controller.example.org");
 }
 
+// Restored without its database, or the volume is not mounted: a new one would tell every node that
+// it is deleted.
+TEST_F(ControllerTest, NeitherStartNorSetupMakesALostDatabaseAnew) {
+    ASSERT_TRUE(set_up(config, "127.0.0.1", clock));
+    std::filesystem::remove(database_path(config));
+    const auto started = Controller::start(loop, config, clock);
+    ASSERT_FALSE(started);
+    EXPECT_EQ(started.error().code, Code::NotFound);
+    EXPECT_NE(started.error().message.find("controller.db: is missing: restore it"),
+              std::string::npos)
+        << started.error().message;
+    EXPECT_EQ(set_up(config, "127.0.0.1", clock).error().code, Code::NotFound);
+    EXPECT_FALSE(std::filesystem::exists(database_path(config)));
+}
+
+// F44: keys are never silently made anew.
+TEST_F(ControllerTest, SetupReplacesNoKeyThatItCanNotReadAndNoneThatWasLost) {
+    ASSERT_TRUE(set_up(config, "127.0.0.1", clock));
+    const std::string key = config.state_dir + "/controller.key";
+    const std::string before = *read_file(key, 4096);
+    std::filesystem::permissions(key, std::filesystem::perms(0644));
+    EXPECT_EQ(set_up(config, "127.0.0.1", clock).error().code, Code::Denied);
+    EXPECT_EQ(*read_file(key, 4096), before);
+    std::filesystem::remove(key);
+    EXPECT_EQ(set_up(config, "127.0.0.1", clock).error().code, Code::NotFound);
+    EXPECT_FALSE(std::filesystem::exists(key));
+    std::filesystem::remove_all(pki_folder(config));
+    EXPECT_EQ(set_up(config, "127.0.0.1", clock).error().code, Code::NotFound);
+    EXPECT_FALSE(std::filesystem::exists(pki_folder(config) + "/root.pem"));
+}
+
+TEST_F(ControllerTest, ASetupThatWasCutOffGoesOn) {
+    ASSERT_TRUE(set_up(config, "127.0.0.1", clock));
+    std::filesystem::remove(config.state_dir + "/controller.name");
+    std::filesystem::remove(config.state_dir + "/controller.key");
+    EXPECT_TRUE(*set_up(config, "127.0.0.1", clock));
+    std::filesystem::remove(config.state_dir + "/controller.name");
+    std::filesystem::remove_all(pki_folder(config));
+    EXPECT_TRUE(*set_up(config, "127.0.0.1", clock));
+    EXPECT_TRUE(Controller::start(loop, config, clock));
+}
+
+// It was off for longer than its intermediate lives; the root's key is here.
+TEST_F(ControllerTest, StartsBeyondTheEndOfItsIntermediate) {
+    const ManualClock long_ago(clock.now() - std::chrono::hours(24 * 400));
+    ASSERT_TRUE(set_up(config, "127.0.0.1", long_ago));
+    ASSERT_LT(pki::Authority::open(pki_folder(config))->intermediate_not_after(), clock.now());
+    start();
+    ASSERT_TRUE(controller);
+    EXPECT_GT(pki::Authority::open(pki_folder(config))->intermediate_not_after(), clock.now());
+    make_token();
+    enrol();
+}
+
 TEST_F(ControllerTest, ANodeEnrolsOverTlsByItsTokenAloneAndGetsItsMap) {
     start();
     make_token();
@@ -249,6 +305,8 @@ TEST(ControllerConfigTest, FaultsNameFileLineAndCause) {
     EXPECT_EQ(load("[listen]\nmetrics = '192.0.2.1:1'\n"),
               ":2:11: listen.metrics must be a loopback address");
     EXPECT_EQ(load("log_level = 'loud'\n").substr(0, 16), ":1:13: log_level");
+    EXPECT_EQ(load("admin_group = 'no-such-group'\n"),
+              ":1:15: admin_group names no group of this machine: 'no-such-group'");
     EXPECT_EQ(load("[limits]\nconnections = 0\n").substr(0, 24), ":2:15: limits.connection");
     const auto printed = print_config(ControllerConfig{});
     EXPECT_NE(printed.find("state_dir = '/var/lib/cvlan-controller'"), std::string::npos);
