@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemons/controller/config.h"
 
+#include <grp.h>
+
 #include <cstdlib>
 
 #include "base/config.h"
@@ -59,6 +61,9 @@ Result<ControllerConfig> load_config(const std::string& path) {
         config.admin_socket = *socket;
     if (auto group = text_of(*file, "admin_group", "CVLAN_ADMIN_GROUP"))
         config.admin_group = *group;
+    if (!config.admin_group.empty() && !getgrnam(config.admin_group.c_str()))
+        file->reject("admin_group", fmt::format("names no group of this machine: '{}'",
+                                                printable(config.admin_group)));
     if (auto name = text_of(*file, "server_name", "CVLAN_SERVER_NAME")) config.server_name = *name;
     if (auto level = text_of(*file, "log_level", "CVLAN_LOG_LEVEL")) {
         auto parsed = log::parse_level(*level);

@@ -27,17 +27,23 @@ int complain(const Error& error, int exit_code) {
 
 // Root's setup makes files for the service's user: it becomes the owner of the state folder, where
 // the package has made that one.
-void become_owner_of(const std::string& folder) {
+Result<void> become_owner_of(const std::string& folder) {
+    if (geteuid() != 0) return {};
     struct stat found {};
-    if (geteuid() != 0 || stat(folder.c_str(), &found) != 0 || found.st_uid == 0) return;
+    if (stat(folder.c_str(), &found) != 0)
+        return errno == ENOENT ? Result<void>() : failed(errno_error("stat " + folder));
+    if (found.st_uid == 0) return {};
     if (setgroups(0, nullptr) != 0 || setgid(found.st_gid) != 0 || setuid(found.st_uid) != 0)
-        fmt::print(stderr, "cvlan-controller: can not become the owner of {}\n", folder);
+        return failed(errno_error("become the owner of " + folder));
+    return {};
 }
 
 int set_up_once(const ControllerConfig& config, const std::string& server_name) {
-    become_owner_of(config.state_dir);
+    if (auto owner = become_owner_of(config.state_dir); !owner) return complain(owner.error(), 1);
+    // Before a key is in memory, and after the change of user, which undoes it (prctl(2)).
+    harden_process();
     auto made = set_up(config, server_name, SystemClock());
-    if (!made) return complain(made.error(), 1);
+    if (!made) return complain(made.error(), made.error().code == Code::NotFound ? kBadConfig : 1);
     fmt::print(
         stderr, "cvlan-controller: {} {}\n", config.state_dir,
         *made ? "is ready; start cvlan-controller now" : "was set up before; nothing changed");
@@ -69,9 +75,7 @@ int run(const ControllerConfig& config) {
     return 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int start(int argc, char** argv) {
     CLI::App app{"The CloudVLAN controller: see cvlan-controller(8)."};
     std::string config_path = "/etc/cvlan/controller.toml";
     std::string server_name;
@@ -97,4 +101,15 @@ int main(int argc, char** argv) {
     if (print) fmt::print("{}", print_config(*config));
     if (check || print) return 0;
     return setup->parsed() ? set_up_once(*config, server_name) : run(*config);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return start(argc, argv);
+    } catch (const std::exception& error) {  // of a library: we throw nothing
+        std::fprintf(stderr, "cvlan-controller: %s\n", error.what());
+        return 1;
+    }
 }
