@@ -90,6 +90,7 @@ struct Maps::Tenant {
     std::string id;
     int64_t epoch = 1;
     int64_t revision = 0;
+    bool is_held_back = false;
     std::unordered_map<std::string, Network> networks;
     std::unordered_map<std::string, Node> nodes;
 };
@@ -170,8 +171,11 @@ Result<Touched> Maps::publish(Tenant& tenant, const wire::MapFragment& fragment)
     return Touched(network.members.begin(), network.members.end());
 }
 
-void Maps::load(const std::string& tenant_id, int64_t epoch, const store::MapInputs& inputs) {
+Touched Maps::load(const std::string& tenant_id, int64_t epoch, const store::MapInputs& inputs) {
     auto& slot = tenants_[tenant_id];
+    std::set<std::string> touched;
+    if (slot)
+        for (const auto& [id, node] : slot->nodes) touched.insert(id);
     slot = std::make_unique<Tenant>();
     Tenant& tenant = *slot;
     tenant.id = tenant_id;
@@ -193,11 +197,20 @@ void Maps::load(const std::string& tenant_id, int64_t epoch, const store::MapInp
         if (!put) leave_out("node", membership.node_id, put.error());
         tenant.nodes[membership.node_id].networks.insert(membership.network_id);
         tenant.networks[membership.network_id].members.insert(membership.node_id);
+        touched.insert(membership.node_id);
     }
     tenant.revision = inputs.revision;
+    return Touched(touched.begin(), touched.end());
 }
 
 void Maps::drop_tenant(const std::string& tenant_id) { tenants_.erase(tenant_id); }
+
+void Maps::hold_back(const std::string& tenant_id) {
+    auto& slot = tenants_[tenant_id];
+    if (!slot) slot = std::make_unique<Tenant>();
+    slot->id = tenant_id;
+    slot->is_held_back = true;
+}
 
 Result<Touched> Maps::put_network(const model::Network& network, int64_t revision) {
     Tenant* tenant = find(network.tenant_id);
@@ -329,6 +342,8 @@ Result<std::optional<http::Response>> Maps::answer(const std::string& tenant_id,
                                                    const std::string& node_id,
                                                    std::optional<Since> since) {
     Tenant* tenant = find(tenant_id);
+    if (tenant && tenant->is_held_back)
+        return fail(Code::Unavailable, "the maps of this tenant are being loaded anew");
     if (!tenant || !tenant->nodes.contains(node_id))
         return fail(Code::NotFound, "no node {} in this tenant's maps", node_id);
     Node& node = tenant->nodes[node_id];
@@ -358,6 +373,17 @@ Result<std::optional<http::Response>> Maps::answer(const std::string& tenant_id,
 }
 
 Result<Touched> Maps::apply(const store::Event& event, store::Store& store) {
+    const Tenant* tenant = find(event.tenant_id);
+    const bool is_whole = event.kind == store::EventKind::TenantCreated ||
+                          event.kind == store::EventKind::TenantDeleted;
+    if (tenant && tenant->is_held_back && !is_whole)
+        return fail(Code::Unavailable, "maps: tenant {} is held back", event.tenant_id);
+    auto touched = bring_in(event, store);
+    if (!touched) hold_back(event.tenant_id);
+    return touched;
+}
+
+Result<Touched> Maps::bring_in(const store::Event& event, store::Store& store) {
     using store::EventKind;
     switch (event.kind) {
         case EventKind::TenantCreated:

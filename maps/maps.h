@@ -56,9 +56,13 @@ public:
     ~Maps();
 
     // A tenant as the store holds it; replaces what is known of it. An object that can not be
-    // encoded is left out and named in the log: it never spoils another's map.
-    void load(const std::string& tenant_id, int64_t epoch, const store::MapInputs& inputs);
+    // encoded is left out and named in the log: it never spoils another's map. Touched are all
+    // nodes that it has, and had: each gets a full map.
+    Touched load(const std::string& tenant_id, int64_t epoch, const store::MapInputs& inputs);
     void drop_tenant(const std::string& tenant_id);
+    // What is known of the tenant is not what the store holds: until it is loaded anew, its polls
+    // and events are Code::Unavailable. Half a change must not go out under its revision.
+    void hold_back(const std::string& tenant_id);
 
     // Each after its commit; `revision` is the tenant's new one. NotFound for an unknown tenant or
     // network.
@@ -71,12 +75,12 @@ public:
                                 int64_t revision);
 
     // The answer to a poll: 200 with FULL or DELTA; nullopt while nothing is new. NotFound: no such
-    // node.
+    // node; Unavailable: the tenant is held back.
     Result<std::optional<http::Response>> answer(const std::string& tenant_id,
                                                  const std::string& node_id,
                                                  std::optional<Since> since);
 
-    // What a committed event changes, read from the store.
+    // What a committed event changes, read from the store. A failure holds the tenant back.
     Result<Touched> apply(const store::Event& event, store::Store& store);
 
     const Counters& counters() const { return counters_; }
@@ -93,6 +97,7 @@ private:
     Result<void> publish_membership(Tenant& tenant, const model::Node& node,
                                     const model::Membership& membership, int64_t revision,
                                     std::set<std::string>& touched);
+    Result<Touched> bring_in(const store::Event& event, store::Store& store);
     Result<std::string> sign_head(const Tenant& tenant, const std::string& node_id, Node& node);
     http::Response respond(const Tenant& tenant, bool is_full, const std::string& head,
                            const std::vector<std::shared_ptr<const Fragment>>& fragments);

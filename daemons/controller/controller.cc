@@ -48,7 +48,7 @@ Result<std::unique_ptr<Controller>> Controller::start(EventLoop& loop,
     std::unique_ptr<Controller> controller(new Controller(loop, config, clock));
     if (auto opened = controller->open(std::move(*installation)); !opened)
         return failed(opened.error());
-    if (auto loaded = controller->load_maps(); !loaded) return failed(loaded.error());
+    if (auto loaded = controller->feed_->load_all(); !loaded) return failed(loaded.error());
     if (auto listening = controller->listen(); !listening) return failed(listening.error());
     return controller;
 }
@@ -72,6 +72,9 @@ Result<void> Controller::open(Installation installation) {
     limiter_ = std::make_unique<api::Limiter>(config_.failed_enrolments_per_minute, clock_);
     api::Settings settings{{url_of(installation_->server_name, config_.registration.port)},
                            {url_of(installation_->server_name, config_.session.port)}};
+    feed_ = std::make_unique<MapFeed>(
+        MapFeed::Parts{loop_, *store_, *maps_, *keys_,
+                       [this](const maps::Touched& nodes) { polls_->wake(nodes); }});
     context_ = std::make_unique<api::Context>(
         api::Context{*store_, *maps_, *authority_, installation_->key, *keys_, *auth_, *polls_,
                      *limiter_, clock_, std::move(settings)});
@@ -79,36 +82,11 @@ Result<void> Controller::open(Installation installation) {
     return {};
 }
 
-Result<void> Controller::load_maps() {
-    store::Filter filter;
-    filter.page_size = 1000;
-    do {
-        auto page = store_->tenants(filter);
-        if (!page) return failed(page.error().while_doing("load maps"));
-        for (const model::Tenant& tenant : page->items) {
-            auto inputs = store_->map_inputs(tenant.id);
-            if (!inputs) return failed(inputs.error().while_doing("load maps"));
-            maps_->load(tenant.id, store_->epoch(), *inputs);
-        }
-        filter.page_token = page->next_page_token;
-    } while (!filter.page_token.empty());
-    return {};
-}
-
 // After the commit, before the writer gets its answer: the maps are never behind what was
 // acknowledged.
 void Controller::on_event(const store::Event& event) {
     auth_->forget(event.object_id);
-    auto touched = maps_->apply(event, *store_);
-    if (!touched) {
-        log::error("maps.event_failed", {{"tenant", event.tenant_id},
-                                         {"revision", event.revision},
-                                         {"object", event.object_id},
-                                         {"reason", touched.error().message}});
-        return;
-    }
-    // On the loop's next turn, so that the answer to the writer goes first.
-    loop_.post([this, nodes = std::move(*touched)] { polls_->wake(nodes); });
+    feed_->take(event);
 }
 
 http::Service Controller::service(api::Roles roles) {

@@ -10,6 +10,7 @@
 #include "api/router.h"
 #include "base/event_loop.h"
 #include "daemons/controller/config.h"
+#include "daemons/controller/map_feed.h"
 #include "daemons/controller/setup.h"
 
 namespace cvlan::controller {
@@ -28,7 +29,6 @@ public:
 private:
     Controller(EventLoop& loop, const ControllerConfig& config, const Clock& clock);
     Result<void> open(Installation installation);
-    Result<void> load_maps();
     Result<void> listen();
     Result<void> listen_tcp();
     Result<void> listen_local();
@@ -53,6 +53,7 @@ private:
     std::unique_ptr<maps::Maps> maps_;
     std::unique_ptr<api::Auth> auth_;
     std::unique_ptr<api::Polls> polls_;
+    std::unique_ptr<MapFeed> feed_;
     std::unique_ptr<api::Limiter> limiter_;
     std::unique_ptr<api::Context> context_;
     std::vector<TcpListener> tcp_;

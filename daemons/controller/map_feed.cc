@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/controller/map_feed.h"
+
+#include "base/log.h"
+
+namespace cvlan::controller {
+
+namespace {
+using namespace std::chrono_literals;
+constexpr auto kRetryAfter = 1s;
+}  // namespace
+
+Result<void> MapFeed::load_all() {
+    store::Filter filter;
+    filter.page_size = 1000;
+    do {
+        auto page = parts_.store.tenants(filter);
+        if (!page) return failed(page.error().while_doing("load maps"));
+        for (const model::Tenant& tenant : page->items)
+            if (!load(tenant.id)) catch_up(tenant.id);
+        filter.page_token = page->next_page_token;
+    } while (!filter.page_token.empty());
+    return {};
+}
+
+void MapFeed::take(const store::Event& event) {
+    auto touched = parts_.maps.apply(event, parts_.store);
+    if (touched) return wake(std::move(*touched));
+    log::warn("maps.event_failed", {{"tenant", event.tenant_id},
+                                    {"revision", event.revision},
+                                    {"object", event.object_id},
+                                    {"reason", touched.error().message}});
+    catch_up(event.tenant_id);
+}
+
+Result<maps::Touched> MapFeed::load(const std::string& tenant_id) {
+    auto inputs = parts_.store.map_inputs(tenant_id);
+    if (!inputs && inputs.error().code == Code::NotFound) {  // deleted meanwhile
+        parts_.maps.drop_tenant(tenant_id);
+        return maps::Touched{};
+    }
+    if (!inputs) return failed(inputs.error());
+    // Without them each object would be left out by itself, and the nodes would drop all peers.
+    if (auto keys = parts_.keys.of(tenant_id); !keys)
+        return failed(keys.error().while_doing("the tenant's keys"));
+    return parts_.maps.load(tenant_id, parts_.store.epoch(), *inputs);
+}
+
+void MapFeed::catch_up(const std::string& tenant_id) {
+    auto touched = load(tenant_id);
+    if (touched) {
+        behind_.erase(tenant_id);
+        log::info("maps.loaded_anew", {{"tenant", tenant_id}, {"nodes", touched->size()}});
+        return wake(std::move(*touched));
+    }
+    parts_.maps.hold_back(tenant_id);
+    if (behind_.insert(tenant_id).second)
+        log::error("maps.not_loaded", {{"tenant", tenant_id}, {"reason", touched.error().message}});
+    if (retry_.pending()) return;
+    retry_ = parts_.loop.after(kRetryAfter, [this] {
+        for (const std::string& tenant : std::set<std::string>(behind_)) catch_up(tenant);
+    });
+}
+
+void MapFeed::wake(maps::Touched nodes) {
+    parts_.loop.post([wake = parts_.wake, nodes = std::move(nodes)] { wake(nodes); });
+}
+
+}  // namespace cvlan::controller
