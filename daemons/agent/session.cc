@@ -34,7 +34,8 @@ Session::Session(EventLoop& loop, Setup setup, SessionEvents events)
       events_(std::move(events)),
       held_(std::make_unique<Controller>(loop, setup_.urls, setup_.credentials.clone())),
       small_(loop, setup_.urls, setup_.credentials.clone()),
-      backoff_(setup_.seed) {}
+      backoff_(setup_.seed),
+      replaced_(setup_.seed) {}
 
 void Session::start() { poll_after(milliseconds(0)); }
 
@@ -53,6 +54,7 @@ void Session::poll() {
     const std::string since = events_.since();
     // The first answer after a silence is wanted at once: it tells that the controller is there.
     const auto wait = is_reached_ && !since.empty() ? kHeldPoll : std::chrono::seconds(0);
+    is_held_ = wait.count() > 0;
     Controller::Call call;
     call.target =
         fmt::format("/api/v1/node/map?wait={}&protocolVersion={}", wait.count(), kProtocolVersion);
@@ -70,6 +72,7 @@ void Session::answered(const Answer<http::Response>& answer) {
     is_reached_ = true;
     if (!is_good) return poll_after(backoff_.next());
     backoff_.reset();
+    if (is_held_) replaced_.reset();
     events_.on_confirmed();
     poll_after(milliseconds(0));
 }
@@ -84,8 +87,13 @@ bool Session::took_map(const std::string& body) {
 void Session::failed_with(const Refusal& refusal) {
     is_reached_ = false;
     const bool is_final = refused_of(refusal) != Refused::No;
+    // Another machine has our identity: each of us that asks ends the other's query. The short
+    // query before the next held one is always answered, and so must not reset this pause.
+    const bool is_replaced = refusal.status == 409 && refusal.code == "SESSION_REPLACED";
     // Scheduled first: the event may end this session.
-    poll_after(is_final ? milliseconds(kRefusedPause) : backoff_.next());
+    poll_after(is_final      ? milliseconds(kRefusedPause)
+               : is_replaced ? replaced_.next()
+                             : backoff_.next());
     events_.on_failure(refusal);
 }
 

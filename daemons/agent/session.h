@@ -60,8 +60,10 @@ private:
     std::unique_ptr<Controller> held_;
     Controller small_;
     Backoff backoff_;
+    Backoff replaced_;  // after SESSION_REPLACED: reset only once a held query ends well
     Timer next_;
     bool is_reached_ = false;  // the last answer was a good one
+    bool is_held_ = false;     // the query under way may wait for a change
 };
 
 }  // namespace cvlan::agent

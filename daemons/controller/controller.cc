@@ -68,7 +68,7 @@ Result<void> Controller::open(Installation installation) {
         },
         clock_);
     auth_ = std::make_unique<api::Auth>(*store_, authority_->trust_domain(), clock_);
-    polls_ = std::make_unique<api::Polls>(loop_);
+    polls_ = std::make_unique<api::Polls>(loop_, clock_);
     limiter_ = std::make_unique<api::Limiter>(config_.failed_enrolments_per_minute, clock_);
     api::Settings settings{{url_of(installation_->server_name, config_.registration.port)},
                            {url_of(installation_->server_name, config_.session.port)}};

@@ -38,7 +38,7 @@ struct ApiTest : testing::Test {
                     },
                     clock};
     Auth auth{*store, "test.cvlan.internal", clock};
-    Polls polls{loop};
+    Polls polls{loop, clock};
     Limiter limiter{5, clock};
     Context context{
         *store,    maps,

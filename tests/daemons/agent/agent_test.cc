@@ -227,6 +227,23 @@ TEST_F(AgentTest, ARefusalThatIsNotAboutTheNodeLeavesItsTunnels) {
     EXPECT_NE(machine.device(), nullptr);
 }
 
+// T8: two clones of a machine ended each other's queries without a pause.
+TEST_F(AgentTest, ATwinOfItsIdentityMakesNoHotLoop) {
+    bring_up();
+    ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
+    controller.has_twin = true;
+    controller.refuse(409, "SESSION_REPLACED");
+    controller.relent();
+    ASSERT_TRUE(machine.until([&] { return machine.state() == SelfState::ControllerUnreachable; }));
+    const size_t before = controller.requests.size();
+    for (int i = 0; i < 40; ++i) loop.run_once(std::chrono::milliseconds(10));
+    // At most one short query and one held one, half a second later at the earliest.
+    EXPECT_LE(controller.requests.size(), before + 2);
+    EXPECT_NE(machine.device(), nullptr);
+    controller.has_twin = false;
+    EXPECT_TRUE(machine.until([&] { return controller.held() == 1; }));
+}
+
 TEST_F(AgentTest, ABadMapIsRefusedAndTheOldOneStays) {
     bring_up();
     ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));

@@ -62,6 +62,7 @@ public:
     std::optional<wire::EnrolRequest> enrolment;
     std::optional<wire::EndpointReport> endpoints;
     std::string map_query;
+    bool has_twin = false;  // another machine takes every held query over
     size_t held() const { return held_.size(); }
 
 private:
@@ -89,6 +90,8 @@ private:
                                                        map_->revision)) != std::string::npos;
             if (map_ && !has_it) return reply.send(json(200, encode(*map_)));
             if (request.query.starts_with("wait=0")) return reply.send(json(304, ""));
+            if (has_twin)
+                return reply.send(http::problem({409, "SESSION_REPLACED", "taken over"}, "r"));
             held_.push_back(std::make_unique<http::Reply>(std::move(reply)));
             return;
         }

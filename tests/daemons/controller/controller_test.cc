@@ -241,6 +241,59 @@ TEST_F(ControllerTest, AHeldPollHearsOfANewNodeAndOfItsOwnRevocation) {
     EXPECT_EQ(model::decode<wire::Problem>(refused.body, model::kDocument)->code, "NODE_REVOKED");
 }
 
+// T8: two machines with one identity ended each other's polls with 304, and asked again at once.
+TEST_F(ControllerTest, TheNewestPollOfANodeWinsAndTheOneBeforeIsToldSo) {
+    start();
+    make_token();
+    const auto node = enrol();
+    const auto map = map_of(ask(as(node), {"GET", "/api/v1/node/map"}));
+    std::vector<std::unique_ptr<http::Client>> clients;
+    std::vector<std::optional<http::Response>> answers(4);
+    testing::internal::CaptureStderr();
+    for (size_t i = 0; i < 3; ++i) {
+        clients.push_back(*http::Client::open(loop, as(node)));
+        clients[i]->request({"GET", held_since(map)},
+                            [&, i](auto got) { answers[i] = got.value_or(http::Response{}); });
+        // Each is held before the next one comes.
+        for (int turn = 0; turn < 20; ++turn) loop.run_once(std::chrono::milliseconds(5));
+    }
+    const std::string log = testing::internal::GetCapturedStderr();
+    for (size_t i = 0; i < 2; ++i) {
+        ASSERT_TRUE(answers[i]);
+        EXPECT_EQ(answers[i]->status, 409);
+        EXPECT_EQ(model::decode<wire::Problem>(answers[i]->body, model::kDocument)->code,
+                  "SESSION_REPLACED");
+    }
+    EXPECT_FALSE(answers[2]);
+    // Said once in a minute.
+    const size_t said = log.find("event=api.session_replaced");
+    ASSERT_NE(said, std::string::npos);
+    EXPECT_NE(log.find("node=" + node.enrolment.node_id, said), std::string::npos);
+    EXPECT_EQ(log.find("event=api.session_replaced", said + 1), std::string::npos);
+
+    enrol();
+    for (int turn = 0; turn < 200 && !answers[2]; ++turn)
+        loop.run_once(std::chrono::milliseconds(5));
+    ASSERT_TRUE(answers[2]);
+    EXPECT_EQ(map_of(*answers[2]).kind, wire::MapKind::Delta);
+}
+
+// An agent that drops its connection and asks anew (after a join) is alone with its identity.
+TEST_F(ControllerTest, APollWhoseClientHasGoneIsReplacedWithoutAWord) {
+    start();
+    make_token();
+    const auto node = enrol();
+    const auto map = map_of(ask(as(node), {"GET", "/api/v1/node/map"}));
+    testing::internal::CaptureStderr();
+    for (int i = 0; i < 3; ++i) {
+        auto client = *http::Client::open(loop, as(node));
+        client->request({"GET", held_since(map)}, [](auto) {});
+        for (int turn = 0; turn < 20; ++turn) loop.run_once(std::chrono::milliseconds(5));
+    }
+    const std::string log = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(log.find("api.session_replaced"), std::string::npos) << log;
+}
+
 TEST_F(ControllerTest, TheOperatorsRoutesAreClosedOverTlsAndUnknownOnesAre404) {
     start();
     make_token();
