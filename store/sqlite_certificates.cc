@@ -22,9 +22,13 @@ Result<model::Node> SqliteStore::renew_certificate(const Key& key, const Renewal
             return fail(Code::Denied, "the key can not be used");
 
         // A node whose renewal's answer was lost comes with the certificate before: that one goes
-        // on being good, and the one it never got is void.
+        // on being good, and the one it never got is void. Its key is the fresh one still.
         const std::string& used_hash =
             by_current ? node->tls_key_hash : node->previous_tls_key_hash;
+        const bool is_pending = by_previous && renewal.tls_key_hash == node->tls_key_hash &&
+                                node->tls_key_hash != node->previous_tls_key_hash;
+        if (*owner && !is_pending)
+            return failed(Error{Code::Invalid, "csr: a renewal needs a fresh key", 0, "/csr", {}});
         auto done =
             db_.sql(
                    "UPDATE nodes SET previous_serial = ?, previous_tls_key_hash = ?, "

@@ -113,16 +113,16 @@ Result<void> SqliteStore::insert_node(const Enrolling& enrolling) {
 }
 
 // A node that comes back. While it was active, the certificate it has stays good until it uses this
-// one.
+// one: the one of the key that it came with, and where that key has two, the one that was used.
 Result<void> SqliteStore::renew_node(const Enrolling& enrolling) {
     const model::TokenClaims& token = enrolling.request.joining.token;
     return db_
         .sql(
-            "UPDATE nodes SET name = ?, role = ?, previous_serial = CASE state WHEN 0 THEN "
-            "certificate_serial ELSE '' END, previous_tls_key_hash = '', state = 0, "
-            "certificate_serial = ?, tls_key_hash = ?, certificate_expires_at = ?, enrolled_with = "
-            "?, "
-            "last_seen_at = NULL WHERE tenant_id = ? AND id = ?",
+            "UPDATE nodes SET name = ?1, role = ?2, previous_serial = CASE WHEN state <> 0 THEN '' "
+            "WHEN previous_tls_key_hash = ?4 THEN previous_serial ELSE certificate_serial END, "
+            "previous_tls_key_hash = CASE state WHEN 0 THEN ?4 ELSE '' END, state = 0, "
+            "certificate_serial = ?3, tls_key_hash = ?4, certificate_expires_at = ?5, "
+            "enrolled_with = ?6, last_seen_at = NULL WHERE tenant_id = ?7 AND id = ?8",
             enrolling.name, token.role, enrolling.certificate.serial,
             enrolling.request.tls_key_hash, enrolling.certificate.expires_at, token.id,
             enrolling.node.tenant_id, enrolling.node.id)

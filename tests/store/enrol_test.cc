@@ -282,6 +282,58 @@ TEST_F(EnrolTest, ComesBackWithTheKeyBeforeALostRenewal) {
     EXPECT_EQ(enrolled(request).node.id, first.node.id);
 }
 
+// An older state folder came back while a renewal is pending: the certificate in it is the one that
+// must stay good until the new one is used, not the one that nobody has.
+TEST_F(EnrolTest, ComesBackWithThePreviousKeyAndKeepsThatKeysCertificate) {
+    Enrolment request = enrolment(token(office_));
+    const Enrolled first = enrolled(request);
+    const Key key = key_of(first.node);
+    const Renewal lost{first.node.certificate_serial, hex(random_bytes(32)), {"02", clock_.now()}};
+    ASSERT_TRUE(store_->renew_certificate(key, lost));
+    for (int repeat = 0; repeat < 2; ++repeat) {
+        request.joining.token = token(office_);
+        const Enrolled again = enrolled(request);
+        EXPECT_EQ(again.node.id, first.node.id);
+        EXPECT_EQ(again.node.previous_serial, first.node.certificate_serial);
+        EXPECT_EQ(again.node.previous_tls_key_hash, request.tls_key_hash);
+        EXPECT_EQ(again.node.tls_key_hash, request.tls_key_hash);
+    }
+    ASSERT_TRUE(store_->confirm_certificate(key, node(key.id).certificate_serial));
+    EXPECT_EQ(node(key.id).previous_serial, "");
+}
+
+TEST_F(EnrolTest, ComesBackWithTheCurrentKeyAndKeepsItsCertificateUntilTheNewOneIsUsed) {
+    Enrolment request = enrolment(token(office_));
+    const Enrolled first = enrolled(request);
+    request.joining.token = token(office_);
+    const Enrolled again = enrolled(request);
+    EXPECT_EQ(again.node.previous_serial, first.node.certificate_serial);
+    EXPECT_EQ(again.node.previous_tls_key_hash, first.node.tls_key_hash);
+    ASSERT_TRUE(store_->expire_node(key_of(first.node)));
+    request.joining.token = token(office_);
+    EXPECT_EQ(enrolled(request).node.previous_serial, "");
+    EXPECT_EQ(node(first.node.id).previous_tls_key_hash, "");
+}
+
+TEST_F(EnrolTest, ARenewalNeedsAFreshKeyOrThePendingOne) {
+    const Enrolled first = enrolled(enrolment(token(office_)));
+    const Key key = key_of(first.node);
+    const std::string old_serial = first.node.certificate_serial, fresh = hex(random_bytes(32));
+    const auto renewal = [&](const std::string& used, const std::string& hash,
+                             const std::string& serial) {
+        return store_->renew_certificate(key, {used, hash, {serial, clock_.now() + days(30)}});
+    };
+    EXPECT_FAILS(renewal(old_serial, first.node.tls_key_hash, "02"), Code::Invalid, "fresh key");
+    ASSERT_TRUE(renewal(old_serial, fresh, "02"));
+    // Its answer was lost: the same request comes again with the old certificate.
+    ASSERT_TRUE(renewal(old_serial, fresh, "03"));
+    EXPECT_FAILS(renewal(old_serial, first.node.tls_key_hash, "04"), Code::Invalid, "fresh key");
+    EXPECT_FAILS(renewal("03", fresh, "04"), Code::Invalid, "fresh key");
+    ASSERT_TRUE(store_->confirm_certificate(key, "03"));
+    EXPECT_FAILS(renewal("03", fresh, "04"), Code::Invalid, "fresh key");
+    EXPECT_EQ(node(key.id).certificate_serial, "03");
+}
+
 TEST_F(EnrolTest, ARenewalCanNotTakeAnothersKey) {
     const Enrolled one = enrolled(enrolment(token(office_)));
     const Enrolled two = enrolled(enrolment(token(office_)));
