@@ -20,6 +20,20 @@ Result<void> check_key(EVP_PKEY* key) {
     return {};
 }
 
+std::string common_name_of(const X509_NAME* subject) {
+    const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0) return {};
+    const ASN1_STRING* text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+    return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+            static_cast<size_t>(ASN1_STRING_length(text))};
+}
+
+bool add_common_name(X509_NAME* subject, const std::string& common_name) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(common_name.data());
+    return X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_ASC, bytes,
+                                      static_cast<int>(common_name.size()), -1, 0) == 1;
+}
+
 }  // namespace
 
 Result<Csr> Csr::parse(std::string_view pem) {
@@ -43,14 +57,17 @@ Result<Csr> Csr::parse(std::string_view pem) {
     if (X509_REQ_get_attr_count(request.get()) > 0)
         return fail(Code::Invalid, "csr: extensions and attributes are set by the controller only");
     csr.key_hash_ = pki::key_hash(csr.key_.get());
+    csr.common_name_ = common_name_of(X509_REQ_get_subject_name(request.get()));
     return csr;
 }
 
-Result<std::string> create_csr(const TlsKey& key) {
+Result<std::string> create_csr(const TlsKey& key, const std::string& common_name) {
     EvpPtr<X509_REQ> request(X509_REQ_new());
     BioPtr bio(BIO_new(BIO_s_mem()));
     const bool done = request && X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) == 1 &&
                       X509_REQ_set_pubkey(request.get(), key.get()) == 1 &&
+                      (common_name.empty() ||
+                       add_common_name(X509_REQ_get_subject_name(request.get()), common_name)) &&
                       X509_REQ_sign(request.get(), key.get(), EVP_sha256()) > 0 &&
                       PEM_write_bio_X509_REQ(bio.get(), request.get()) == 1;
     if (!done) return openssl_error(Code::Internal, "make a certificate request");

@@ -3,7 +3,8 @@
 
 // Certificate requests (PKCS 10, RFC 2986). A node proves with one that it holds its TLS key; all
 // that stands in its certificate is the controller's: a request that asks for extensions is
-// refused, its subject is ignored.
+// refused. Its subject's CN ties it to one enrolment (enrolment_binding in pki/token.h); nothing of
+// the subject comes into the certificate.
 
 #include <openssl/x509.h>
 
@@ -25,14 +26,17 @@ public:
 
     const std::string& key_hash() const { return key_hash_; }
     EVP_PKEY* key() const { return key_.get(); }
+    // Of the subject, as its bytes are; empty where there is not exactly one.
+    const std::string& common_name() const { return common_name_; }
 
 private:
     Csr() = default;
     EvpPtr<EVP_PKEY> key_;
     std::string key_hash_;
+    std::string common_name_;
 };
 
-// The request for `key`, PEM, with an empty subject.
-Result<std::string> create_csr(const TlsKey& key);
+// The request for `key`, PEM, with a subject of this CN, or an empty one.
+Result<std::string> create_csr(const TlsKey& key, const std::string& common_name = {});
 
 }  // namespace cvlan::pki

@@ -45,10 +45,17 @@ Result<UnverifiedToken> parse_token(std::string_view text) {
                            std::move(*signature)};
 }
 
+std::string enrolment_binding(const model::TokenClaims& claims, ByteView wireguard_key) {
+    Bytes bound = claims.nonce;
+    bound.insert(bound.end(), wireguard_key.begin(), wireguard_key.end());
+    return hex(sha256(bound));
+}
+
 Result<void> verify_token(const UnverifiedToken& token, const VerifyKey& key, WallTime now) {
     if (token.claims.kid != key.kid() || !key.verify(as_bytes(token.signed_text), token.signature))
-        return fail(Code::Denied, "token is not of this controller");
-    if (now >= token.claims.expires_at) return fail(Code::Gone, "token has expired");
+        return fail_as(model::kTokenInvalid, Code::Denied, "token is not of this controller");
+    if (now >= token.claims.expires_at)
+        return fail_as(model::kTokenExpired, Code::Gone, "token has expired");
     return {};
 }
 

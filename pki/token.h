@@ -28,8 +28,13 @@ struct UnverifiedToken {
 // The form alone. Code::Invalid, with no word of the token's content.
 Result<UnverifiedToken> parse_token(std::string_view text);
 
-// `key` is the tenant's key of claims.kid. A bad signature is Code::Denied; after that an expired
-// token is Code::Gone "token has expired".
+// The CN of an enrolment's certificate request: lower hex of SHA-256(nonce || WireGuard public
+// key). With it the request's signature stands for this token and this key too: one that somebody
+// copied is worth nothing with another token (F22).
+std::string enrolment_binding(const model::TokenClaims& claims, ByteView wireguard_key);
+
+// `key` is the tenant's key of claims.kid. A bad signature is Code::Denied, kTokenInvalid; after
+// that an expired token is Code::Gone, kTokenExpired.
 Result<void> verify_token(const UnverifiedToken& token, const VerifyKey& key, WallTime now);
 
 }  // namespace cvlan::pki

@@ -80,10 +80,15 @@ Result<wire::EnrolRequest> enrol_request(const Identity& identity, const std::st
                                          const Introduction& introduction) {
     auto key = pki::TlsKey::from_pem(SecretText(identity.kept.tls_key));
     if (!key) return failed(key.error().while_doing("the node's TLS key"));
-    auto csr = pki::create_csr(*key);
-    if (!csr) return failed(csr.error());
     auto public_key = public_key_text(identity, network_id);
     if (!public_key) return failed(public_key.error());
+    auto token = pki::parse_token(introduction.token);
+    if (!token) return failed(token.error());
+    // The proof is for this token and this WireGuard key alone (ADR 3).
+    auto key_bytes = from_base64(*public_key);
+    if (!key_bytes) return failed(key_bytes.error());
+    auto csr = pki::create_csr(*key, pki::enrolment_binding(token->claims, *key_bytes));
+    if (!csr) return failed(csr.error());
     wire::EnrolRequest request;
     request.token = introduction.token;
     request.csr = *csr;

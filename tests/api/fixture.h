@@ -12,6 +12,7 @@
 #include "api/router.h"
 #include "base/event_loop.h"
 #include "pki/csr.h"
+#include "pki/token.h"
 #include "store/sqlite_store.h"
 
 namespace cvlan::api {
@@ -151,7 +152,10 @@ struct ApiTest : testing::Test {
                                             const std::string& name) {
         model::wire::EnrolRequest request;
         request.token = token;
-        request.csr = *pki::create_csr(node.key);
+        const auto read = pki::parse_token(token);
+        request.csr = *pki::create_csr(
+            node.key, read ? pki::enrolment_binding(read->claims, *from_base64(node.wireguard_key))
+                           : std::string());
         request.wireguard_public_key = node.wireguard_key;
         if (!name.empty()) request.name = name;
         request.listen_port = 51820;

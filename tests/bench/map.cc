@@ -77,8 +77,11 @@ Enrolled enrol_one(Bench& bench, int number) {
     const auto wireguard_key = must(wg::public_key_of(wg::generate_private_key()), "key");
     wire::EnrolRequest body;
     body.token = bench.token;
-    body.csr = must(pki::create_csr(tls_key), "csr");
     body.wireguard_public_key = wireguard_key.text();
+    const auto binding =
+        pki::enrolment_binding(must(pki::parse_token(bench.token), "token").claims,
+                               must(from_base64(body.wireguard_public_key), "WireGuard key"));
+    body.csr = must(pki::create_csr(tls_key, binding), "csr");
     body.name = fmt::format("bench-{}", number);
     body.listen_port = 51820;
     body.protocol_version = 1;

@@ -54,6 +54,22 @@ TEST(Csr, ProvesTheKeyThatMadeIt) {
     EXPECT_NE(csr->key(), nullptr);
 }
 
+TEST(Csr, TellsTheOneCommonNameOfItsSubject) {
+    const auto key = TlsKey::generate();
+    EXPECT_EQ(Csr::parse(*create_csr(*key))->common_name(), "");
+    const std::string name(64, 'a');
+    EXPECT_EQ(Csr::parse(*create_csr(*key, name))->common_name(), name);
+    EXPECT_FALSE(create_csr(*key, name + "a"));  // RFC 5280: ub-common-name
+
+    EvpPtr<X509_REQ> two(X509_REQ_new());
+    X509_REQ_set_pubkey(two.get(), key->get());
+    for (const char* text : {"one", "two"})
+        X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(two.get()), "CN", MBSTRING_ASC,
+                                   reinterpret_cast<const unsigned char*>(text), -1, -1, 0);
+    X509_REQ_sign(two.get(), key->get(), EVP_sha256());
+    EXPECT_EQ(Csr::parse(pem_of(two.get()))->common_name(), "");
+}
+
 // F22: extensions are set by the controller only.
 TEST(Csr, RefusesExtensions) {
     const auto key = TlsKey::generate();

@@ -188,7 +188,8 @@ TEST(Enrolment, RefusesAnAnswerThatIsNotForItself) {
     auto identity = new_identity(kTenant);
     const auto token = pki::parse_token(issuer.token("https://c:1"));
     ASSERT_TRUE(prepare(*identity, token->claims, false));
-    const auto request = enrol_request(*identity, kNetwork, {});
+    const auto request =
+        enrol_request(*identity, kNetwork, {issuer.token("https://c:1"), {}, {}, {}});
     const auto good = issuer.enrol(request->csr, "https://c:1");
 
     auto answer = good;
@@ -211,6 +212,26 @@ TEST(Enrolment, RefusesAnAnswerThatIsNotForItself) {
     EXPECT_FALSE(accept(*identity, answer));
     EXPECT_FALSE(identity->is_enrolled());
     EXPECT_TRUE(accept(*identity, good));
+}
+
+// F22: the controller refuses a request whose CN is of another token or key.
+TEST(Enrolment, ItsCertificateRequestIsForItsTokenAndItsWireGuardKeyAlone) {
+    const Issuer issuer;
+    auto identity = new_identity(kTenant);
+    const std::string text = issuer.token("https://c:1");
+    const auto claims = pki::parse_token(text)->claims;
+    ASSERT_TRUE(prepare(*identity, claims, false));
+    const auto request = enrol_request(*identity, kNetwork, {text, {}, {}, {}});
+    ASSERT_TRUE(request) << request.error().message;
+    const auto csr = pki::Csr::parse(request->csr);
+    EXPECT_EQ(csr->common_name(),
+              pki::enrolment_binding(claims, *from_base64(request->wireguard_public_key)));
+    auto other = claims;
+    other.nonce = Bytes(32, 8);
+    EXPECT_NE(csr->common_name(),
+              pki::enrolment_binding(other, *from_base64(request->wireguard_public_key)));
+    EXPECT_NE(csr->common_name(), pki::enrolment_binding(claims, Bytes(32, 9)));
+    EXPECT_FALSE(enrol_request(*identity, kNetwork, {"nonsense", {}, {}, {}}));
 }
 
 TEST(Renewal, IsDueAtTwoThirdsOfTheLife) {

@@ -147,9 +147,9 @@ struct Issuer {
 // An identity that has been enrolled by `issuer`.
 inline Identity enrolled_identity(const Issuer& issuer, const std::string& url = "https://c:1") {
     auto identity = new_identity(kTenant);
-    const auto token = pki::parse_token(issuer.token(url));
-    if (!prepare(*identity, token->claims, false)) std::abort();
-    const auto request = enrol_request(*identity, kNetwork, {});
+    const std::string text = issuer.token(url);
+    if (!prepare(*identity, pki::parse_token(text)->claims, false)) std::abort();
+    const auto request = enrol_request(*identity, kNetwork, {text, {}, {}, {}});
     if (!accept(*identity, issuer.enrol(request->csr, url))) std::abort();
     return std::move(*identity);
 }

@@ -116,8 +116,9 @@ struct ControllerTest : testing::Test {
     wire::EnrolRequest enrol_request(const pki::TlsKey& key) {
         wire::EnrolRequest request;
         request.token = token_text;
-        request.csr = *pki::create_csr(key);
-        request.wireguard_public_key = base64(random_bytes(32));
+        const Bytes wireguard_key = random_bytes(32);
+        request.csr = *pki::create_csr(key, pki::enrolment_binding(token->claims, wireguard_key));
+        request.wireguard_public_key = base64(wireguard_key);
         request.protocol_version = 1;
         return request;
     }
