@@ -13,29 +13,44 @@ namespace wire = model::wire;
 
 namespace {
 
-// A refused token, with the code that tells the agent which way it was wrong.
-http::Response token_refusal(const Error& error, std::string_view request_id) {
-    if (error.code == Code::Gone) {
-        const bool is_expired = error.message.find("expired") != std::string::npos;
-        const bool is_revoked = error.message.find("revoked") != std::string::npos;
-        return refusal(410,
-                       is_expired   ? "TOKEN_EXPIRED"
-                       : is_revoked ? "TOKEN_REVOKED"
-                                    : "TOKEN_SPENT",
-                       error.message, request_id);
-    }
-    return error_response(error, request_id);
+// Somebody who tries to come in. What the token says stands here once its signature is found good.
+struct Attempt {
+    const Call& call;
+    std::string node{};  // that joins a further network
+    std::string tenant{};
+    std::string token{};  // its id
+};
+
+// Answers why somebody may not come in. A refusal of the token or of a key, which has a reason,
+// goes to the log (F21), without the token.
+http::Response refuse(const Attempt& attempt, const Error& error) {
+    const http::Request& request = attempt.call.request;
+    if (error.reason.empty()) return error_response(error, request.request_id);
+    log::warn("api.enrolment_refused", {{"peer", request.peer.address.text()},
+                                        {"request", request.request_id},
+                                        {"tenant", attempt.tenant},
+                                        {"token", attempt.token},
+                                        {"node", attempt.node},
+                                        {"code", error.reason},
+                                        {"reason", error.message}});
+    if (error.reason == model::kTokenInvalid)
+        return refusal(401, error.reason, error.message, request.request_id);
+    return error_response(error, request.request_id);
 }
 
 // The claims of a token that this controller's tenant key signed and that is in time.
-Result<model::TokenClaims> verified(Context& context, const std::string& text) {
+Result<model::TokenClaims> verified(Context& context, const std::string& text, Attempt& attempt) {
     auto token = pki::parse_token(text);
-    if (!token) return failed(Error{Code::Denied, token.error().message});
+    if (!token) return fail_as(model::kTokenInvalid, Code::Denied, token.error().message);
     auto keys = context.keys.of(token->claims.tenant_id);
     if (!keys && keys.error().code != Code::NotFound) return failed(keys.error());
     if (!keys || token->claims.kid != (*keys)->token.kid())
-        return fail(Code::Denied, "token is not of this controller");
+        return fail_as(model::kTokenInvalid, Code::Denied, "token is not of this controller");
     auto good = pki::verify_token(*token, (*keys)->token.public_key(), context.clock.now());
+    if (good || good.error().reason == model::kTokenExpired) {
+        attempt.tenant = token->claims.tenant_id;
+        attempt.token = token->claims.id;
+    }
     if (!good) return failed(good.error());
     return token->claims;
 }
@@ -47,15 +62,17 @@ struct JoinInputs {
     const std::vector<std::string>& endpoints;
 };
 
-Result<store::Joining> read_joining(Context& context, const Call& call, const JoinInputs& inputs) {
-    auto claims = verified(context, inputs.token);
+Result<store::Joining> read_joining(Context& context, Attempt& attempt, const JoinInputs& inputs) {
+    auto claims = verified(context, inputs.token, attempt);
     if (!claims) return failed(claims.error());
     if (auto key = check_wireguard_key(inputs.wireguard_key); !key) return failed(key.error());
     auto network = context.store.network(claims->tenant_id, claims->network_id);
-    if (!network) return fail(Code::Gone, "token was revoked: its network is gone");
+    if (!network && network.error().code == Code::NotFound)
+        return fail_as(model::kTokenRevoked, Code::Gone, "token was revoked: its network is gone");
+    if (!network) return failed(network.error());
     auto endpoints = read_endpoints(inputs.endpoints, *network);
     if (!endpoints) return failed(endpoints.error());
-    add_observed(*endpoints, call.request.peer, inputs.listen_port, *network);
+    add_observed(*endpoints, attempt.call.request.peer, inputs.listen_port, *network);
     return store::Joining{*claims, inputs.wireguard_key, inputs.listen_port, std::move(*endpoints)};
 }
 
@@ -74,16 +91,32 @@ wire::Enrolment welcome(Context& context, const store::Enrolled& enrolled,
     return answer;
 }
 
-http::Response enrol_checked(Context& context, const Call& call, const wire::EnrolRequest& body,
-                             store::Joining joining) {
-    auto csr = pki::Csr::parse(body.csr);
+// F22: a request that was copied, or made for another token or WireGuard key, proves nothing here.
+Result<pki::Csr> read_csr(const std::string& pem, const store::Joining& joining) {
+    auto csr = pki::Csr::parse(pem);
     if (!csr) {
         Error error = csr.error().while_doing("csr");
         error.pointer = "/csr";
-        return error_response(error, call.request.request_id);
+        return failed(std::move(error));
     }
+    const auto key = from_base64(joining.wireguard_key);
+    if (!key) return failed(key.error());
+    if (csr->common_name() != pki::enrolment_binding(joining.token, *key))
+        return failed(
+            Error{Code::Invalid,
+                  "csr: was not made for this token and this WireGuard key: its CN must be "
+                  "the SHA-256 of the token's nonce and the key",
+                  0, "/csr", "CSR_NOT_BOUND"});
+    return csr;
+}
+
+http::Response enrol_checked(Context& context, const Attempt& attempt,
+                             const wire::EnrolRequest& body, store::Joining joining) {
+    const std::string& request_id = attempt.call.request.request_id;
+    auto csr = read_csr(body.csr, joining);
+    if (!csr) return refuse(attempt, csr.error());
     auto keys = context.keys.of(joining.token.tenant_id);
-    if (!keys) return error_response(keys.error(), call.request.request_id);
+    if (!keys) return error_response(keys.error(), request_id);
 
     const model::TokenRole role = joining.token.role;
     store::Enrolment request{std::move(joining), csr->key_hash(), body.name.value_or(""),
@@ -99,7 +132,7 @@ http::Response enrol_checked(Context& context, const Call& call, const wire::Enr
         return store::CertificateRow{issued.serial, issued.not_after};
     };
     auto enrolled = context.store.enrol(request, issue);
-    if (!enrolled) return token_refusal(enrolled.error(), call.request.request_id);
+    if (!enrolled) return refuse(attempt, enrolled.error());
     context.auth.forget(enrolled->node.id);
     log::info("api.node_enrolled", {{"tenant", enrolled->node.tenant_id},
                                     {"node", enrolled->node.id},
@@ -115,13 +148,6 @@ http::Response enrol_checked(Context& context, const Call& call, const wire::Enr
 
 http::Response enrol_node(Context& context, const Call& call) {
     const auto& request = call.request;
-    if (context.failed_enrolments.is_exhausted(request.peer.address)) {
-        auto response = refusal(429, "TOO_MANY_FAILURES",
-                                "too many refused tokens from this address; try again in a minute",
-                                request.request_id);
-        response.headers.push_back({"Retry-After", "60"});
-        return response;
-    }
     auto body = model::decode<wire::EnrolRequest>(request.body);
     if (!body) return error_response(body.error(), request.request_id);
     if (body->protocol_version > kProtocolVersion)
@@ -130,33 +156,36 @@ http::Response enrol_node(Context& context, const Call& call) {
                                    body->protocol_version, kProtocolVersion),
                        request.request_id);
     const auto port = static_cast<uint16_t>(body->listen_port.value_or(0));
-    auto joining = read_joining(context, call,
+    Attempt attempt{call};
+    auto joining = read_joining(context, attempt,
                                 {body->token, body->wireguard_public_key, port, body->endpoints});
-    if (!joining && joining.error().code == Code::Denied) {
-        // Only guesses count: a spent or expired token of ours was signed by us once.
-        context.failed_enrolments.count(request.peer.address);
-        log::warn("api.enrolment_refused", {{"peer", request.peer.address.text()},
-                                            {"request", request.request_id},
-                                            {"reason", joining.error().message}});
-        return refusal(401, "TOKEN_INVALID", joining.error().message, request.request_id);
+    if (joining) return enrol_checked(context, attempt, *body, std::move(*joining));
+    // Only guesses count, and only guesses are held back: a token of ours, whatever has become of
+    // it, passes where somebody else guesses from behind the same address.
+    if (joining.error().reason != model::kTokenInvalid) return refuse(attempt, joining.error());
+    if (context.failed_enrolments.is_exhausted(request.peer.address)) {
+        auto response = refusal(429, "TOO_MANY_FAILURES",
+                                "too many refused tokens from this address; try again in a minute",
+                                request.request_id);
+        response.headers.push_back({"Retry-After", "60"});
+        return response;
     }
-    if (!joining) return token_refusal(joining.error(), request.request_id);
-    return enrol_checked(context, call, *body, std::move(*joining));
+    context.failed_enrolments.count(request.peer.address);
+    return refuse(attempt, joining.error());
 }
 
 http::Response join_network(Context& context, const Call& call, const NodeIdentity& who) {
     auto body = model::decode<wire::JoinRequest>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
     const auto port = static_cast<uint16_t>(body->listen_port.value_or(0));
-    auto joining = read_joining(context, call,
+    Attempt attempt{call, who.node_id};
+    auto joining = read_joining(context, attempt,
                                 {body->token, body->wireguard_public_key, port, body->endpoints});
     if (joining && joining->token.tenant_id != who.tenant_id)
-        joining = fail(Code::Denied, "token is of another tenant");
-    if (!joining && joining.error().code == Code::Denied)
-        return refusal(401, "TOKEN_INVALID", joining.error().message, call.request.request_id);
-    if (!joining) return token_refusal(joining.error(), call.request.request_id);
+        joining = fail_as(model::kTokenInvalid, Code::Denied, "token is of another tenant");
+    if (!joining) return refuse(attempt, joining.error());
     auto joined = context.store.join(who.node_id, *joining);
-    if (!joined) return token_refusal(joined.error(), call.request.request_id);
+    if (!joined) return refuse(attempt, joined.error());
     log::info("api.node_joined",
               {{"tenant", who.tenant_id}, {"node", who.node_id}, {"network", joined->network.id}});
     return json_response(201, to_wire(joined->membership, joined->network.name));

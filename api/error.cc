@@ -82,7 +82,8 @@ int status_of(Code code) {
 }
 
 http::Response error_response(const Error& error, std::string_view request_id) {
-    auto problem = problem_of(status_of(error.code), name_of(error.code), request_id);
+    const std::string_view code = error.reason.empty() ? name_of(error.code) : error.reason;
+    auto problem = problem_of(status_of(error.code), code, request_id);
     if (error.code == Code::Internal) {
         log::error("api.internal", {{"request", request_id}, {"reason", error.message}});
         problem.detail = "the controller failed; its log has the reason under this request id";

@@ -10,8 +10,9 @@
 
 namespace cvlan::api {
 
-// Errors that name a field carry it in `errors[{pointer, detail}]`. Code::Internal says no more
-// than that to the client and is logged here, under the request's id.
+// The code is the error's own reason where it has one. Errors that name a field carry it in
+// `errors[{pointer, detail}]`. Code::Internal says no more than that to the client and is logged
+// here, under the request's id.
 http::Response error_response(const Error& error, std::string_view request_id);
 
 // For verdicts which have a code of their own: "node_revoked", "token_spent".

@@ -15,7 +15,8 @@ class Limiter {
 public:
     Limiter(int per_minute, const Clock& clock) : per_minute_(per_minute), clock_(clock) {}
 
-    bool is_exhausted(const Address& address);
+    // Costs an address that has not failed nothing.
+    bool is_exhausted(const Address& address) const;
     void count(const Address& address);
 
 private:
@@ -23,7 +24,7 @@ private:
         double failures = 0;  // drains at per_minute_
         BootTime at{};
     };
-    Bucket& drained(const Address& address);
+    double failures_of(const Bucket& bucket) const;
 
     int per_minute_;
     const Clock& clock_;

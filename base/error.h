@@ -31,10 +31,13 @@ struct [[nodiscard]] Error {
     std::string message;    // outermost first: "wg cv0: change peer 4fQx: no such device"
     int sys_errno = 0;      // 0 when no system call failed
     std::string pointer{};  // RFC 6901, where the fault is a field of a JSON document
+    // Which of the cases of its code it is, where a program asks: "TOKEN_SPENT". The API's own
+    // code.
+    std::string reason{};
 
-    // Says what the caller was doing; code and errno stay those of the cause.
+    // Says what the caller was doing; all else stays that of the cause.
     Error while_doing(std::string_view doing) const {
-        return {code, fmt::format("{}: {}", doing, message), sys_errno, pointer};
+        return {code, fmt::format("{}: {}", doing, message), sys_errno, pointer, reason};
     }
 };
 

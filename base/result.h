@@ -15,6 +15,11 @@ using Result = tl::expected<T, Error>;
 
 inline tl::unexpected<Error> failed(Error error) { return tl::unexpected<Error>(std::move(error)); }
 
+// With a stable code of its own, as Error::reason.
+inline tl::unexpected<Error> fail_as(std::string reason, Code code, std::string message) {
+    return failed(Error{code, std::move(message), 0, {}, std::move(reason)});
+}
+
 template <class... Args>
 tl::unexpected<Error> fail(Code code, fmt::format_string<Args...> format, Args&&... args) {
     return failed(Error{code, fmt::format(format, std::forward<Args>(args)...)});

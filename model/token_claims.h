@@ -18,6 +18,12 @@ namespace cvlan::model {
 
 inline constexpr int64_t kTokenVersion = 1;
 
+// Which way a token was refused: Error::reason, and the API's code.
+inline constexpr const char* kTokenInvalid = "TOKEN_INVALID";  // not of this controller
+inline constexpr const char* kTokenExpired = "TOKEN_EXPIRED";
+inline constexpr const char* kTokenRevoked = "TOKEN_REVOKED";
+inline constexpr const char* kTokenSpent = "TOKEN_SPENT";
+
 struct TokenClaims {
     std::string kid;  // of the tenant's token key
     std::string id;

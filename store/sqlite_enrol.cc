@@ -50,7 +50,7 @@ Result<void> SqliteStore::check_keys(const Joining& joining, const std::string& 
     if (barred && !*barred && !tls_key_hash.empty())
         barred = is_barred(BarredKind::Tls, tls_key_hash);
     if (!barred) return failed(barred.error());
-    if (*barred) return fail(Code::Denied, "key is barred: its node was revoked");
+    if (*barred) return fail_as("KEY_BARRED", Code::Denied, "key is barred: its node was revoked");
     return {};
 }
 

@@ -85,7 +85,8 @@ Result<Page<model::Node>> SqliteStore::nodes(const Filter& filter) {
         Scope tenant = filter.tenant;
         if (by_network && !tenant) {
             auto network = find_network({}, *filter.network_id);
-            if (!network) return Page<model::Node>{};
+            if (!network && network.error().code == Code::NotFound) return Page<model::Node>{};
+            if (!network) return failed(network.error());
             tenant = network->tenant_id;
         }
         const std::string select = fmt::format(

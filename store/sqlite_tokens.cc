@@ -114,9 +114,10 @@ Result<void> SqliteStore::check_token(const Joining& joining) {
     if (!token && token.error().code != Code::NotFound) return failed(token.error());
     if (!token || !same_hash(token->nonce_hash, model::nonce_hash(claims)) ||
         token->network_id != claims.network_id)
-        return fail(Code::Denied, "token is unknown here");
-    if (token->revoked) return fail(Code::Gone, "token was revoked");
-    if (clock_.now() >= token->expires_at) return fail(Code::Gone, "token has expired");
+        return fail_as(model::kTokenInvalid, Code::Denied, "token is unknown here");
+    if (token->revoked) return fail_as(model::kTokenRevoked, Code::Gone, "token was revoked");
+    if (clock_.now() >= token->expires_at)
+        return fail_as(model::kTokenExpired, Code::Gone, "token has expired");
     return {};
 }
 
@@ -128,7 +129,7 @@ Result<void> SqliteStore::spend_token(const model::TokenClaims& token) {
         token.tenant_id, token.id);
     const bool is_spent_now = spent.next();
     if (spent.error()) return failed(*spent.error());
-    if (!is_spent_now) return fail(Code::Gone, "token is spent");
+    if (!is_spent_now) return fail_as(model::kTokenSpent, Code::Gone, "token is spent");
     return {};
 }
 

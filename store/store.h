@@ -8,7 +8,8 @@
 //
 // Codes: NotFound for an object that is absent or of another tenant; Exists for a name or key that
 // is taken; Conflict for what the present state forbids; Invalid for an input; Denied and Gone for
-// tokens; Unavailable when the database is locked or full.
+// tokens, with the reason of model/token_claims.h, and Denied KEY_BARRED for the keys of a revoked
+// node; Unavailable when the database is locked or full.
 
 #include <functional>
 #include <optional>
@@ -63,6 +64,7 @@ public:
     virtual Result<Revision> delete_node(const Key& node) = 0;
 
     // The certificate that the node showed with `used_serial` stays good until confirm_certificate.
+    // Invalid for a key that the node has used already.
     virtual Result<model::Node> renew_certificate(const Key& node, const Renewal& renewal) = 0;
     // The node has used `serial`: where that is the current one, the previous is void from now on.
     virtual Result<void> confirm_certificate(const Key& node, const std::string& serial) = 0;

@@ -80,9 +80,68 @@ TEST_F(EnrolTest, ASpentExpiredRevokedForgedOrForeignTokenIsRefusedByName) {
 
 TEST_F(EnrolTest, GuessesFromOneAddressAreSlowedDownAndRecover) {
     for (int i = 0; i < 5; ++i) EXPECT_EQ(enrol(new_node(), "cvlan_reg_x.y", "a").status, 401);
-    EXPECT_EQ(code_of(enrol(new_node(), "cvlan_reg_x.y", "a")), "TOO_MANY_FAILURES");
+    const auto slowed = enrol(new_node(), "cvlan_reg_x.y", "a");
+    EXPECT_EQ(slowed.status, 429);
+    EXPECT_EQ(*slowed.header("Retry-After"), "60");
+    EXPECT_EQ(code_of(slowed), "TOO_MANY_FAILURES");
     clock.advance(std::chrono::minutes(1));
-    EXPECT_EQ(enrol(new_node(), make_token(tenant, network).token, "a").status, 201);
+    EXPECT_EQ(enrol(new_node(), "cvlan_reg_x.y", "a").status, 401);
+}
+
+// One who guesses behind an office's address kept all its machines from enrolling.
+TEST_F(EnrolTest, GuessesHoldNoTokenBackThatIsOurs) {
+    const auto good = make_token(tenant, network).token, spent = make_token(tenant, network).token;
+    enrolled(spent, "a");
+    for (int i = 0; i < 9; ++i) enrol(new_node(), "cvlan_reg_x.y", "a");
+    EXPECT_EQ(code_of(enrol(new_node(), spent, "b")), "TOKEN_SPENT");
+    EXPECT_EQ(enrol(new_node(), good, "b").status, 201);
+}
+
+// F21: who was refused, and by what, is in the log; the token is not.
+TEST_F(EnrolTest, ARefusedTokenIsLoggedByItsIdAndNeverItself) {
+    const auto expect_logged = [&](const TestNode& node, const wire::TokenCreated& token,
+                                   const std::string& code) {
+        testing::internal::CaptureStderr();
+        const auto answer = enrol(node, token.token, "");
+        const std::string log = testing::internal::GetCapturedStderr();
+        EXPECT_EQ(code_of(answer), code);
+        for (const std::string& part :
+             {std::string("event=api.enrolment_refused"), "code=" + code, "token=" + token.id,
+              "tenant=" + tenant, std::string("peer=198.51.100.7")})
+            EXPECT_NE(log.find(part), std::string::npos) << code << ": " << part << " in " << log;
+        EXPECT_EQ(log.find(token.token.substr(0, 40)), std::string::npos);
+    };
+    const auto spent = make_token(tenant, network);
+    const auto first = enrolled(spent.token, "a");
+    expect_logged(new_node(), spent, "TOKEN_SPENT");
+
+    const auto revoked = make_token(tenant, network), deleted = make_token(tenant, network);
+    EXPECT_EQ(ask("POST", "/api/v1/tokens/" + revoked.id + "/revoke").status, 200);
+    expect_logged(new_node(), revoked, "TOKEN_REVOKED");
+    // Ours by its signature, and yet no row has its nonce.
+    EXPECT_EQ(ask("DELETE", "/api/v1/tokens/" + deleted.id).status, 204);
+    expect_logged(new_node(), deleted, "TOKEN_INVALID");
+
+    EXPECT_EQ(ask("POST", "/api/v1/nodes/" + first.enrolment.node_id + "/revoke").status, 200);
+    expect_logged(first, make_token(tenant, network), "KEY_BARRED");
+    const auto late = make_token(tenant, network);
+    clock.advance(std::chrono::hours(25));
+    expect_logged(new_node(), late, "TOKEN_EXPIRED");
+}
+
+TEST_F(EnrolTest, ARefusedJoinIsLoggedWithItsNode) {
+    const auto node = enrolled(make_token(tenant, network).token, "web");
+    const auto other = make_tenant("other");
+    const auto foreign = make_token(other, make_network(other));
+    wire::JoinRequest join{foreign.token, base64(random_bytes(32)), 51821, {}};
+    testing::internal::CaptureStderr();
+    const auto answer =
+        ask("POST", "/api/v1/node/memberships", encode(join), node.enrolment.certificate);
+    const std::string log = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(answer.status, 401);
+    for (const std::string& part : {"node=" + node.enrolment.node_id, "token=" + foreign.id,
+                                    std::string("code=TOKEN_INVALID")})
+        EXPECT_NE(log.find(part), std::string::npos) << part << " in " << log;
 }
 
 // F22, F24
@@ -106,6 +165,35 @@ TEST_F(EnrolTest, ABadRequestNamesItsFieldAndSpendsNothing) {
     EXPECT_EQ(refused([](auto& r) { r.endpoints = {"1.2.3.4:5", "224.0.0.9:5"}; }), "/endpoints/1");
     EXPECT_EQ(refused([](auto& r) { r.protocol_version = 999; }), "PROTOCOL_VERSION");
     EXPECT_EQ(enrol(node, token.token, "web").status, 201);
+}
+
+// F22: somebody who saw a request go by has no use for its CSR.
+TEST_F(EnrolTest, ACopiedCsrEnrolsNobodyElse) {
+    const auto token = make_token(tenant, network, 2).token;
+    const auto victim = enrolled(make_token(tenant, network).token, "web");
+    const auto refused = [&](const TestNode& node, const std::string& csr) {
+        auto request = enrol_request(node, token, "thief");
+        request.csr = csr;
+        const auto problem =
+            expect<wire::Problem>(400, ask("POST", "/api/v1/enrol", encode(request)));
+        EXPECT_EQ(problem.code, "CSR_NOT_BOUND");
+        EXPECT_NE(problem.errors.at(0).detail.find("this token and this WireGuard key"),
+                  std::string::npos);
+        return problem.errors.at(0).pointer;
+    };
+    const auto claims = pki::parse_token(token)->claims;
+    const Bytes key = random_bytes(32);
+    auto thief = new_node();
+    // Of another token; of this token and another WireGuard key; of none.
+    const std::string of_victim =
+        enrol_request(victim, make_token(tenant, network).token, "web").csr;
+    EXPECT_EQ(refused(thief, of_victim), "/csr");
+    EXPECT_EQ(refused(thief, *pki::create_csr(victim.key, pki::enrolment_binding(claims, key))),
+              "/csr");
+    EXPECT_EQ(refused(thief, *pki::create_csr(thief.key)), "/csr");
+    // Nothing was spent.
+    enrolled(token, "a");
+    enrolled(token, "b");
 }
 
 TEST_F(EnrolTest, AKeyOrANameThatIsTakenIsAConflictWithoutAWordOfWhose) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What nodes are told while the database fails: to come again, never that they are gone.
+#include "api/enrol.h"
 #include "tests/api/fixture.h"
 #include "tests/support/failing_store.h"
 
@@ -42,6 +43,19 @@ TEST_F(FaultsTest, ADatabaseThatCanNotBeReadDeletesNoNode) {
     failing.error = Error{Code::NotFound, "node: not found"};
     const auto gone = wary.node(request);
     EXPECT_EQ(code_of(std::get<http::Response>(gone)), "NODE_DELETED");
+}
+
+TEST_F(FaultsTest, ADatabaseThatCanNotBeReadRevokesNoToken) {
+    const auto token = make_token(tenant, network);
+    const auto node = new_node();
+    http::Request request;
+    request.request_id = "request-1";
+    request.peer = *Endpoint::parse("198.51.100.7:40000");
+    request.body = encode(enrol_request(node, token.token, "web"));
+    failing.error = Error{Code::Unavailable, "database: is locked"};
+    expect_come_again(enrol_node(faulty, {request, {}, {}}));
+    failing.error.reset();
+    EXPECT_EQ(enrol_node(faulty, {request, {}, {}}).status, 201);
 }
 
 }  // namespace

@@ -44,6 +44,13 @@ TEST(LimiterTest, CountsByAddressAndByNetworkOfIpv6) {
     EXPECT_TRUE(limiter.is_exhausted(c));
     clock.advance(std::chrono::minutes(1));
     EXPECT_FALSE(limiter.is_exhausted(a));
+    // It drains at its rate: half a minute later, half is left.
+    limiter.count(a);
+    limiter.count(a);
+    clock.advance(std::chrono::seconds(30));
+    EXPECT_FALSE(limiter.is_exhausted(a));
+    limiter.count(a);
+    EXPECT_TRUE(limiter.is_exhausted(a));
 }
 
 }  // namespace

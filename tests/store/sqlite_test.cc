@@ -37,6 +37,15 @@ TEST_F(SqliteTest, IsNotMadeAnewWhereItMustBeThere) {
     EXPECT_TRUE(open_sqlite(dir_.file("cvlan.db"), clock_, Create::No));
 }
 
+TEST_F(SqliteTest, AListThatCanNotBeReadIsNotAnEmptyOne) {
+    const model::Network office = network(tenant("acme"), "office", "10.100.0.0/24");
+    Filter filter;
+    filter.network_id = office.id;
+    EXPECT_TRUE(store_->nodes(filter)->items.empty());
+    ASSERT_TRUE(raw(dir_.file("cvlan.db")).run_script("ALTER TABLE networks RENAME TO lost"));
+    EXPECT_FAILS(store_->nodes(filter), Code::Internal, "no such table");
+}
+
 TEST_F(SqliteTest, IsReadableByItsOwnerAlone) {
     tenant("acme");
     for (const char* name : {"cvlan.db", "cvlan.db-wal", "cvlan.db-shm", "cvlan.db.lock"}) {
