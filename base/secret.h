@@ -45,7 +45,10 @@ public:
     }
 
 private:
-    void wipe() { OPENSSL_cleanse(bytes_.data(), N); }
+    // Most peers of a device have no preshared key: what is empty needs no call.
+    void wipe() {
+        if (!empty()) OPENSSL_cleanse(bytes_.data(), N);
+    }
     void take(Secret& other) {
         std::memcpy(bytes_.data(), other.bytes_.data(), N);
         other.wipe();

@@ -185,8 +185,7 @@ STAGES = {"lint": lint, "build": build_release, "unit": unit, "sanitizers": sani
 
 
 def main() -> int:
-    # `packages` boots systemd and is asked for by name.
-    chosen, names = (sys.argv[1:2] or [stage for stage in STAGES if stage != "packages"]), sys.argv[2:]
+    chosen, names = (sys.argv[1:2] or list(STAGES)), sys.argv[2:]
     if any(stage not in STAGES for stage in chosen) or (names and chosen != ["integration"]):
         print(f"usage: scripts/test [{'|'.join(STAGES)}]   (integration takes names)", file=sys.stderr)
         return 2
