@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemons/agent/identity.h"
 
+#include <fcntl.h>
 #include <openssl/crypto.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -99,16 +101,23 @@ Result<reconcile::DeviceKey> device_key(const state::NetworkKeys& keys) {
 
 Result<StateDir> StateDir::open(const std::string& path) {
     if (auto made = make_directories(path, 0700); !made) return failed(made.error());
-    struct stat status {};
-    if (lstat(path.c_str(), &status) != 0) return failed(errno_error("state_dir " + path));
-    if (!S_ISDIR(status.st_mode))
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd && (errno == ELOOP || errno == ENOTDIR))
         return fail(Code::Denied, "state_dir {}: is no folder (a link is refused)", path);
+    struct stat status {};
+    if (!fd || fstat(fd.get(), &status) != 0) return failed(errno_error("state_dir " + path));
     if (status.st_uid != geteuid() && status.st_uid != 0)
         return fail(Code::Denied, "state_dir {}: belongs to uid {}", path, status.st_uid);
     if ((status.st_mode & 022) != 0)
         return fail(Code::Denied, "state_dir {}: others can write it (mode {:o})", path,
                     status.st_mode & 0777);
-    return StateDir(path);
+    // Of two that write the same identities, each undoes what the other was told.
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+            return fail(Code::Conflict, "another cvlan-agent is using {}", path);
+        return failed(errno_error("lock state_dir " + path));
+    }
+    return StateDir(path, std::move(fd));
 }
 
 Result<state::AgentState> StateDir::load_agent() const {

@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "base/unique_fd.h"
 #include "model/state.h"
 #include "pki/keys.h"
 #include "reconcile/kind_wireguard.h"
@@ -49,9 +50,11 @@ Result<Identity> new_identity(const std::string& tenant_id);
 Result<state::NetworkKeys*> keys_for(Identity& identity, const std::string& network_id);
 Result<reconcile::DeviceKey> device_key(const state::NetworkKeys& keys);
 
+// One process at a time: the folder is locked (flock) as long as a StateDir lives.
 class StateDir {
 public:
-    // Makes the folder, 0700. One that others own or can write is Denied.
+    // Makes the folder, 0700. One that others own, or can open, is Denied; one which another
+    // process has open is Conflict.
     static Result<StateDir> open(const std::string& path);
 
     // Neither file there: the defaults (up, no networks).
@@ -66,8 +69,9 @@ public:
     std::string folder_of(const std::string& tenant_id) const { return path_ + "/" + tenant_id; }
 
 private:
-    explicit StateDir(std::string path) : path_(std::move(path)) {}
+    StateDir(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
     std::string path_;
+    UniqueFd fd_;  // of the folder; holds the lock
 };
 
 // The index of a network on this machine: the one it has, else the lowest free one that is not in

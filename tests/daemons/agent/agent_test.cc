@@ -67,6 +67,7 @@ TEST_F(AgentTest, KeysAreOnTheDiskBeforeTheyAreSent) {
     request.token = controller.token();
     const auto up = machine.up(request);
     ASSERT_FALSE(up);
+    machine.agent.reset();
     const auto kept = StateDir::open(machine.folder.file("state"))->load_identities();
     ASSERT_EQ(kept->size(), 1u);
     const std::string key = (*kept)[0].kept.tls_key;
@@ -74,9 +75,10 @@ TEST_F(AgentTest, KeysAreOnTheDiskBeforeTheyAreSent) {
     // The second attempt, even of another process, uses the same ones.
     machine.start();
     EXPECT_FALSE(machine.up(request));
+    EXPECT_EQ(machine.state(), SelfState::NeedsEnrolment);
+    machine.agent.reset();
     const auto again = StateDir::open(machine.folder.file("state"))->load_identities();
     EXPECT_EQ((*again)[0].kept.tls_key, key);
-    EXPECT_EQ(machine.state(), SelfState::NeedsEnrolment);
 }
 
 TEST_F(AgentTest, ARefusedTokenIsToldInTheControllersWords) {

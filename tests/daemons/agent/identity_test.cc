@@ -134,6 +134,17 @@ TEST_F(StateDirTest, AFolderThatOthersCanWriteIsRefused) {
     EXPECT_EQ(opened.error().code, Code::Denied);
 }
 
+TEST_F(StateDirTest, ASecondAgentOnTheSameFolderIsRefusedUntilTheFirstHasEnded) {
+    {
+        const StateDir moved = std::move(dir);
+        auto second = StateDir::open(temp.file("state"));
+        ASSERT_FALSE(second);
+        EXPECT_EQ(second.error().code, Code::Conflict);
+        EXPECT_EQ(second.error().message, "another cvlan-agent is using " + temp.file("state"));
+    }
+    EXPECT_TRUE(StateDir::open(temp.file("state")));
+}
+
 TEST_F(StateDirTest, ALinkInThePlaceOfTheFolderIsRefused) {
     std::filesystem::create_directory_symlink(temp.file("state"), temp.file("link"));
     EXPECT_FALSE(StateDir::open(temp.file("link")));
