@@ -113,7 +113,7 @@ private:
     Result<void> choose_port(Node& node, const std::string& network_id);
     void send_enrolment(std::shared_ptr<Enrolling> work);
     void enrolled(std::shared_ptr<Enrolling> work, const Answer<http::Response>& answer);
-    void forget(Node& node);
+    Result<void> forget(Node& node);
     Result<void> set_wanted(state::Wanted wanted);
     Answer<void> bring_up();
 

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "kernel-wg/keys.h"
 #include "reconcile/marks.h"
 
@@ -22,6 +23,7 @@ const std::string Identity::kEmpty;
 namespace {
 
 constexpr int kFormat = 1;
+constexpr std::string_view kGrave = ".gone-";  // an identity on its way out
 
 void wipe(std::string& text) { OPENSSL_cleanse(text.data(), text.size()); }
 void wipe(std::optional<std::string>& text) {
@@ -33,6 +35,14 @@ std::string identity_path(const std::string& folder) { return folder + "/identit
 bool exists(const std::string& path) {
     struct stat status {};
     return lstat(path.c_str(), &status) == 0;
+}
+
+// Absent is success.
+Result<void> remove_tree(const std::string& path) {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+    if (error) return fail(Code::Internal, "remove {}: {}", path, error.message());
+    return {};
 }
 
 }  // namespace
@@ -117,7 +127,9 @@ Result<StateDir> StateDir::open(const std::string& path) {
             return fail(Code::Conflict, "another cvlan-agent is using {}", path);
         return failed(errno_error("lock state_dir " + path));
     }
-    return StateDir(path, std::move(fd));
+    StateDir dir(path, std::move(fd));
+    dir.clear_graves();
+    return dir;
 }
 
 Result<state::AgentState> StateDir::load_agent() const {
@@ -178,10 +190,29 @@ Result<void> StateDir::save_identity(const Identity& identity) const {
 
 Result<void> StateDir::remove_identity(const std::string& tenant_id) const {
     if (!is_uuid(tenant_id)) return fail(Code::Invalid, "no tenant id");
+    const std::string folder = folder_of(tenant_id), grave = grave_of(tenant_id);
+    if (auto removed = remove_tree(grave); !removed) return removed;
+    // In one step, so that a crash leaves the whole identity or a name that nobody loads.
+    if (rename(folder.c_str(), grave.c_str()) != 0 && errno != ENOENT)
+        return failed(errno_error("remove " + folder));
+    if (fsync(fd_.get()) != 0) return failed(errno_error("sync " + path_));
+    return remove_tree(grave);
+}
+
+std::string StateDir::grave_of(const std::string& tenant_id) const {
+    return fmt::format("{}/{}{}", path_, kGrave, tenant_id);
+}
+
+// What a crash left of identities that were removed.
+void StateDir::clear_graves() const {
     std::error_code error;
-    std::filesystem::remove_all(folder_of(tenant_id), error);
-    if (error) return fail(Code::Internal, "remove {}: {}", folder_of(tenant_id), error.message());
-    return {};
+    std::vector<std::string> graves;
+    for (const auto& entry : std::filesystem::directory_iterator(path_, error))
+        if (entry.path().filename().string().starts_with(kGrave))
+            graves.push_back(entry.path().string());
+    for (const std::string& grave : graves)
+        if (auto removed = remove_tree(grave); !removed)
+            log::error("agent.state_not_saved", {{"error", removed.error().message}});
 }
 
 Result<uint32_t> move_index(state::AgentState& agent, const std::string& network_id,

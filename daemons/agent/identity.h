@@ -64,12 +64,15 @@ public:
     // Code::Malformed names the folder of an identity both of whose generations are damaged.
     Result<std::vector<Identity>> load_identities() const;
     Result<void> save_identity(const Identity& identity) const;
+    // After a success no crash brings it back. After a failure it may be asked for again.
     Result<void> remove_identity(const std::string& tenant_id) const;
 
     std::string folder_of(const std::string& tenant_id) const { return path_ + "/" + tenant_id; }
 
 private:
     StateDir(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+    std::string grave_of(const std::string& tenant_id) const;
+    void clear_graves() const;
     std::string path_;
     UniqueFd fd_;  // of the folder; holds the lock
 };

@@ -241,15 +241,15 @@ Answer<local::DownResult> Agent::down() {
     return local::DownResult{local::SelfState::Down};
 }
 
-// Forgets the identity and takes its tunnels away. The Node may be calling us: it goes later.
-void Agent::forget(Node& node) {
-    const std::string tenant = node.identity().kept.tenant_id;
+// Forgets the identity and takes its tunnels away; first on the disk, so that after a failure
+// everything is as it was. The Node may be calling us: it goes later.
+Result<void> Agent::forget(Node& node) {
+    if (auto removed = parts_.dir.remove_identity(node.identity().kept.tenant_id); !removed)
+        return removed;
     std::vector<std::string> networks;
     for (const auto& network : node.identity().kept.networks)
         networks.push_back(network.network_id);
     node.close_session();
-    if (auto removed = parts_.dir.remove_identity(tenant); !removed)
-        log::error("agent.state_not_saved", {{"error", removed.error().message}});
     std::erase_if(agent_.slots, [&](const auto& slot) {
         return std::find(networks.begin(), networks.end(), slot.network_id) != networks.end();
     });
@@ -259,6 +259,7 @@ void Agent::forget(Node& node) {
     nodes_.erase(at);
     burial_ = parts_.loop.after(milliseconds(0), [this] { gone_.clear(); });
     round(reconcile::Scope::Everything);
+    return {};
 }
 
 void Agent::logout(Done<local::LogoutResult> done) {
@@ -268,7 +269,10 @@ void Agent::logout(Done<local::LogoutResult> done) {
             refusal(409, "NEEDS_ENROLMENT", Code::Conflict, "this machine is not enrolled")));
     const auto finish = [this, done, tenant = node->identity().kept.tenant_id](
                             bool removed, const std::string& detail) {
-        if (Node* left = node_of(tenant)) forget(*left);
+        Node* left = node_of(tenant);
+        if (auto forgotten = left ? forget(*left) : Result<void>(); !forgotten)
+            return done(tl::unexpected(
+                Refusal{forgotten.error().while_doing("logout"), 500, "STATE_NOT_SAVED"}));
         local::LogoutResult result;
         result.removed_at_controller = removed;
         if (!detail.empty()) result.detail = detail;

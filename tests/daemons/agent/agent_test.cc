@@ -358,6 +358,26 @@ TEST_F(AgentTest, LogoutWithoutAControllerForgetsAllTheSame) {
     EXPECT_EQ(machine.state(), SelfState::NeedsEnrolment);
 }
 
+TEST_F(AgentTest, ALogoutThatCanNotForgetFailsAndCanBeAskedForAgain) {
+    bring_up();
+    std::optional<Answer<local::LogoutResult>> answer;
+    {
+        const Frozen frozen(machine.folder.file("state"));
+        machine.agent->logout([&](auto a) { answer = std::move(a); });
+        ASSERT_TRUE(machine.until([&] { return answer.has_value(); }));
+    }
+    ASSERT_FALSE(*answer);
+    EXPECT_EQ(answer->error().status, 500);
+    EXPECT_EQ(answer->error().code, "STATE_NOT_SAVED");
+    EXPECT_NE(machine.state(), SelfState::NeedsEnrolment);
+    answer.reset();
+    machine.agent->logout([&](auto a) { answer = std::move(a); });
+    ASSERT_TRUE(machine.until([&] { return answer.has_value(); }));
+    EXPECT_TRUE(*answer);
+    EXPECT_EQ(machine.state(), SelfState::NeedsEnrolment);
+    EXPECT_FALSE(std::ifstream(identity_path()).good());
+}
+
 TEST_F(AgentTest, BootstrapPrintsThePlanAndTouchesNothing) {
     controller.publish(controller.issuer.maps.usual(5, 3, wireguard_key(99)));
     std::optional<Answer<local::PlanView>> answer;

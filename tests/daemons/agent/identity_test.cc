@@ -156,6 +156,27 @@ TEST_F(StateDirTest, RemovesAnIdentityWhole) {
     EXPECT_FALSE(std::filesystem::exists(dir.folder_of(kTenant)));
 }
 
+TEST_F(StateDirTest, ARemovalThatFailsSaysSoAndCanBeAskedForAgain) {
+    save_one();
+    {
+        const Frozen frozen(temp.file("state"));
+        EXPECT_FALSE(dir.remove_identity(kTenant));
+    }
+    EXPECT_EQ(dir.load_identities()->size(), 1u);
+    EXPECT_TRUE(dir.remove_identity(kTenant));
+    EXPECT_TRUE(dir.remove_identity(kTenant));
+}
+
+TEST_F(StateDirTest, WhatACrashLeftOfARemovalIsNoIdentityAndGoesAtTheNextStart) {
+    save_one();
+    const std::string left = temp.file("state/.gone-" + kTenant);
+    std::filesystem::rename(dir.folder_of(kTenant), left);
+    EXPECT_TRUE(dir.load_identities()->empty());
+    { const StateDir ended = std::move(dir); }
+    dir = *StateDir::open(temp.file("state"));
+    EXPECT_FALSE(std::filesystem::exists(left));
+}
+
 TEST_F(StateDirTest, WhatIsWantedSurvives) {
     state::AgentState agent;
     EXPECT_EQ(dir.load_agent()->wanted, state::Wanted::Up);

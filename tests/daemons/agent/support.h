@@ -4,6 +4,9 @@
 // What a controller makes, made here with the real keys and certificates: tokens, enrolments,
 // signed maps. No server; agent_test.cc puts one around it.
 
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "base/clock.h"
@@ -142,6 +145,23 @@ struct Issuer {
         answer.membership.network_id = network;
         return answer;
     }
+};
+
+// A folder in which nothing can be changed while this lives, not by root either.
+class Frozen {
+public:
+    explicit Frozen(std::string path) : path_(std::move(path)) {
+        if (chmod(path_.c_str(), 0500) != 0) std::abort();
+        setfsuid(65534);
+    }
+    Frozen(const Frozen&) = delete;
+    ~Frozen() {
+        setfsuid(geteuid());
+        if (chmod(path_.c_str(), 0700) != 0) std::abort();
+    }
+
+private:
+    std::string path_;
 };
 
 // An identity that has been enrolled by `issuer`.
