@@ -170,8 +170,12 @@ Result<void> make_directories(const std::string& path, mode_t mode) {
     std::filesystem::path so_far;
     for (const auto& part : whole) {
         so_far /= part;
-        if (mkdir(so_far.c_str(), mode) == 0 || errno == EEXIST || errno == EISDIR) continue;
-        return failed(errno_error(fmt::format("make folder {}", so_far.string())));
+        if (mkdir(so_far.c_str(), mode) != 0) {
+            if (errno == EEXIST || errno == EISDIR) continue;
+            return failed(errno_error(fmt::format("make folder {}", so_far.string())));
+        }
+        // What is synced inside it is lost all the same if its own name is.
+        if (auto synced = sync_folder_of(so_far.string()); !synced) return synced;
     }
     struct stat status {};
     if (stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))

@@ -4,11 +4,26 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <vector>
 
 #include "base/config.h"
+
+namespace {
+std::vector<std::string> synced;  // what fsync() was called for
+}
+
+// In the place of libc's, for the library under test.
+extern "C" int fsync(int fd) {
+    char path[4096] = {};
+    if (readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, sizeof path - 1) > 0)
+        synced.emplace_back(path);
+    return static_cast<int>(syscall(SYS_fsync, fd));
+}
 
 namespace cvlan {
 namespace {
@@ -110,6 +125,15 @@ TEST_F(FileTest, FoldersAreMadeWithTheirParents) {
     ASSERT_TRUE(make_directories(folder + "/a/b", 0700));
     overwrite(path, "");
     EXPECT_FALSE(make_directories(path + "/c", 0700));
+}
+
+TEST_F(FileTest, AFolderThatWasMadeIsOnTheDiskWhenItIsUsed) {
+    synced.clear();
+    ASSERT_TRUE(make_directories(folder + "/a/b", 0700));
+    const std::string real = std::filesystem::canonical(folder).string();
+    EXPECT_EQ(synced, (std::vector<std::string>{real, real + "/a"}));
+    ASSERT_TRUE(make_directories(folder + "/a/b", 0700));
+    EXPECT_EQ(synced.size(), 2u);
 }
 
 TEST(ConfigTest, KnownKeysAreReadAndUnknownOnesNamedWithTheirPlace) {
