@@ -120,6 +120,26 @@ Result<std::string> unframed(std::string_view file, int version, const std::stri
     return std::string(content);
 }
 
+// A file that may not be read (`read` says Denied) is no damaged one: nothing takes its place.
+Result<StateFile> load(const std::string& path, int version, decltype(read_file)* read) {
+    auto file = read(path, kMaxState);
+    if (!file && file.error().code != Code::NotFound) return failed(file.error());
+    const auto content = file ? unframed(*file, version, path) : failed(file.error());
+    if (content) return StateFile{*content, false};
+    if (content.error().code == Code::Unsupported) return failed(content.error());
+
+    auto previous_file = read(path + ".prev", kMaxState);
+    if (!previous_file && previous_file.error().code == Code::Denied)
+        return failed(previous_file.error());
+    if (!previous_file) return failed(content.error());
+    auto previous = unframed(*previous_file, version, path + ".prev");
+    if (!previous) return failed(content.error().while_doing("both generations are bad"));
+    if (file && rename(path.c_str(), (path + ".bad").c_str()) != 0)
+        return failed(errno_error(fmt::format("set {} aside", path)));
+    log::warn("state.previous_used", {{"path", path}, {"reason", content.error().message}});
+    return StateFile{*previous, true};
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, size_t max_bytes) {
@@ -149,20 +169,11 @@ Result<void> save_state(const std::string& path, int version, std::string_view c
 }
 
 Result<StateFile> load_state(const std::string& path, int version) {
-    auto file = read_file(path, kMaxState);
-    if (!file && file.error().code != Code::NotFound) return failed(file.error());
-    const auto content = file ? unframed(*file, version, path) : failed(file.error());
-    if (content) return StateFile{*content, false};
-    if (content.error().code == Code::Unsupported) return failed(content.error());
+    return load(path, version, read_file);
+}
 
-    auto previous_file = read_file(path + ".prev", kMaxState);
-    if (!previous_file) return failed(content.error());
-    auto previous = unframed(*previous_file, version, path + ".prev");
-    if (!previous) return failed(content.error().while_doing("both generations are bad"));
-    if (file && rename(path.c_str(), (path + ".bad").c_str()) != 0)
-        return failed(errno_error(fmt::format("set {} aside", path)));
-    log::warn("state.previous_used", {{"path", path}, {"reason", content.error().message}});
-    return StateFile{*previous, true};
+Result<StateFile> load_secret_state(const std::string& path, int version) {
+    return load(path, version, read_secret_file);
 }
 
 Result<void> make_directories(const std::string& path, mode_t mode) {

@@ -34,6 +34,9 @@ struct StateFile {
 };
 Result<void> save_state(const std::string& path, int version, std::string_view content);
 Result<StateFile> load_state(const std::string& path, int version);
+// As load_state, and refuses a generation that others than its owner can read or write
+// (Code::Denied).
+Result<StateFile> load_secret_state(const std::string& path, int version);
 
 // Makes the folder (and its parents) with this mode; an existing one is left as it is.
 Result<void> make_directories(const std::string& path, mode_t mode);

@@ -118,9 +118,9 @@ Result<StateDir> StateDir::open(const std::string& path) {
     if (!fd || fstat(fd.get(), &status) != 0) return failed(errno_error("state_dir " + path));
     if (status.st_uid != geteuid() && status.st_uid != 0)
         return fail(Code::Denied, "state_dir {}: belongs to uid {}", path, status.st_uid);
-    if ((status.st_mode & 022) != 0)
-        return fail(Code::Denied, "state_dir {}: others can write it (mode {:o})", path,
-                    status.st_mode & 0777);
+    if ((status.st_mode & 077) != 0)
+        return fail(Code::Denied, "state_dir {}: others can open it (mode {:o}); chmod 700 it",
+                    path, status.st_mode & 0777);
     // Of two that write the same identities, each undoes what the other was told.
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)
@@ -157,9 +157,11 @@ Result<std::vector<Identity>> StateDir::load_identities() const {
 
     for (const std::string& tenant : tenants) {
         const std::string path = identity_path(folder_of(tenant));
-        auto file = load_state(path, kFormat);
+        auto file = load_secret_state(path, kFormat);
         // A folder which was made, and then the power failed: no key of it was ever used.
         if (!file && file.error().code == Code::NotFound && !exists(path + ".bad")) continue;
+        if (!file && file.error().code == Code::Denied)
+            return failed(file.error().while_doing("identity " + folder_of(tenant)));
         if (!file)
             return failed(file.error().while_doing(fmt::format(
                 "identity {}: it is not made anew; put back a copy, or remove the folder to enrol "

@@ -112,6 +112,26 @@ TEST_F(FileTest, ASecretThatOthersCanReadIsRefused) {
     EXPECT_EQ(*read_secret_file(path, 100), "token");
 }
 
+TEST_F(FileTest, ASecretStateThatOthersCanReadIsRefusedAndNothingTakesItsPlace) {
+    ASSERT_TRUE(save_state(path, 1, "one"));
+    ASSERT_TRUE(save_state(path, 1, "two"));
+    chmod(path.c_str(), 0640);
+    const auto refused = load_secret_state(path, 1);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::Denied);
+    EXPECT_NE(refused.error().message.find(path + ": others can read it (mode 640)"),
+              std::string::npos)
+        << refused.error().message;
+    EXPECT_EQ(load_state(path, 1)->content, "two");
+    chmod(path.c_str(), 0600);
+    EXPECT_EQ(load_secret_state(path, 1)->content, "two");
+
+    overwrite(path, "damaged");
+    chmod((path + ".prev").c_str(), 0604);
+    EXPECT_EQ(load_secret_state(path, 1).error().code, Code::Denied);
+    EXPECT_EQ(content(path), "damaged");
+}
+
 TEST_F(FileTest, FoldersFifosAndGiantsAreRefused) {
     EXPECT_EQ(read_file(folder, 100).error().code, Code::Invalid);
     ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);

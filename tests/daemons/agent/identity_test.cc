@@ -127,11 +127,26 @@ TEST_F(StateDirTest, ATenantIdThatIsAPathIsRefused) {
     EXPECT_FALSE(dir.remove_identity(".."));
 }
 
-TEST_F(StateDirTest, AFolderThatOthersCanWriteIsRefused) {
-    ASSERT_EQ(chmod(temp.file("state").c_str(), 0777), 0);
-    auto opened = StateDir::open(temp.file("state"));
-    ASSERT_FALSE(opened);
-    EXPECT_EQ(opened.error().code, Code::Denied);
+TEST_F(StateDirTest, AFolderThatOthersCanOpenIsRefused) {
+    for (const mode_t mode : {0777, 0750, 0701}) {
+        ASSERT_EQ(chmod(temp.file("state").c_str(), mode), 0);
+        auto opened = StateDir::open(temp.file("state"));
+        ASSERT_FALSE(opened);
+        EXPECT_EQ(opened.error().code, Code::Denied);
+        EXPECT_NE(opened.error().message.find(fmt::format("(mode {:o})", mode)), std::string::npos)
+            << opened.error().message;
+    }
+}
+
+TEST_F(StateDirTest, AnIdentityThatOthersCanReadIsRefusedByNameAndMode) {
+    save_one();
+    ASSERT_EQ(chmod(path.c_str(), 0644), 0);
+    auto loaded = dir.load_identities();
+    ASSERT_FALSE(loaded);
+    EXPECT_EQ(loaded.error().code, Code::Denied);
+    EXPECT_NE(loaded.error().message.find(path + ": others can read it (mode 644)"),
+              std::string::npos)
+        << loaded.error().message;
 }
 
 TEST_F(StateDirTest, ASecondAgentOnTheSameFolderIsRefusedUntilTheFirstHasEnded) {
