@@ -5,12 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "base/secret.h"
 
 namespace cvlan {
 
@@ -18,20 +20,6 @@ namespace {
 
 constexpr size_t kMaxState = 64u << 20;
 constexpr std::string_view kMagic = "cvlan-state ";
-
-Result<std::string> read_all(int fd, const std::string& path, size_t max_bytes) {
-    std::string content;
-    char block[65536];
-    while (true) {
-        const ssize_t got = read(fd, block, sizeof block);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return failed(errno_error(fmt::format("read {}", path)));
-        if (got == 0) return content;
-        if (content.size() + static_cast<size_t>(got) > max_bytes)
-            return fail(Code::TooLarge, "read {}: larger than {} bytes", path, max_bytes);
-        content.append(block, static_cast<size_t>(got));
-    }
-}
 
 struct Opened {
     UniqueFd fd;
@@ -46,6 +34,23 @@ Result<Opened> open_regular(const std::string& path) {
     if (!S_ISREG(opened.status.st_mode))
         return fail(Code::Invalid, "open {}: not a regular file", path);
     return opened;
+}
+
+// Leaves no copy of what it read but the answer: a file may hold keys.
+Result<std::string> read_all(const Opened& opened, const std::string& path, size_t max_bytes) {
+    std::string content;
+    content.reserve(std::min(max_bytes, static_cast<size_t>(opened.status.st_size)));
+    Secret<65536> block;
+    while (true) {
+        const auto room = block.writable();
+        const ssize_t got = read(opened.fd.get(), room.data(), room.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return failed(errno_error(fmt::format("read {}", path)));
+        if (got == 0) return content;
+        if (content.size() + static_cast<size_t>(got) > max_bytes)
+            return fail(Code::TooLarge, "read {}: larger than {} bytes", path, max_bytes);
+        content.append(as_text(room.first(static_cast<size_t>(got))));
+    }
 }
 
 Result<void> write_all(int fd, std::string_view content, const std::string& path) {
@@ -98,11 +103,15 @@ Result<void> replace(const std::string& path, std::string_view content, mode_t m
 }
 
 // "cvlan-state <version> <sha256 of the content>\n" then the content.
-std::string framed(int version, std::string_view content) {
-    return fmt::format("{}{} {}\n{}", kMagic, version, hex(sha256(as_bytes(content))), content);
+SecretText framed(int version, std::string_view content) {
+    std::string file = fmt::format("{}{} {}\n", kMagic, version, hex(sha256(as_bytes(content))));
+    file.reserve(file.size() + content.size());
+    file += content;
+    return SecretText(std::move(file));
 }
 
-Result<std::string> unframed(std::string_view file, int version, const std::string& path) {
+// A view into `file`.
+Result<std::string_view> unframed(std::string_view file, int version, const std::string& path) {
     const size_t end = file.find('\n');
     if (!file.starts_with(kMagic) || end == std::string_view::npos)
         return fail(Code::Malformed, "{}: no state file of cvlan", path);
@@ -117,27 +126,35 @@ Result<std::string> unframed(std::string_view file, int version, const std::stri
     const std::string_view digest(stop, static_cast<size_t>(head.data() + head.size() - stop));
     if (digest != " " + hex(sha256(as_bytes(content))))
         return fail(Code::Malformed, "{}: damaged, the checksum differs", path);
-    return std::string(content);
+    return content;
+}
+
+using Read = Result<std::string>(const std::string& path, size_t max_bytes);
+
+Result<SecretText> read_framed(const std::string& path, Read* read) {
+    auto file = read(path, kMaxState);
+    if (!file) return failed(file.error());
+    return SecretText(std::move(*file));
 }
 
 // A file that may not be read (`read` says Denied) is no damaged one: nothing takes its place.
-Result<StateFile> load(const std::string& path, int version, decltype(read_file)* read) {
-    auto file = read(path, kMaxState);
+Result<StateFile> load(const std::string& path, int version, Read* read) {
+    const auto file = read_framed(path, read);
     if (!file && file.error().code != Code::NotFound) return failed(file.error());
-    const auto content = file ? unframed(*file, version, path) : failed(file.error());
-    if (content) return StateFile{*content, false};
+    const auto content = file ? unframed(file->reveal(), version, path) : failed(file.error());
+    if (content) return StateFile{std::string(*content), false};
     if (content.error().code == Code::Unsupported) return failed(content.error());
 
-    auto previous_file = read(path + ".prev", kMaxState);
+    const auto previous_file = read_framed(path + ".prev", read);
     if (!previous_file && previous_file.error().code == Code::Denied)
         return failed(previous_file.error());
     if (!previous_file) return failed(content.error());
-    auto previous = unframed(*previous_file, version, path + ".prev");
+    const auto previous = unframed(previous_file->reveal(), version, path + ".prev");
     if (!previous) return failed(content.error().while_doing("both generations are bad"));
     if (file && rename(path.c_str(), (path + ".bad").c_str()) != 0)
         return failed(errno_error(fmt::format("set {} aside", path)));
     log::warn("state.previous_used", {{"path", path}, {"reason", content.error().message}});
-    return StateFile{*previous, true};
+    return StateFile{std::string(*previous), true};
 }
 
 }  // namespace
@@ -145,7 +162,7 @@ Result<StateFile> load(const std::string& path, int version, decltype(read_file)
 Result<std::string> read_file(const std::string& path, size_t max_bytes) {
     auto opened = open_regular(path);
     if (!opened) return failed(opened.error());
-    return read_all(opened->fd.get(), path, max_bytes);
+    return read_all(*opened, path, max_bytes);
 }
 
 Result<std::string> read_secret_file(const std::string& path, size_t max_bytes) {
@@ -154,7 +171,7 @@ Result<std::string> read_secret_file(const std::string& path, size_t max_bytes) 
     if ((opened->status.st_mode & 077) != 0)
         return fail(Code::Denied, "open {}: others can read it (mode {:o}); chmod 600 it", path,
                     opened->status.st_mode & 0777);
-    return read_all(opened->fd.get(), path, max_bytes);
+    return read_all(*opened, path, max_bytes);
 }
 
 Result<void> write_durable(const std::string& path, std::string_view content, mode_t mode) {
@@ -163,9 +180,9 @@ Result<void> write_durable(const std::string& path, std::string_view content, mo
 
 Result<void> save_state(const std::string& path, int version, std::string_view content) {
     // A file that is bad must not push the last good one out of `.prev`.
-    auto present = read_file(path, kMaxState);
-    const bool is_good = present && unframed(*present, version, path).has_value();
-    return replace(path, framed(version, content), 0600, is_good);
+    const auto present = read_framed(path, read_file);
+    const bool is_good = present && unframed(present->reveal(), version, path).has_value();
+    return replace(path, framed(version, content).reveal(), 0600, is_good);
 }
 
 Result<StateFile> load_state(const std::string& path, int version) {

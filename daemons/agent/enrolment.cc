@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemons/agent/enrolment.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 
 #include "base/bytes.h"
@@ -64,6 +66,11 @@ Result<void> take_urls(const std::vector<std::string>& from, std::vector<std::st
     return {};
 }
 
+void drop(std::optional<std::string>& key) {
+    if (key) OPENSSL_cleanse(key->data(), key->size());
+    key.reset();
+}
+
 }  // namespace
 
 Result<void> prepare(Identity& identity, const model::TokenClaims& claims, bool is_join) {
@@ -115,7 +122,8 @@ Result<wire::JoinRequest> join_request(const Identity& identity, const std::stri
 }
 
 Result<void> accept(Identity& identity, const wire::Enrolment& answer) {
-    state::IdentityState kept = identity.kept;
+    Identity next;  // wiped, whichever of the two it is in the end
+    state::IdentityState& kept = next.kept = identity.kept;
     if (answer.tenant_id != kept.tenant_id)
         return fail(Code::Denied, "enrolled in another tenant than the token's");
     if (!is_uuid(answer.node_id)) return fail(Code::Malformed, "the node's id is no UUID");
@@ -127,7 +135,7 @@ Result<void> accept(Identity& identity, const wire::Enrolment& answer) {
     kept.certificate = answer.certificate;
     kept.trust_bundle = answer.trust_bundle;
     kept.phase = state::Phase::Enrolled;
-    kept.next_tls_key.reset();
+    drop(kept.next_tls_key);
     if (auto urls = take_urls(answer.registration, kept.registration); !urls) return urls;
     kept.session = kept.registration;
     if (auto urls = take_urls(answer.session, kept.session); !urls) return urls;
@@ -138,20 +146,21 @@ Result<void> accept(Identity& identity, const wire::Enrolment& answer) {
         if (identity.kept.node_id != kept.node_id) network.joined = false;
         if (network.network_id == answer.membership.network_id) network.joined = true;
     }
-    identity.kept = std::move(kept);
+    std::swap(identity.kept, kept);
     return {};
 }
 
 Result<void> accept_renewal(Identity& identity, const wire::Renewal& answer) {
-    state::IdentityState kept = identity.kept;
+    Identity next;  // wiped, whichever of the two it is in the end
+    state::IdentityState& kept = next.kept = identity.kept;
     if (!kept.next_tls_key) return fail(Code::Internal, "no renewal is under way");
     kept.certificate = answer.certificate;
-    kept.tls_key = *kept.next_tls_key;
-    kept.next_tls_key.reset();
+    std::swap(kept.tls_key, *kept.next_tls_key);
+    drop(kept.next_tls_key);
     kept.trust_bundle = answer.trust_bundle;
     if (auto keys = take_map_keys(answer.map_keys, kept); !keys) return keys;
     if (auto good = check_certificate(kept, SecretText(kept.tls_key)); !good) return good;
-    identity.kept = std::move(kept);
+    std::swap(identity.kept, kept);
     return {};
 }
 

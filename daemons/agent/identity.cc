@@ -47,6 +47,12 @@ Result<void> remove_tree(const std::string& path) {
 
 }  // namespace
 
+Identity& Identity::operator=(Identity&& other) noexcept {
+    std::swap(kept, other.kept);  // the old keys are wiped with `other`
+    used_previous = other.used_previous;
+    return *this;
+}
+
 Identity::~Identity() {
     wipe(kept.tls_key);
     wipe(kept.next_tls_key);

@@ -29,7 +29,7 @@ struct Identity {
 
     Identity() = default;
     Identity(Identity&&) = default;
-    Identity& operator=(Identity&&) = default;
+    Identity& operator=(Identity&& other) noexcept;
     ~Identity();
 
     bool is_enrolled() const { return kept.phase == state::Phase::Enrolled; }
