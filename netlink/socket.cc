@@ -69,6 +69,9 @@ Result<void> Socket::request(Message& message, const OnReply& answer) {
     message.add_flags(NLM_F_ACK);
     send(message, true, pending);
     collect({&pending, 1}, &answer);
+    // The ack came, but what was asked for did not: the buffer is large enough next time.
+    if (pending.result && pending.is_interrupted)
+        return fail(Code::Unavailable, "the answer was cut off");
     return pending.result;
 }
 

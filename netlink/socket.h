@@ -66,6 +66,7 @@ public:
     // Sends one request and waits for its ack.
     Result<void> request(Message& message);
     // The same for a request that is answered by one message (NLM_F_ECHO or a plain GET).
+    // Unavailable when the answer was larger than the buffer, which has grown since.
     Result<void> request(Message& message, const OnReply& answer);
     // Sends all, collecting acks while sending: the results stand in the order of the messages.
     // A failure does not stop those behind it.

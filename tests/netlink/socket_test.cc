@@ -166,6 +166,24 @@ TEST(Request, HandsOutTheAnswerThatComesBeforeTheAck) {
     EXPECT_EQ(value, 7);
 }
 
+TEST(Request, AnAnswerThatWasCutIsNoSuccessAndTheNextOneFits) {
+    auto socket = scripted([](ByteView, uint32_t seq) {
+        return Answers{{kernel_message(kType, 0, seq, Bytes(100'000, uint8_t{7}))}, {ack(seq)}};
+    });
+    Message message(kType, 0);
+    size_t size = 0;
+    const OnReply keep = [&](const Reply& reply) -> Result<void> {
+        size = reply.payload.size();
+        return {};
+    };
+    const auto cut = socket.request(message, keep);
+    ASSERT_FALSE(cut);
+    EXPECT_EQ(cut.error().code, Code::Unavailable);
+    EXPECT_EQ(size, 0u);
+    EXPECT_TRUE(socket.request(message, keep));
+    EXPECT_EQ(size, 100'000u);
+}
+
 TEST(Request, TellsOfAnOverrun) {
     auto socket = scripted([](ByteView, uint32_t seq) {
         return Answers{{kernel_message(NLMSG_OVERRUN, 0, seq, {})}, {ack(seq)}};
