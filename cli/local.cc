@@ -125,7 +125,7 @@ int ping(const Args& args, Io& io) {
         if (!probe) return fail(io, probe.error());
         is_answered = is_answered || probe->answered;
         if (args.output == Output::Table) print_probe(io, *probe);
-        io.out.flush();
+        if (!io.out.flush()) break;  // nobody reads on (`| head -1`), or there is no room
         report.probes.push_back(std::move(*probe));
     }
     if (!print_document(args, io, encode(report)) && args.output == Output::Name && is_answered)
