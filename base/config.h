@@ -18,7 +18,7 @@ namespace cvlan {
 
 class Config {
 public:
-    // Refuses a file that is absent, no regular file, above 1 MiB or writable by others.
+    // Refuses a file that is absent, a link, no regular file, above 1 MiB or writable by others.
     static Result<Config> load(const std::string& path);
     static Result<Config> parse(std::string_view text, std::string path);
 

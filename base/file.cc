@@ -26,9 +26,12 @@ struct Opened {
     struct stat status {};
 };
 
-Result<Opened> open_regular(const std::string& path) {
+Result<Opened> open_regular(const std::string& path, int flags = 0) {
     // NONBLOCK: a fifo in the place of a file must not hold us up.
-    Opened opened{UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY))};
+    flags |= O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    Opened opened{UniqueFd(open(path.c_str(), flags))};
+    if (!opened.fd && errno == ELOOP && (flags & O_NOFOLLOW) != 0)
+        return fail(Code::Denied, "open {}: a link is refused", path);
     if (!opened.fd || fstat(opened.fd.get(), &opened.status) != 0)
         return failed(errno_error(fmt::format("open {}", path)));
     if (!S_ISREG(opened.status.st_mode))
@@ -170,6 +173,15 @@ Result<std::string> read_secret_file(const std::string& path, size_t max_bytes) 
     if (!opened) return failed(opened.error());
     if ((opened->status.st_mode & 077) != 0)
         return fail(Code::Denied, "open {}: others can read it (mode {:o}); chmod 600 it", path,
+                    opened->status.st_mode & 0777);
+    return read_all(*opened, path, max_bytes);
+}
+
+Result<std::string> read_trusted_file(const std::string& path, size_t max_bytes) {
+    auto opened = open_regular(path, O_NOFOLLOW);
+    if (!opened) return failed(opened.error());
+    if ((opened->status.st_mode & 022) != 0)
+        return fail(Code::Denied, "open {}: others can write it (mode {:o})", path,
                     opened->status.st_mode & 0777);
     return read_all(*opened, path, max_bytes);
 }

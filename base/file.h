@@ -20,6 +20,8 @@ namespace cvlan {
 Result<std::string> read_file(const std::string& path, size_t max_bytes);
 // As read_file, and refuses a file that others than its owner can read or write (Code::Denied).
 Result<std::string> read_secret_file(const std::string& path, size_t max_bytes);
+// As read_file, and refuses a link and a file that others than its owner can write (Code::Denied).
+Result<std::string> read_trusted_file(const std::string& path, size_t max_bytes);
 
 Result<void> write_durable(const std::string& path, std::string_view content, mode_t mode);
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemons/agent/config.h"
 
+#include <grp.h>
+
 #include <charconv>
 
 #include "base/config.h"
+#include "daemons/agent/identity.h"
 
 namespace cvlan::agent {
 
@@ -173,6 +176,18 @@ Result<AgentConfig> parse_config(std::string_view text, const std::string& path,
     auto file = Config::parse(text, path);
     if (!file) return failed(file.error());
     return read(std::move(*file), flags, environment);
+}
+
+Result<std::optional<gid_t>> socket_group(const AgentConfig& config) {
+    if (config.socket_group.empty()) return std::nullopt;
+    const group* found = getgrnam(config.socket_group.c_str());
+    if (!found) return fail(Code::Invalid, "socket_group: no group '{}'", config.socket_group);
+    return found->gr_gid;
+}
+
+Result<void> check_machine(const AgentConfig& config) {
+    if (auto group = socket_group(config); !group) return failed(group.error());
+    return StateDir::check(config.state_dir);
 }
 
 std::string print_config(const AgentConfig& config) {

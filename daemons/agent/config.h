@@ -2,7 +2,9 @@
 #pragma once
 
 // What an agent is configured with: flag > environment CVLAN_* > /etc/cvlan/agent.toml > default.
-// docs/man/cvlan-agent.8.scd lists every key; a new one goes there in the same commit.
+// docs/man/cvlan-agent.toml.5.scd lists every key; a new one goes there in the same commit.
+
+#include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
@@ -43,6 +45,13 @@ Result<AgentConfig> load_config(const std::string& path, const Overrides& flags,
                                 Environment environment);
 Result<AgentConfig> parse_config(std::string_view text, const std::string& path,
                                  const Overrides& flags, Environment environment);
+
+// The group of the socket; nothing where none is configured, Code::Invalid where there is no such
+// group.
+Result<std::optional<gid_t>> socket_group(const AgentConfig& config);
+// What can be told of this machine before anything is touched: the group is there, and state_dir,
+// if it is, may be used.
+Result<void> check_machine(const AgentConfig& config);
 
 // The whole of it as TOML, as --print-config shows it.
 std::string print_config(const AgentConfig& config);

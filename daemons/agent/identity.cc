@@ -37,6 +37,17 @@ bool exists(const std::string& path) {
     return lstat(path.c_str(), &status) == 0;
 }
 
+Result<void> check_folder(const std::string& path, const struct stat& status) {
+    if (!S_ISDIR(status.st_mode))
+        return fail(Code::Denied, "state_dir {}: is no folder (a link is refused)", path);
+    if (status.st_uid != geteuid() && status.st_uid != 0)
+        return fail(Code::Denied, "state_dir {}: belongs to uid {}", path, status.st_uid);
+    if ((status.st_mode & 077) != 0)
+        return fail(Code::Denied, "state_dir {}: others can open it (mode {:o}); chmod 700 it",
+                    path, status.st_mode & 0777);
+    return {};
+}
+
 // Absent is success.
 Result<void> remove_tree(const std::string& path) {
     std::error_code error;
@@ -115,18 +126,26 @@ Result<reconcile::DeviceKey> device_key(const state::NetworkKeys& keys) {
     return reconcile::DeviceKey::of(std::move(*key));
 }
 
+Result<void> StateDir::check(const std::string& path) {
+    struct stat status {};
+    if (lstat(path.c_str(), &status) != 0) {
+        if (errno == ENOENT) return {};
+        return failed(errno_error("state_dir " + path));
+    }
+    if (geteuid() == 0) status.st_uid = 0;
+    return check_folder(path, status);
+}
+
 Result<StateDir> StateDir::open(const std::string& path) {
-    if (auto made = make_directories(path, 0700); !made) return failed(made.error());
-    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd && (errno == ELOOP || errno == ENOTDIR))
-        return fail(Code::Denied, "state_dir {}: is no folder (a link is refused)", path);
+    if (auto made = make_directories(path, 0700); !made)
+        return failed(made.error().while_doing("state_dir"));
+    // Not followed, if it is a link: check_folder() refuses what is no folder.
+    UniqueFd fd(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     struct stat status {};
     if (!fd || fstat(fd.get(), &status) != 0) return failed(errno_error("state_dir " + path));
-    if (status.st_uid != geteuid() && status.st_uid != 0)
-        return fail(Code::Denied, "state_dir {}: belongs to uid {}", path, status.st_uid);
-    if ((status.st_mode & 077) != 0)
-        return fail(Code::Denied, "state_dir {}: others can open it (mode {:o}); chmod 700 it",
-                    path, status.st_mode & 0777);
+    if (auto good = check_folder(path, status); !good) return failed(good.error());
+    fd.reset(::openat(fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) return failed(errno_error("state_dir " + path));
     // Of two that write the same identities, each undoes what the other was told.
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)

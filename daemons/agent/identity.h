@@ -56,6 +56,9 @@ public:
     // Makes the folder, 0700. One that others own, or can open, is Denied; one which another
     // process has open is Conflict.
     static Result<StateDir> open(const std::string& path);
+    // What open() would refuse of a folder that is there; changes and locks nothing. Root may look
+    // at another user's.
+    static Result<void> check(const std::string& path);
 
     // Neither file there: the defaults (up, no networks).
     Result<state::AgentState> load_agent() const;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemons/agent/local_api.h"
 
-#include <grp.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -73,11 +72,9 @@ Result<std::unique_ptr<LocalApi>> LocalApi::listen(EventLoop& loop, Agent& agent
     const std::string folder = std::filesystem::path(config.socket).parent_path().string();
     if (auto made = make_directories(folder, 0755); !made) return failed(made.error());
     http::UnixSocket socket{config.socket};
-    if (!config.socket_group.empty()) {
-        const group* found = getgrnam(config.socket_group.c_str());
-        if (!found) return fail(Code::Invalid, "socket_group: no group '{}'", config.socket_group);
-        socket.group = found->gr_gid;
-    }
+    auto group = socket_group(config);
+    if (!group) return failed(group.error());
+    socket.group = *group;
     http::Service service;
     LocalApi* raw = api.get();
     service.handler = [raw](http::Request request, http::Reply reply) {

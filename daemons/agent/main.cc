@@ -41,6 +41,18 @@ int fail_with(const Error& error, int status) {
     return status;
 }
 
+// A configuration that can not be used here wants a human; a lock or a full disk may pass.
+int status_of(const Error& error) {
+    switch (error.sys_errno) {
+        case ENOTDIR:
+        case ENAMETOOLONG:
+        case ELOOP:
+        case EROFS:
+            return kConfiguration;
+    }
+    return error.code == Code::Denied || error.code == Code::Invalid ? kConfiguration : kFailed;
+}
+
 // A kernel that shows nothing and takes nothing: what a plan is made against where there is no
 // WireGuard or no right to ask.
 class EmptyHost final : public reconcile::Host {
@@ -91,7 +103,7 @@ int serve(const AgentConfig& config) {
     const SystemClock clock;
     auto parts =
         parts_of(loop, clock, config, std::make_unique<reconcile::KernelHost>(std::move(*host)));
-    if (!parts) return fail_with(parts.error(), kFailed);
+    if (!parts) return fail_with(parts.error(), status_of(parts.error()));
     auto opened = Agent::open(std::move(*parts));
     if (!opened) return fail_with(opened.error(), kFailed);
     Agent& agent = **opened;
@@ -127,7 +139,7 @@ int bootstrap(const AgentConfig& config) {
     EventLoop loop;
     const SystemClock clock;
     auto parts = parts_of(loop, clock, config, std::move(host));
-    if (!parts) return fail_with(parts.error(), kFailed);
+    if (!parts) return fail_with(parts.error(), status_of(parts.error()));
     auto opened = Agent::open(std::move(*parts));
     if (!opened) return fail_with(opened.error(), kFailed);
     Agent& agent = **opened;
@@ -171,6 +183,8 @@ int run(const Flags& flags) {
         fmt::print("{}", print_config(*config));
         return 0;
     }
+    if (auto usable = check_machine(*config); !usable)
+        return fail_with(usable.error(), kConfiguration);
     if (flags.check_config) return 0;
     log::set_level(config->log_level);
     signal(SIGPIPE, SIG_IGN);

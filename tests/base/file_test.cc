@@ -193,6 +193,29 @@ TEST(ConfigTest, NumbersHaveARangeAndListsATypeOfElement) {
               std::string::npos);
 }
 
+TEST(ConfigTest, AQuotedKeyWithADotIsNoKeyOfASection) {
+    auto config = *Config::parse("\"listen.api\" = 'x'\n[a]\n'b.c' = 1\n", "c");
+    EXPECT_EQ(config.text("listen.api"), std::nullopt);
+    config.text("a.b.c");
+    EXPECT_EQ(config.finish().error().message,
+              "c:3:1: unknown key 'a.\"b.c\"'\nc:1:1: unknown key '\"listen.api\"'");
+}
+
+TEST_F(FileTest, AConfigThatIsALinkOrAGiantIsRefused) {
+    overwrite(path, "a = 1\n");
+    chmod(path.c_str(), 0644);
+    EXPECT_TRUE(Config::load(path));
+    ASSERT_EQ(symlink(path.c_str(), (folder + "/link").c_str()), 0);
+    const auto link = Config::load(folder + "/link");
+    ASSERT_FALSE(link);
+    EXPECT_EQ(link.error().code, Code::Denied);
+    EXPECT_EQ(link.error().message, "configuration: open " + folder + "/link: a link is refused");
+    std::filesystem::resize_file(path, 100u << 20);
+    const auto giant = Config::load(path);
+    ASSERT_FALSE(giant);
+    EXPECT_EQ(giant.error().code, Code::TooLarge);
+}
+
 TEST_F(FileTest, AConfigThatOthersCanWriteIsRefused) {
     overwrite(path, "a = 1\n");
     chmod(path.c_str(), 0666);

@@ -3,49 +3,19 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
-#include <sys/wait.h>
 
 #include <condition_variable>
 #include <csignal>
-#include <filesystem>
 #include <fstream>
 
 #include "base/unique_fd.h"
 #include "cli/cli.h"
 #include "tests/support/fake_api.h"
+#include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
 namespace cvlan::cli {
 namespace {
-
-// cvlanctl, beside this test, with its standard output where a test wants it.
-class Process {
-public:
-    Process(std::vector<std::string> words, int out, const std::string& err) {
-        const auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-        words.insert(words.begin(), here / "cvlanctl");
-        std::vector<char*> argv;
-        for (std::string& word : words) argv.push_back(word.data());
-        argv.push_back(nullptr);
-        posix_spawn_file_actions_t files;
-        posix_spawn_file_actions_init(&files);
-        posix_spawn_file_actions_adddup2(&files, out, 1);
-        posix_spawn_file_actions_addopen(&files, 2, err.c_str(), O_WRONLY | O_CREAT, 0600);
-        if (posix_spawn(&pid_, argv[0], &files, nullptr, argv.data(), environ) != 0) std::abort();
-        posix_spawn_file_actions_destroy(&files);
-    }
-    void interrupt() const { kill(pid_, SIGINT); }
-    // As a shell tells it: 128 and the signal.
-    int wait() const {
-        int status = 0;
-        waitpid(pid_, &status, 0);
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    }
-
-private:
-    pid_t pid_ = -1;
-};
 
 struct Pipe {
     Pipe() {
@@ -73,9 +43,9 @@ struct TheProgram : testing::Test {
         std::ifstream file(err_path);
         return {std::istreambuf_iterator<char>(file), {}};
     }
-    Process run_with(std::vector<std::string> words, UniqueFd& out) {
+    test::Process run_with(std::vector<std::string> words, UniqueFd& out) {
         words.insert(words.begin(), {"--socket", api.path()});
-        Process process(std::move(words), out.get(), err_path);
+        test::Process process("cvlanctl", std::move(words), out.get(), err_path);
         out.reset();
         return process;
     }
@@ -87,7 +57,7 @@ TEST_F(TheProgram, PingEndsWhenItsReaderHasSeenEnough) {
         R"({"answered":true,"peer":"n2","address":"10.100.0.2","endpoint":null,"path":"DIRECT"})");
     api.start();
     Pipe pipe;
-    const Process ping = run_with({"ping", "n2", "-c", "1000000"}, pipe.in);
+    const test::Process ping = run_with({"ping", "n2", "-c", "1000000"}, pipe.in);
     char first = 0;
     EXPECT_EQ(read(pipe.out.get(), &first, 1), 1);
     pipe.out.reset();
@@ -132,12 +102,12 @@ TEST_F(TheProgram, HugeOutputArrivesWholeAndMayBeLeftInTheMiddle) {
     api.start();
     {
         Pipe pipe;
-        const Process whole = run_with({"status", "-o", "json"}, pipe.in);
+        const test::Process whole = run_with({"status", "-o", "json"}, pipe.in);
         EXPECT_TRUE(pipe.read_all() == status + "\n");
         EXPECT_EQ(whole.wait(), kOk) << err();
     }
     Pipe pipe;
-    const Process left = run_with({"status"}, pipe.in);
+    const test::Process left = run_with({"status"}, pipe.in);
     char first = 0;
     EXPECT_EQ(read(pipe.out.get(), &first, 1), 1);
     pipe.out.reset();
@@ -158,7 +128,7 @@ TEST_F(TheProgram, AnInterruptEndsItAtOnceAndLeavesTheRestToTheAgent) {
     });
     api.start();
     Pipe pipe;
-    const Process up = run_with({"up"}, pipe.in);
+    const test::Process up = run_with({"up"}, pipe.in);
     {
         std::unique_lock lock(mutex);
         changed.wait(lock, [&] { return is_asked; });
