@@ -49,6 +49,10 @@ public:
 private:
     Client(netlink::Socket socket, netlink::GenericFamily family)
         : socket_(std::move(socket)), family_(family) {}
+    template <class Attempt>
+    auto of_this_family(Attempt attempt) -> decltype(attempt());
+    Result<std::vector<PeerFailure>> try_change_peers(std::string_view ifname,
+                                                      std::span<const PeerChange> changes);
 
     netlink::Socket socket_;
     netlink::GenericFamily family_;

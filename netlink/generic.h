@@ -2,8 +2,9 @@
 #pragma once
 
 // Generic netlink families (linux/genetlink.h): the kernel numbers them as their modules load, so
-// each is looked up by name once a socket. A family that does not exist is Code::Unsupported, with
-// words for whoever has to load a module.
+// each is looked up by name once a socket, and again when the kernel answers its number with ENOENT
+// (kernel-wg/client.cc). A family that does not exist is Code::Unsupported, with words for whoever
+// has to load a module.
 
 #include <cstdint>
 #include <string_view>

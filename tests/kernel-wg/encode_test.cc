@@ -284,6 +284,40 @@ TEST(Client, AMissingDeviceIsNotFoundAndNamed) {
     EXPECT_EQ(client->change_peers("cv-a", {&change, 1}).error().code, Code::NotFound);
 }
 
+// A kernel whose wireguard module was loaded again: the family has another number.
+TEST(Client, FindsTheFamilyAgainWhenTheKernelHasNumberedItAnew) {
+    uint16_t number = tests::kWgFamily;
+    int lookups = 0;
+    auto client = Client::over(tests::scripted([&](ByteView request, uint32_t seq) {
+        nlmsghdr head;
+        std::memcpy(&head, request.data(), sizeof head);
+        if (head.nlmsg_type == GENL_ID_CTRL) {
+            ++lookups;
+            return number ? tests::family_answer(seq, number) : Answers{{tests::ack(seq, ENOENT)}};
+        }
+        if (head.nlmsg_type != number) return Answers{{tests::ack(seq, ENOENT)}};
+        if ((head.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP) return Answers{{tests::done(seq)}};
+        return Answers{{tests::ack(seq)}};
+    }));
+    ASSERT_TRUE(client);
+    const std::vector<PeerChange> changes(3);
+    number = 41;
+    EXPECT_TRUE(client->device("cv-a"));
+    EXPECT_TRUE(client->device("cv-a"));
+    EXPECT_EQ(lookups, 2);
+    number = 42;
+    EXPECT_TRUE(client->change_device("cv-a", {}));
+    number = 43;
+    EXPECT_TRUE(client->change_peer("cv-a", changes[0]));
+    number = 44;
+    const auto failures = client->change_peers("cv-a", changes);
+    ASSERT_TRUE(failures);
+    EXPECT_TRUE(failures->empty());
+    EXPECT_EQ(lookups, 5);
+    number = 0;
+    EXPECT_EQ(client->device("cv-a").error().code, Code::Unsupported);
+}
+
 TEST(Client, OneBadPeerKeepsNoOtherOut) {
     const PublicKey bad = key_number(37);
     std::map<PublicKey, int> set;

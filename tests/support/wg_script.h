@@ -22,10 +22,10 @@ inline Bytes wg_payload(const std::function<void(netlink::Message&)>& fill) {
     return {payload.begin(), payload.end()};
 }
 
-inline std::vector<Script::Answer> family_answer(uint32_t sequence) {
-    const Bytes family = wg_payload([](netlink::Message& message) {
+inline std::vector<Script::Answer> family_answer(uint32_t sequence, uint16_t id = kWgFamily) {
+    const Bytes family = wg_payload([id](netlink::Message& message) {
         message.put_string(CTRL_ATTR_FAMILY_NAME, WG_GENL_NAME);
-        message.put(CTRL_ATTR_FAMILY_ID, kWgFamily);
+        message.put(CTRL_ATTR_FAMILY_ID, id);
         message.put(CTRL_ATTR_VERSION, uint32_t{1});
     });
     return {{kernel_message(GENL_ID_CTRL, 0, sequence, family)}, {ack(sequence)}};
