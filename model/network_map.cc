@@ -2,8 +2,10 @@
 #include "model/network_map.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/bytes.h"
+#include "model/claims.h"
 #include "model/objects.h"
 
 namespace cvlan::model {
@@ -62,25 +64,32 @@ Result<MapPeer> check_peer(const MapNetwork& network, const wire::MapFragment& f
     return peer;
 }
 
-// Gives each address and each key to the first peer only: the kernel would silently move an allowed
-// IP.
-class Claims {
-public:
-    Result<void> take(const MapPeer& peer) {
-        for (const Address& address : peer.addresses)
-            if (!addresses_.emplace(address, peer.node_id).second)
-                return fail(Code::Conflict, "address {} belongs to node {} already", address.text(),
-                            addresses_.at(address));
-        if (!peer.wireguard_key.empty() && !keys_.emplace(peer.wireguard_key, peer.node_id).second)
-            return fail(Code::Conflict, "its key belongs to node {} already",
-                        keys_.at(peer.wireguard_key));
-        return {};
-    }
+using Refuse =
+    std::function<void(std::string_view what, const wire::MapFragment& of, const Error& why)>;
 
-private:
-    std::map<Address, std::string> addresses_;
-    std::map<std::string, std::string> keys_;
-};
+void place_peers(const std::vector<wire::MapFragment>& fragments, NetworkMap& map,
+                 const Refuse& refuse) {
+    std::map<std::string, Claims> claims;
+    const auto place = [&](const wire::MapFragment& fragment) {
+        const auto network = map.networks.find(fragment.scope);
+        if (fragment.kind != wire::FragmentKind::Peer || fragment.removed.value_or(false) ||
+            network == map.networks.end())
+            return;
+        auto peer = check_peer(network->second, fragment);
+        auto taken = peer ? claims[fragment.scope].take(*peer) : Result<void>();
+        if (!peer || !taken)
+            refuse("peer", fragment, peer ? taken.error() : peer.error());
+        else if (fragment.id == map.node_id)
+            network->second.self = std::move(*peer);
+        else
+            network->second.peers.emplace(fragment.id, std::move(*peer));
+    };
+    // Before all others, so that nobody claims what is this node's own.
+    for (const wire::MapFragment& fragment : fragments)
+        if (fragment.id == map.node_id) place(fragment);
+    for (const wire::MapFragment& fragment : fragments)
+        if (fragment.id != map.node_id) place(fragment);
+}
 
 }  // namespace
 
@@ -111,21 +120,7 @@ NetworkMap build_map(const wire::MapHead& head, const std::vector<wire::MapFragm
         return std::count(head.network_ids.begin(), head.network_ids.end(), entry.first) == 0;
     });
 
-    std::map<std::string, Claims> claims;
-    for (const wire::MapFragment& fragment : fragments) {
-        const auto network = map.networks.find(fragment.scope);
-        if (fragment.kind != wire::FragmentKind::Peer || fragment.removed.value_or(false) ||
-            network == map.networks.end())
-            continue;
-        auto peer = check_peer(network->second, fragment);
-        auto taken = peer ? claims[fragment.scope].take(*peer) : Result<void>();
-        if (!peer || !taken)
-            refuse("peer", fragment, peer ? taken.error() : peer.error());
-        else if (fragment.id == head.node_id)
-            network->second.self = std::move(*peer);
-        else
-            network->second.peers.emplace(fragment.id, std::move(*peer));
-    }
+    place_peers(fragments, map, refuse);
     std::erase_if(map.networks, [&](const auto& entry) {
         if (!entry.second.self.node_id.empty()) return false;
         map.refused.push_back(

@@ -5,18 +5,14 @@
 #include <iterator>
 #include <set>
 
+#include "model/claims.h"
+
 namespace cvlan::reconcile {
 
 namespace {
 
-// What the peers of one network have taken: a key or an allowed IP with two owners would move to
-// and fro between them for ever.
-struct Claims {
-    std::set<wg::PublicKey> keys;
-    std::set<Address> addresses;
-};
-
-Result<WgPeer> wanted_peer(const model::MapPeer& peer, const NetworkContext& self, Claims& claims) {
+Result<WgPeer> wanted_peer(const model::MapPeer& peer, const NetworkContext& self,
+                           model::Claims& claims) {
     auto key = wg::PublicKey::parse(peer.wireguard_key);
     if (!key) return failed(key.error());
     // Other points of low order do no harm: the kernel shakes no hands with them, and to find them
@@ -24,11 +20,7 @@ Result<WgPeer> wanted_peer(const model::MapPeer& peer, const NetworkContext& sel
     if (key->empty()) return fail(Code::Invalid, "the all-zero key");
     // The kernel passes over a peer with the key of the device itself.
     if (*key == self.key.public_key()) return fail(Code::Conflict, "has this node's own key");
-    for (const Address& address : peer.addresses)
-        if (claims.addresses.contains(address))
-            return fail(Code::Conflict, "address {} has another owner", address.text());
-    if (!claims.keys.insert(*key).second) return fail(Code::Conflict, "its key has another owner");
-    claims.addresses.insert(peer.addresses.begin(), peer.addresses.end());
+    if (auto taken = claims.take(peer); !taken) return failed(taken.error());
 
     WgPeer wanted{.key = *key};
     for (const Address& address : peer.addresses)
@@ -49,8 +41,8 @@ WgDevice wanted_device(const model::MapNetwork& network, const NetworkContext& s
                     .key = self.key,
                     .listen_port = self.listen_port,
                     .fwmark = kMarkBase + self.index};
-    Claims claims;
-    claims.addresses.insert(network.self.addresses.begin(), network.self.addresses.end());
+    model::Claims claims;
+    (void)claims.take(network.self);  // the first, so nobody has them
     device.peers.reserve(network.peers.size());
     for (const auto& [id, peer] : network.peers) {
         if (peer.wireguard_key.empty()) continue;  // reached by another data plane

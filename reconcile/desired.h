@@ -20,8 +20,6 @@
 
 namespace cvlan::reconcile {
 
-constexpr uint16_t kKeepaliveSeconds = 25;  // where one side is behind a NAT
-
 // What the agent knows of a peer. Without one the first endpoint of the map is taken, no keepalive.
 struct PeerContext {
     std::optional<Endpoint> endpoint{};  // the candidate to use; see WgPeer::endpoint

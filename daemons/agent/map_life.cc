@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemons/agent/map_life.h"
 
-#include <cstdlib>
-
 #include <algorithm>
 #include <cstdlib>
 
@@ -50,8 +48,6 @@ milliseconds MapLife::left(const model::wire::MapHead& head) const {
 }
 
 std::string read_boot_id() {
-    // The unit hides /proc/sys and tells us instead (systemd's %b).
-    if (const char* told = std::getenv("CVLAN_BOOT_ID"); told && *told) return told;
     // Our unit hides /proc/sys (ProcSubset=pid) and passes systemd's own %b.
     if (const char* given = std::getenv("CVLAN_BOOT_ID"); given && *given) return given;
     auto text = read_file("/proc/sys/kernel/random/boot_id", 128);

@@ -22,7 +22,7 @@ reconcile::PeerContext peer_context(const model::MapNetwork& network, const mode
     }
     // Both sides read the same map, so both come to the same answer.
     if (reach::needs_keepalive(network.self.endpoints, peer.endpoints))
-        context.keepalive_seconds = reconcile::kKeepaliveSeconds;
+        context.keepalive_seconds = static_cast<uint16_t>(reach::kKeepalive.count());
     return context;
 }
 

@@ -158,9 +158,7 @@ private:
     }
     void one_of_in(Scope scope, Pairs& pairs) {
         WgPeer& peer = want_.wireguard[0].peers[kPeers / 2];
-        const auto change = [&] {
-            peer.keepalive_seconds = peer.keepalive_seconds == 0 ? kKeepaliveSeconds : 0;
-        };
+        const auto change = [&] { peer.keepalive_seconds = peer.keepalive_seconds == 0 ? 25 : 0; };
         pairs.run(kIdlePairs,
                   {change,
                    [&] {

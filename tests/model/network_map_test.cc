@@ -63,6 +63,27 @@ TEST(BuildMap, AnAddressOrKeyBelongsToTheFirstWhoClaimsIt) {
     EXPECT_EQ(map.refused.size(), 2u);
 }
 
+TEST(BuildMap, ARefusedPeerClaimsNothingThatALaterOneNeeds) {
+    auto greedy = peer("b", "10.1.0.2", 1);  // the key is this node's
+    auto double_address = peer("c", "10.1.0.3", 3);
+    double_address.peer->addresses.push_back("10.1.0.1");  // this node's too
+    const auto map = built({network(), peer("self", "10.1.0.1", 1), greedy, double_address,
+                            peer("d", "10.1.0.2", 4), peer("e", "10.1.0.3", 3)});
+    const auto& peers = map.networks.at(kNet).peers;
+    EXPECT_EQ(peers.size(), 2u);
+    EXPECT_TRUE(peers.contains("d"));
+    EXPECT_TRUE(peers.contains("e"));
+    EXPECT_EQ(map.refused.size(), 2u);
+}
+
+TEST(BuildMap, NobodyTakesThisNodesOwnPlaceByComingFirst) {
+    const auto map = built({network(), peer("b", "10.1.0.1", 2), peer("self", "10.1.0.1", 1)});
+    ASSERT_EQ(map.networks.size(), 1u);
+    EXPECT_EQ(map.networks.at(kNet).self.addresses.at(0).text(), "10.1.0.1");
+    EXPECT_EQ(map.refused,
+              std::vector<std::string>{"peer b: address 10.1.0.1 belongs to node self already"});
+}
+
 TEST(BuildMap, TombstonesForeignScopesAndAMissingSelfAreLeftOut) {
     auto gone = peer("b", "10.1.0.2", 2);
     gone.removed = true;

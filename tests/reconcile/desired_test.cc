@@ -76,10 +76,11 @@ TEST(DesiredState, LeavesOutAPeerThatClashesAndKeepsTheRest) {
     const Desired want = desired_state(map_of({network}), self());
     ASSERT_EQ(want.wireguard[0].peers.size(), 1u);
     EXPECT_EQ(want.wireguard[0].peers[0].key, key(2));
-    EXPECT_THAT(want.refused, ElementsAre(HasSubstr("node-3: address 10.100.0.2 has another owner"),
-                                          HasSubstr("node-4: its key has another owner"),
-                                          HasSubstr("node-5: has this node's own key"),
-                                          HasSubstr("node-6: the all-zero key")));
+    EXPECT_THAT(want.refused,
+                ElementsAre(HasSubstr("node-3: address 10.100.0.2 belongs to node node-2"),
+                            HasSubstr("node-4: its key belongs to node node-2"),
+                            HasSubstr("node-5: has this node's own key"),
+                            HasSubstr("node-6: the all-zero key")));
 }
 
 TEST(DesiredState, LeavesOutAPeerThatWouldTakeThisNodesAddress) {
@@ -87,7 +88,7 @@ TEST(DesiredState, LeavesOutAPeerThatWouldTakeThisNodesAddress) {
     network.peers["node-3"].addresses = network.self.addresses;
     const Desired want = desired_state(map_of({network}), self());
     EXPECT_EQ(want.wireguard[0].peers.size(), 1u);
-    EXPECT_THAT(want.refused, ElementsAre(HasSubstr("has another owner")));
+    EXPECT_THAT(want.refused, ElementsAre(HasSubstr("belongs to node node-1 already")));
 }
 
 TEST(DesiredState, LeavesOutAPeerWithoutAWireguardKeySilently) {

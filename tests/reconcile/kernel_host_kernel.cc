@@ -78,7 +78,7 @@ protected:
 
 TEST_F(KernelHostTest, OtherProgramsReadWhatWeWrote) {
     NodeConfig config = self();
-    config.networks[kNetwork].peers[key(2)] = {.keepalive_seconds = kKeepaliveSeconds};
+    config.networks[kNetwork].peers[key(2)] = {.keepalive_seconds = 25};
     repair(desired_state(map_of({map_network({2})}), config));
     EXPECT_EQ(output_of("wg show " + kDevice + " dump | tail -n 1 | cut -f 1,3,4,8"),
               key(2).text() + "\t192.0.2.2:51820\t10.100.0.2/32,fd00:100::2/128\t25\n");
