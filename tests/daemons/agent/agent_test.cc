@@ -147,6 +147,24 @@ TEST_F(AgentTest, AnUnchangedRoundWritesNothing) {
     EXPECT_EQ(machine.kernel.applied.size(), steps);
 }
 
+// F51: 100,000 changes, of which the monitor tells as long as it can.
+TEST_F(AgentTest, AFloodOfEventsIsFewRoundsAndWhatItHidIsRepaired) {
+    bring_up();
+    ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
+    machine.clock.advance(std::chrono::seconds(10));
+    const int before = machine.kernel.observed;
+    machine.kernel.devices.clear();
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(450);
+    while (std::chrono::steady_clock::now() < end) {
+        for (int i = 0; i < 1000; ++i) machine.agent->kernel_changed();
+        loop.run_once(std::chrono::milliseconds(0));
+    }
+    ASSERT_NE(machine.device(), nullptr);
+    EXPECT_EQ(machine.device()->peers.size(), 2u);
+    // One for the swarm, one to see that its repair holds; perhaps the usual look at WireGuard.
+    EXPECT_LE(machine.kernel.observed, before + 4);
+}
+
 TEST_F(AgentTest, ANewAgentAdoptsWhatStands) {
     bring_up();
     const size_t steps = machine.kernel.applied.size();

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <map>
+
+#include "base/bytes.h"
 #include "daemons/agent/session.h"
 
 namespace cvlan::agent {
@@ -80,6 +84,25 @@ TEST(Backoff, GrowsToAMinuteAndSpreads) {
     EXPECT_GT(differing, 190);
     one.reset();
     EXPECT_LE(one.next().count(), 1'000);
+}
+
+// F79: the controller was away for an hour, then 10,000 nodes find it again.
+TEST(Backoff, NodesThatLostTheirControllerTogetherComeBackSpread) {
+    constexpr int kNodes = 10'000;
+    const std::chrono::milliseconds back = std::chrono::hours(1);
+    std::map<int64_t, int> arrivals;  // by the second since the controller is back
+    for (int n = 0; n < kNodes; ++n) {
+        const Bytes hash = sha256(as_bytes(fmt::format("node {}", n)));  // as node.cc seeds it
+        uint32_t seed = 0;
+        std::memcpy(&seed, hash.data(), sizeof seed);
+        Backoff backoff(seed);
+        std::chrono::milliseconds at{0};  // all lost it in the same moment
+        while (at < back) at += backoff.next();
+        ++arrivals[(at - back) / std::chrono::seconds(1)];
+    }
+    EXPECT_LT(arrivals.rbegin()->first, 60);
+    // A minute of 10,000 is 167 a second, the first seconds have about twice as many.
+    for (const auto& [second, count] : arrivals) EXPECT_LT(count, 500) << second;
 }
 
 }  // namespace
