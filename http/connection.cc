@@ -59,7 +59,7 @@ Connection::Connection(Server::State& server, Accepted accepted)
 }
 
 Connection::~Connection() {
-    if (exchange_) exchange_->connection = nullptr;
+    if (exchange_) exchange_->answer = nullptr;
 }
 
 bool Connection::start() {
@@ -154,7 +154,8 @@ void Connection::dispatch() {
     request.client_certificate_pem = certificate_pem_;
     ++server_.stats.requests;
     enter(Phase::Answering);
-    exchange_ = std::make_shared<Exchange>(Exchange{this, request_id_});
+    exchange_ = std::make_shared<Exchange>(
+        Exchange{[this](Response response) { answer(std::move(response)); }, request_id_});
     try {
         server_.service.handler(std::move(request), Reply(exchange_));
     } catch (const std::exception& failure) {
@@ -173,7 +174,7 @@ void Connection::refuse(const Problem& refused) {
 std::function<void()> Connection::leave_exchange() {
     const auto exchange = std::exchange(exchange_, nullptr);
     if (!exchange) return nullptr;
-    exchange->connection = nullptr;
+    exchange->answer = nullptr;
     exchange->drain = nullptr;
     return std::exchange(exchange->gone, nullptr);
 }

@@ -12,21 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "http/exchange.h"
 #include "http/request_reader.h"
 #include "http/server.h"
 #include "http/transport.h"
 
 namespace cvlan::http {
-
-class Connection;
-
-// What a Reply and its connection share. The connection leaves it when nobody waits any more.
-struct Exchange {
-    Connection* connection = nullptr;
-    std::string request_id{};
-    std::function<void()> gone{};
-    std::function<void()> drain{};
-};
 
 struct Accepted {
     UniqueFd fd;

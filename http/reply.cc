@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <utility>
 
-#include "http/connection.h"
+#include "http/exchange.h"
 #include "http/server.h"
 
 namespace cvlan::http {
@@ -17,17 +17,19 @@ Reply& Reply::operator=(Reply&& other) noexcept {
 Reply::~Reply() { drop(); }
 
 void Reply::drop() {
-    if (exchange_ && exchange_->connection)
+    if (!client_gone())
         send(problem({500, "INTERNAL", "no answer was given"}, exchange_->request_id));
     exchange_.reset();
 }
 
 void Reply::send(Response response) {
     const auto exchange = std::exchange(exchange_, nullptr);
-    if (exchange && exchange->connection) exchange->connection->answer(std::move(response));
+    if (!exchange) return;
+    // Taken out first: it may be the exchange's end.
+    if (const auto answer = std::exchange(exchange->answer, nullptr)) answer(std::move(response));
 }
 
-bool Reply::client_gone() const { return !exchange_ || !exchange_->connection; }
+bool Reply::client_gone() const { return !exchange_ || !exchange_->answer; }
 
 void Reply::on_client_gone(std::function<void()> run) {
     if (!client_gone()) exchange_->gone = std::move(run);

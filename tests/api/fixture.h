@@ -2,7 +2,7 @@
 #pragma once
 
 // A controller's inside without its sockets: real CA, real keys, real SQLite in a temporary folder.
-// Requests go through the route table to the handlers, with the identity the test gives.
+// Requests go through api::handle, as they do from a socket.
 
 #include <gtest/gtest.h>
 
@@ -11,6 +11,7 @@
 #include "api/convert.h"
 #include "api/router.h"
 #include "base/event_loop.h"
+#include "http/exchange.h"
 #include "pki/csr.h"
 #include "pki/token.h"
 #include "store/sqlite_store.h"
@@ -56,9 +57,15 @@ struct ApiTest : testing::Test {
     }
     ~ApiTest() override { std::filesystem::remove_all(folder); }
 
-    // As the operator, or with a node's certificate where one is given.
-    http::Response ask(const std::string& method, const std::string& target, std::string body = "",
-                       const std::string& certificate = "") {
+    // Who asks, and through which of the controller's listeners.
+    struct Caller {
+        std::string certificate{};  // of a node, as TLS verified it
+        std::optional<http::LocalPeer> local{};
+        Roles roles{Role::Discovery, Role::Registration, Role::Session, Role::Api};
+    };
+
+    http::Response ask_as(const Caller& caller, const std::string& method,
+                          const std::string& target, std::string body = "") {
         http::Request request;
         request.method = method;
         request.path = target.substr(0, target.find('?'));
@@ -67,37 +74,22 @@ struct ApiTest : testing::Test {
         request.body = std::move(body);
         request.request_id = "request-1";
         request.peer = *Endpoint::parse("198.51.100.7:40000");
-        request.client_certificate_pem = certificate;
-        for (const Route& route : routes()) {
-            const size_t hole = route.pattern.find("{id}");
-            const std::string_view path = request.path;
-            std::string id;
-            if (hole != std::string_view::npos) {
-                const std::string_view tail = route.pattern.substr(hole + 4);
-                if (!path.starts_with(route.pattern.substr(0, hole)) ||
-                    path.size() != hole + 36 + tail.size() || !path.ends_with(tail))
-                    continue;
-                id = path.substr(hole, 36);
-            } else if (path != route.pattern) {
-                continue;
-            }
-            if (route.method != method) continue;
-            auto query = Query::parse(request.query, route.query);
-            EXPECT_TRUE(query) << query.error().message;
-            return dispatch(route, {request, id, *query});
-        }
-        ADD_FAILURE() << "no route " << method << " " << target;
-        return {};
+        request.client_certificate_pem = caller.certificate;
+        request.local = caller.local;
+        std::optional<http::Response> answer;
+        const auto exchange = std::make_shared<http::Exchange>(
+            http::Exchange{[&](http::Response response) { answer = std::move(response); }});
+        handle(context, caller.roles, std::move(request), http::Reply(exchange));
+        exchange->answer = nullptr;
+        EXPECT_TRUE(answer) << method << " " << target << " was not answered";
+        return answer.value_or(http::Response{.status = 0});
     }
-
-    http::Response dispatch(const Route& route, const Call& call) {
-        if (auto* open_to_all = std::get_if<PublicHandler>(&route.handler))
-            return (*open_to_all)(context, call);
-        if (auto* for_operator = std::get_if<OperatorHandler>(&route.handler))
-            return (*for_operator)(context, call, {0, true});
-        auto who = auth.node(call.request);
-        if (auto* refused = std::get_if<http::Response>(&who)) return *refused;
-        return std::get<NodeHandler>(route.handler)(context, call, std::get<NodeIdentity>(who));
+    // As the operator, or with a node's certificate where one is given.
+    http::Response ask(const std::string& method, const std::string& target, std::string body = "",
+                       const std::string& certificate = "") {
+        Caller caller{certificate};
+        if (certificate.empty()) caller.local = http::LocalPeer{};  // root
+        return ask_as(caller, method, target, std::move(body));
     }
 
     template <class T>

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a Reply and whoever waits for it share. The waiting side empties `answer` when nobody waits
+// any more; the Reply empties it when it answers.
+
+#include <functional>
+#include <string>
+
+#include "http/message.h"
+
+namespace cvlan::http {
+
+struct Exchange {
+    std::function<void(Response)> answer;
+    std::string request_id{};
+    std::function<void()> gone{};
+    std::function<void()> drain{};
+};
+
+}  // namespace cvlan::http
