@@ -9,11 +9,6 @@
 
 namespace cvlan::api {
 
-namespace {
-using namespace std::chrono_literals;
-constexpr auto kSeenEvery = 5min;  // how old lastSeenAt may be; each update is a durable write
-}  // namespace
-
 Auth::Auth(store::Store& store, std::string trust_domain, const Clock& clock)
     : store_(store), trust_domain_(std::move(trust_domain)), clock_(clock) {}
 
@@ -29,8 +24,20 @@ Result<const Auth::Row*> Auth::row_of(const NodeIdentity& identity) {
     return &rows_
                 .insert_or_assign(identity.node_id,
                                   Row{node->tenant_id, node->state, node->certificate_serial,
-                                      node->previous_serial, std::nullopt})
+                                      node->previous_serial, node->tls_key_hash,
+                                      node->previous_tls_key_hash, node->last_seen_at.has_value()})
                 .first->second;
+}
+
+bool Auth::Row::is_current(const NodeIdentity& identity) const {
+    return identity.serial == serial && identity.key_hash == key_hash;
+}
+
+bool Auth::Row::is_previous(const NodeIdentity& identity) const {
+    // A node that enrolled again did so with the key it had.
+    const std::string& its_key = previous_key_hash.empty() ? key_hash : previous_key_hash;
+    return !previous_serial.empty() && identity.serial == previous_serial &&
+           identity.key_hash == its_key;
 }
 
 std::optional<http::Response> Auth::standing(const NodeIdentity& identity,
@@ -54,12 +61,13 @@ std::optional<http::Response> Auth::standing(const NodeIdentity& identity,
     if (row->state == model::NodeState::Expired)
         return refusal(403, "NODE_EXPIRED",
                        "this node has expired: enrol it again with a new token", request_id);
-    const bool is_current = identity.serial == row->serial;
-    const bool is_previous =
-        !row->previous_serial.empty() && identity.serial == row->previous_serial;
-    if (!is_current && !is_previous)
+    if (!row->is_current(identity) && !row->is_previous(identity))
         return refusal(403, "CERTIFICATE_SUPERSEDED",
                        "this certificate was replaced by a newer one", request_id);
+    // TLS looks at the handshake alone; a connection may outlive its certificate.
+    if (clock_.now() >= identity.not_after)
+        return refusal(403, "CERTIFICATE_EXPIRED",
+                       "this certificate has run out: enrol again with a new token", request_id);
     return std::nullopt;
 }
 
@@ -67,17 +75,30 @@ void Auth::note_use(const NodeIdentity& identity) {
     // Each of these writes may come back as an event that makes us forget the row: no reference to
     // it is held across them.
     const Row row = rows_.at(identity.node_id);
-    if (identity.serial == row.serial && !row.previous_serial.empty())
+    const bool is_current = row.is_current(identity);
+    if (is_current && !row.previous_serial.empty())
         if (auto confirmed = store_.confirm_certificate(identity.key(), identity.serial); confirmed)
             rows_.erase(identity.node_id);
-    const BootTime now = clock_.since_boot();
-    if (row.seen_written_at && now - *row.seen_written_at < kSeenEvery) return;
-    // Only a display: a failure here must not keep the node from its map.
+    seen_[identity.node_id] = {identity.key(), clock_.now()};
+    // The first use of what an enrolment gave is durable before it is answered: it ends repeats.
+    if (row.was_seen || !is_current) return;
     if (auto seen = store_.touch_seen(identity.key()); !seen)
-        log::warn("api.last_seen_not_written",
-                  {{"node", identity.node_id}, {"reason", seen.error().message}});
+        return log::warn("api.last_seen_not_written",
+                         {{"nodes", 1}, {"reason", seen.error().message}});
     if (const auto known = rows_.find(identity.node_id); known != rows_.end())
-        known->second.seen_written_at = now;
+        known->second.was_seen = true;
+}
+
+void Auth::flush_seen() {
+    if (seen_.empty()) return;
+    std::vector<store::Seen> nodes;
+    for (const auto& [id, seen] : seen_) nodes.push_back(seen);
+    // Only a display: a failure here must not keep a node from its map. They are kept for the next
+    // time.
+    if (auto written = store_.set_seen(nodes); !written)
+        return log::warn("api.last_seen_not_written",
+                         {{"nodes", nodes.size()}, {"reason", written.error().message}});
+    seen_.clear();
 }
 
 Verdict<NodeIdentity> Auth::node(const http::Request& request) {
@@ -88,7 +109,8 @@ Verdict<NodeIdentity> Auth::node(const http::Request& request) {
         pki::parse_node_certificate(request.client_certificate_pem, trust_domain_);
     if (!certificate)
         return refusal(403, "CERTIFICATE_REFUSED", certificate.error().message, request.request_id);
-    NodeIdentity identity{certificate->tenant_id, certificate->node_id, certificate->serial};
+    NodeIdentity identity{certificate->tenant_id, certificate->node_id, certificate->serial,
+                          certificate->key_hash, certificate->not_after};
     if (auto refused = standing(identity, request.request_id)) return *refused;
     note_use(identity);
     return identity;

@@ -22,7 +22,9 @@ namespace cvlan::api {
 struct NodeIdentity {
     std::string tenant_id;
     std::string node_id;
-    std::string serial;  // of the certificate in use
+    std::string serial;    // of the certificate in use
+    std::string key_hash;  // its key's, as store::Renewal's
+    WallTime not_after{};  // its end
 
     store::Key key() const { return {tenant_id, node_id}; }
 };
@@ -41,7 +43,7 @@ public:
     Auth(store::Store& store, std::string trust_domain, const Clock& clock);
 
     // 401 without a certificate; 403 NODE_EXPIRED, NODE_REVOKED, NODE_DELETED,
-    // CERTIFICATE_SUPERSEDED; 503 while the database can not be read.
+    // CERTIFICATE_SUPERSEDED, CERTIFICATE_EXPIRED; 503 while the database can not be read.
     Verdict<NodeIdentity> node(const http::Request& request);
     // root and the controller's own user may write, the socket's group may read. 401 elsewhere.
     Verdict<OperatorIdentity> operator_of(const http::Request& request) const;
@@ -52,13 +54,23 @@ public:
     std::optional<http::Response> standing(const NodeIdentity& identity,
                                            std::string_view request_id);
 
+    // When nodes were last here is kept in memory, so that a poll costs no write; this writes it,
+    // in one transaction. To be called every kSeenEvery and at the end.
+    void flush_seen();
+    static constexpr std::chrono::seconds kSeenEvery{60};
+
 private:
     struct Row {
         std::string tenant_id;
         model::NodeState state{};
         std::string serial;
         std::string previous_serial;
-        std::optional<BootTime> seen_written_at;
+        std::string key_hash;
+        std::string previous_key_hash;
+        bool was_seen = false;  // since it enrolled
+
+        bool is_current(const NodeIdentity& identity) const;
+        bool is_previous(const NodeIdentity& identity) const;
     };
     Result<const Row*> row_of(const NodeIdentity& identity);
     void note_use(const NodeIdentity& identity);
@@ -66,7 +78,8 @@ private:
     store::Store& store_;
     std::string trust_domain_;
     const Clock& clock_;
-    std::unordered_map<std::string, Row> rows_;  // by node id
+    std::unordered_map<std::string, Row> rows_;          // by node id
+    std::unordered_map<std::string, store::Seen> seen_;  // likewise; not written yet
 };
 
 }  // namespace cvlan::api

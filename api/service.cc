@@ -58,6 +58,8 @@ http::Response metrics(Context& context, const Call&) {
         {"maps_delta_total", "counter", "Map deltas sent.", maps.deltas},
         {"map_full_bytes_total", "counter", "Bytes of full maps sent.", maps.bytes_full},
         {"map_delta_bytes_total", "counter", "Bytes of map deltas sent.", maps.bytes_delta},
+        {"store_commits_total", "counter", "Transactions that waited for the disk.",
+         context.store.commits()},
         {"polls_waiting", "gauge", "Nodes that wait for a change.", context.polls.waiting()},
     };
     http::Response response;

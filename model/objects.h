@@ -58,6 +58,7 @@ struct Inventory {
     std::string architecture;
     std::string agent_version;
     std::vector<std::string> mac_addresses;
+    bool operator==(const Inventory&) const = default;
 };
 
 enum class NodeState { Active, Expired, Revoked };

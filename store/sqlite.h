@@ -84,6 +84,7 @@ public:
     // Several statements without parameters.
     Result<void> run_script(const std::string& script);
     int changes() const { return sqlite3_changes(db_.get()); }
+    int64_t total_changes() const { return sqlite3_total_changes64(db_.get()); }
 
 private:
     struct Close {

@@ -15,9 +15,6 @@ constexpr const char* kColumns =
     "n.kernel, "
     "n.architecture, n.agent_version, n.created_at, n.last_seen_at, n.revision";
 
-// lastSeenAt is exact to a minute: a node that polls costs no write.
-constexpr std::chrono::seconds kSeenGrain{60};
-
 model::Node node_row(const Statement& row) {
     model::Node node;
     node.tenant_id = row.text(0);
@@ -228,13 +225,27 @@ Result<Revision> SqliteStore::delete_node(const Key& key) {
 
 Result<void> SqliteStore::touch_seen(const Key& key) {
     return write([&] {
-        const WallTime now = clock_.now();
         return db_
             .sql(
                 "UPDATE nodes SET last_seen_at = ? WHERE tenant_id = ? AND id = ? AND "
-                "(last_seen_at IS NULL OR last_seen_at <= ?)",
-                now, key.tenant_id, key.id, now - kSeenGrain)
+                "last_seen_at IS NULL",
+                clock_.now(), key.tenant_id, key.id)
             .run();
+    });
+}
+
+Result<void> SqliteStore::set_seen(const std::vector<Seen>& nodes) {
+    return write([&]() -> Result<void> {
+        for (const Seen& seen : nodes) {
+            // NULL is below nothing: who has enrolled anew since is not seen by this.
+            auto done = db_.sql(
+                               "UPDATE nodes SET last_seen_at = ?1 WHERE tenant_id = ?2 AND id = "
+                               "?3 AND last_seen_at < ?1",
+                               seen.at, seen.node.tenant_id, seen.node.id)
+                            .run();
+            if (!done) return done;
+        }
+        return {};
     });
 }
 
@@ -288,6 +299,7 @@ Result<void> SqliteStore::set_inventory(const Key& key, const model::Inventory& 
     return write([&]() -> Result<void> {
         auto node = find_node(key.tenant_id, key.id);
         if (!node) return failed(node.error());
+        if (node->inventory == inventory) return {};
         return put_inventory(key, inventory);
     });
 }

@@ -37,6 +37,7 @@ public:
 
     void on_event(std::function<void(const Event&)> listener) override;
     int64_t epoch() override { return epoch_; }
+    uint64_t commits() override { return commits_; }
 
     Result<model::Tenant> create_tenant(const NewTenant& tenant) override;
     Result<Page<model::Tenant>> tenants(const Filter& filter) override;
@@ -68,6 +69,7 @@ public:
     Result<model::Node> renew_certificate(const Key& node, const Renewal& renewal) override;
     Result<void> confirm_certificate(const Key& node, const std::string& serial) override;
     Result<void> touch_seen(const Key& node) override;
+    Result<void> set_seen(const std::vector<Seen>& nodes) override;
     Result<std::optional<Revision>> set_endpoints(const Key& node,
                                                   const NodeEndpoints& endpoints) override;
     Result<void> set_inventory(const Key& node, const model::Inventory& inventory) override;
@@ -127,6 +129,7 @@ private:
     std::mutex mutex_;
     Database db_;
     int64_t epoch_;
+    std::atomic<uint64_t> commits_ = 0;
     const Clock& clock_;
     std::vector<Event> pending_;  // of the open transaction
     std::deque<Event> committed_;
@@ -148,9 +151,11 @@ auto SqliteStore::write(Body body) -> decltype(body()) {
         pending_.clear();
         auto transaction = Transaction::begin(db_);
         if (!transaction) return failed(transaction.error());
+        const int64_t before = db_.total_changes();
         auto done = body();
         if (!done) return done;
         if (auto committed = transaction->commit(); !committed) return failed(committed.error());
+        if (db_.total_changes() != before) ++commits_;
         committed_.insert(committed_.end(), pending_.begin(), pending_.end());
         return done;
     });

@@ -29,6 +29,8 @@ public:
     virtual void on_event(std::function<void(const Event&)> listener) = 0;
     // Changes at a restore: maps of another epoch are void.
     virtual int64_t epoch() = 0;
+    // Transactions that changed something, since the start: each waited for the disk.
+    virtual uint64_t commits() = 0;
 
     virtual Result<model::Tenant> create_tenant(const NewTenant& tenant) = 0;
     virtual Result<Page<model::Tenant>> tenants(const Filter& filter) = 0;
@@ -68,10 +70,15 @@ public:
     virtual Result<model::Node> renew_certificate(const Key& node, const Renewal& renewal) = 0;
     // The node has used `serial`: where that is the current one, the previous is void from now on.
     virtual Result<void> confirm_certificate(const Key& node, const std::string& serial) = 0;
+    // The node is there for the first time since it enrolled: from now on a repeat of its enrolment
+    // is a replay. Writes nothing where it was seen before.
     virtual Result<void> touch_seen(const Key& node) = 0;
+    // When nodes were there last, all in one transaction; skips those that touch_seen has not had.
+    virtual Result<void> set_seen(const std::vector<Seen>& nodes) = 0;
     // No value: nothing changed, and there is no event.
     virtual Result<std::optional<Revision>> set_endpoints(const Key& node,
                                                           const NodeEndpoints& endpoints) = 0;
+    // Writes nothing where nothing changed; never an event.
     virtual Result<void> set_inventory(const Key& node, const model::Inventory& inventory) = 0;
 
     virtual Result<MapInputs> map_inputs(const std::string& tenant_id) = 0;

@@ -124,6 +124,11 @@ struct Renewal {
     CertificateRow certificate;
 };
 
+struct Seen {
+    Key node;
+    WallTime at{};
+};
+
 struct NodeEndpoints {
     std::string network_id;
     uint16_t listen_port = 0;

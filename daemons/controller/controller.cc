@@ -117,6 +117,7 @@ Result<void> Controller::listen() {
     if (auto tcp = listen_tcp(); !tcp) return tcp;
     if (auto local = listen_local(); !local) return local;
     renewal_ = loop_.every(24h, [this] { renew_server_certificate(); });
+    seen_ = loop_.every(api::Auth::kSeenEvery, [this] { auth_->flush_seen(); });
     return {};
 }
 
@@ -193,7 +194,9 @@ void Controller::drain(std::function<void()> done) {
     context_->draining = true;
     draining_ = tcp_.size() + local_.size();
     const auto one_done = [this, done] {
-        if (--draining_ == 0) done();
+        if (--draining_ > 0) return;
+        auth_->flush_seen();
+        done();
     };
     for (TcpListener& listener : tcp_) listener.server->drain(kDrainLimit, one_done);
     for (auto& server : local_) server->drain(kDrainLimit, one_done);

@@ -59,6 +59,7 @@ private:
     std::vector<TcpListener> tcp_;
     std::vector<std::unique_ptr<http::Server>> local_;
     Timer renewal_;
+    Timer seen_;
     size_t draining_ = 0;
 };
 

@@ -380,17 +380,42 @@ TEST_F(EnrolTest, RenamesANode) {
     EXPECT_EQ(events_.size(), events);
 }
 
-TEST_F(EnrolTest, SeesANodeAtMostOnceAMinute) {
+TEST_F(EnrolTest, AFirstUseIsWrittenAtOnceAndTheLaterOnesTogether) {
     const Enrolled one = enrolled(enrolment(token(office_)));
+    const Enrolled two = enrolled(enrolment(token(office_)));
     EXPECT_FALSE(one.node.last_seen_at);
     ASSERT_TRUE(store_->touch_seen(key_of(one.node)));
     const WallTime first = clock_.now();
-    clock_.advance(std::chrono::seconds(59));
+    const uint64_t commits = store_->commits();
+    clock_.advance(std::chrono::seconds(60));
     ASSERT_TRUE(store_->touch_seen(key_of(one.node)));
     EXPECT_EQ(node(one.node.id).last_seen_at, first);
-    clock_.advance(std::chrono::seconds(1));
-    ASSERT_TRUE(store_->touch_seen(key_of(one.node)));
-    EXPECT_EQ(node(one.node.id).last_seen_at, clock_.now());
+    EXPECT_EQ(store_->commits(), commits);
+
+    const WallTime later = clock_.now();
+    ASSERT_TRUE(store_->set_seen({{key_of(one.node), later}, {key_of(two.node), later}}));
+    EXPECT_EQ(node(one.node.id).last_seen_at, later);
+    EXPECT_EQ(store_->commits(), commits + 1);
+    // Whoever never used what it got is not seen by what was noted before.
+    EXPECT_FALSE(node(two.node.id).last_seen_at);
+    // Never back.
+    ASSERT_TRUE(store_->set_seen({{key_of(one.node), first}}));
+    EXPECT_EQ(node(one.node.id).last_seen_at, later);
+}
+
+TEST_F(EnrolTest, AnInventoryThatIsTheSameWritesNothing) {
+    const Enrolled one = enrolled(enrolment(token(office_)));
+    model::Inventory inventory{"host", "Debian 12", "6.1", "x86_64", "1", {"02:00:00:00:00:01"}};
+    ASSERT_TRUE(store_->set_inventory(key_of(one.node), inventory));
+    const uint64_t commits = store_->commits();
+    const size_t events = events_.size();
+    ASSERT_TRUE(store_->set_inventory(key_of(one.node), inventory));
+    EXPECT_EQ(store_->commits(), commits);
+    inventory.mac_addresses.push_back("02:00:00:00:00:02");
+    ASSERT_TRUE(store_->set_inventory(key_of(one.node), inventory));
+    EXPECT_EQ(store_->commits(), commits + 1);
+    EXPECT_EQ(node(one.node.id).inventory, inventory);
+    EXPECT_EQ(events_.size(), events);
 }
 
 TEST_F(EnrolTest, MapInputsHoldAllThatMapsNeed) {
