@@ -25,6 +25,7 @@ namespace cvlan::api {
 struct Settings {
     std::vector<std::string> registration_urls;  // "https://host:port"
     std::vector<std::string> session_urls;
+    std::vector<Address> own_addresses{};  // of the controller: no network may hold one
 };
 
 struct Context {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/networks.h"
 
-#include <cstring>
-
 #include "api/convert.h"
 #include "api/error.h"
 #include "base/log.h"
@@ -46,16 +44,11 @@ Result<store::NewNetwork> read_network(const wire::NetworkCreate& body) {
 // A network which held the controller's own address would draw the nodes' way to it into the
 // tunnel.
 Result<void> check_own_address(const Settings& settings, const store::NewNetwork& network) {
-    for (const auto* urls : {&settings.registration_urls, &settings.session_urls}) {
-        for (const std::string& url : *urls) {
-            const auto own = Endpoint::parse(std::string_view(url).substr(strlen("https://")));
-            if (!own) continue;  // a name
-            for (const auto& prefix : {network.ipv4, network.ipv6})
-                if (prefix && prefix->contains(own->address))
-                    return fail(Code::Conflict, "{} holds the controller's own address {}",
-                                prefix->text(), own->address.text());
-        }
-    }
+    for (const Address& own : settings.own_addresses)
+        for (const auto& prefix : {network.ipv4, network.ipv6})
+            if (prefix && prefix->contains(own))
+                return fail(Code::Conflict, "{} holds the controller's own address {}",
+                            prefix->text(), own.text());
     return {};
 }
 

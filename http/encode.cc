@@ -68,7 +68,9 @@ Result<std::string> encode_head(const Response& response, const ResponseFraming&
     message.result(static_cast<unsigned>(response.status));
     const std::string_view phrase = reason(response.status);
     message.reason({phrase.data(), phrase.size()});
-    Headers ours{{"Date", http_date()}, {"X-Request-Id", std::string(framing.request_id)}};
+    Headers ours{{"Date", http_date()},
+                 {"X-Request-Id", std::string(framing.request_id)},
+                 {"X-Content-Type-Options", "nosniff"}};
     if (!response.content_type.empty()) ours.push_back({"Content-Type", response.content_type});
     if (!has_no_body(response.status))
         ours.push_back({"Content-Length", fmt::format("{}", body_bytes(response))});

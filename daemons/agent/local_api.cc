@@ -84,6 +84,7 @@ Result<std::unique_ptr<LocalApi>> LocalApi::listen(EventLoop& loop, Agent& agent
     service.limits.held = std::chrono::seconds(660);
     service.limits.body_bytes = 64 * 1024;
     service.limits.connections = 256;
+    service.limits.allowed_hosts = {"localhost"};
     auto server = http::Server::listen_unix(loop, socket, std::move(service));
     if (!server) return failed(server.error().while_doing("socket " + config.socket));
     api->server_ = std::move(*server);

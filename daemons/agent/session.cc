@@ -18,6 +18,7 @@ Refused refused_of(const Refusal& refusal) {
     if (refusal.code == "NODE_EXPIRED") return Refused::Expired;
     if (refusal.code == "NODE_REVOKED") return Refused::Revoked;
     if (refusal.code == "NODE_DELETED" || refusal.code == "NODE_UNKNOWN") return Refused::Deleted;
+    // CERTIFICATE_EXPIRED too: the node is what it was, and Node::has_run_out() knows the rest.
     return Refused::No;
 }
 

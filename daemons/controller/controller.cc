@@ -7,6 +7,7 @@
 
 #include "api/service.h"
 #include "base/file.h"
+#include "daemons/controller/hosts.h"
 #include "store/sqlite_store.h"
 
 namespace cvlan::controller {
@@ -71,7 +72,8 @@ Result<void> Controller::open(Installation installation) {
     polls_ = std::make_unique<api::Polls>(loop_, clock_);
     limiter_ = std::make_unique<api::Limiter>(config_.failed_enrolments_per_minute, clock_);
     api::Settings settings{{url_of(installation_->server_name, config_.registration.port)},
-                           {url_of(installation_->server_name, config_.session.port)}};
+                           {url_of(installation_->server_name, config_.session.port)},
+                           own_addresses(installation_->server_name, config_)};
     feed_ = std::make_unique<MapFeed>(
         MapFeed::Parts{loop_, *store_, *maps_, *keys_,
                        [this](const maps::Touched& nodes) { polls_->wake(nodes); }});
@@ -89,11 +91,13 @@ void Controller::on_event(const store::Event& event) {
     feed_->take(event);
 }
 
-http::Service Controller::service(api::Roles roles) {
+http::Service Controller::service(api::Roles roles, std::vector<std::string> hosts) {
+    http::Limits limits = config_.limits;
+    limits.allowed_hosts = std::move(hosts);
     return {[this, roles = std::move(roles)](http::Request request, http::Reply reply) {
                 api::handle(*context_, roles, std::move(request), std::move(reply));
             },
-            config_.limits};
+            std::move(limits)};
 }
 
 Result<http::TlsServerOptions> Controller::tls_options(bool asks_for_client) const {
@@ -132,7 +136,8 @@ Result<void> Controller::listen_tcp() {
         const bool asks = served.contains(api::Role::Session);
         auto tls = tls_options(asks);
         if (!tls) return failed(tls.error());
-        auto server = http::Server::listen_tls(loop_, at, *tls, service(served));
+        auto server = http::Server::listen_tls(
+            loop_, at, *tls, service(served, hosts_at(installation_->server_name, at)));
         if (!server)
             return failed(server.error().while_doing(fmt::format("listen on {}", at.text())));
         tcp_.push_back({std::move(*server), asks});
@@ -146,17 +151,19 @@ Result<void> Controller::listen_local() {
     if (auto made = make_directories(folder, 0755); !made) return made;
     auto group = group_of(config_.admin_group);
     if (!group) return failed(group.error());
-    auto admin = http::Server::listen_unix(loop_, {config_.admin_socket, 0660, *group},
-                                           service({api::Role::Api, api::Role::Discovery}));
+    auto admin =
+        http::Server::listen_unix(loop_, {config_.admin_socket, 0660, *group},
+                                  service({api::Role::Api, api::Role::Discovery}, {"localhost"}));
     if (!admin) return failed(admin.error().while_doing("admin_socket"));
     local_.push_back(std::move(*admin));
     log::info("controller.listening", {{"address", config_.admin_socket}, {"roles", 2}});
     if (!config_.metrics) return {};
-    auto metrics = http::Server::listen_plain(
-        loop_, *config_.metrics, {[this](http::Request request, http::Reply reply) {
-            if (request.path != "/metrics") return reply.send({.status = 404});
-            reply.send(api::metrics(*context_, {request, {}, {}}));
-        }});
+    auto served = service({}, local_hosts(*config_.metrics));
+    served.handler = [this](http::Request request, http::Reply reply) {
+        if (request.path != "/metrics") return reply.send({.status = 404});
+        reply.send(api::metrics(*context_, {request, {}, {}}));
+    };
+    auto metrics = http::Server::listen_plain(loop_, *config_.metrics, std::move(served));
     if (!metrics) return failed(metrics.error().while_doing("listen.metrics"));
     local_.push_back(std::move(*metrics));
     return {};

@@ -36,7 +36,7 @@ private:
     void renew_intermediate();
     void renew_server_certificate();
     void on_event(const store::Event& event);
-    http::Service service(api::Roles roles);
+    http::Service service(api::Roles roles, std::vector<std::string> hosts);
 
     struct TcpListener {
         std::unique_ptr<http::Server> server;

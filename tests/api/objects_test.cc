@@ -47,6 +47,16 @@ TEST_F(ObjectsTest, PrefixesThatCanNotWorkAreRefusedAndNamed) {
     EXPECT_EQ(network(R"("name":"wide","ipv4":"10.0.0.0/8")").status, 409);
 }
 
+// F27: the nodes' way to the controller would lead into the tunnel.
+TEST_F(ObjectsTest, ANetworkDoesNotHoldTheControllersOwnAddress) {
+    context.settings.own_addresses = {*Address::parse("10.7.0.1"), *Address::parse("fd07::1")};
+    const auto refused = network(R"("name":"n","ipv4":"10.7.0.0/16")");
+    EXPECT_EQ(refused.status, 409);
+    EXPECT_NE(refused.body.find("own address 10.7.0.1"), std::string::npos) << refused.body;
+    EXPECT_EQ(network(R"("name":"n","ipv4":"none","ipv6":"fd07::/64")").status, 409);
+    EXPECT_EQ(network(R"("name":"n","ipv4":"10.8.0.0/16","ipv6":"fd08::/64")").status, 201);
+}
+
 TEST_F(ObjectsTest, TwoTenantsMayHaveTheSamePrefix) {
     EXPECT_EQ(network(R"("name":"n","ipv4":"10.1.0.0/24")").status, 201);
     tenant = make_tenant("other");

@@ -239,11 +239,15 @@ TEST_F(AgentTest, ARunOutCertificateIsReplacedByATokenUnderTheSameKey) {
     EXPECT_EQ(pki::Csr::parse(controller.enrolment->csr)->key_hash(), first->key_hash());
 }
 
+// A certificate that ran out is one whose controller can not be reached: the identity stays.
 TEST_F(AgentTest, ARefusalThatIsNotAboutTheNodeLeavesItsTunnels) {
     bring_up();
     ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
-    controller.refuse(403, "READ_ONLY");
+    controller.refuse(403, "CERTIFICATE_EXPIRED");
     ASSERT_TRUE(machine.until([&] { return machine.state() == SelfState::ControllerUnreachable; }));
+    EXPECT_NE(machine.device(), nullptr);
+    machine.clock.advance(std::chrono::hours(24 * 40));
+    EXPECT_EQ(machine.state(), SelfState::Expired);
     EXPECT_NE(machine.device(), nullptr);
 }
 

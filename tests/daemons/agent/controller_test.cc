@@ -56,6 +56,7 @@ TEST(Refusal, OnlyTheControllersOwnCodesEndANode) {
     EXPECT_EQ(refused_of(refusal_of(problem(403, "NODE_EXPIRED"))), Refused::Expired);
     EXPECT_EQ(refused_of(refusal_of(problem(403, "CERTIFICATE_SUPERSEDED"))), Refused::No);
     EXPECT_EQ(refused_of(refusal_of(problem(403, "NODE_DELETED"))), Refused::Deleted);
+    EXPECT_EQ(refused_of(refusal_of(problem(403, "CERTIFICATE_EXPIRED"))), Refused::No);
     EXPECT_EQ(refused_of(refusal_of(problem(403, "READ_ONLY"))), Refused::No);
     EXPECT_EQ(refused_of(refusal_of(problem(503, "NODE_REVOKED"))), Refused::No);
     EXPECT_EQ(refused_of(Refusal{}), Refused::No);

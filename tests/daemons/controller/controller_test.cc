@@ -7,13 +7,16 @@
 #include <sys/socket.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "base/file.h"
 #include "base/unique_fd.h"
+#include "daemons/controller/hosts.h"
 #include "http/client.h"
 #include "model/wire.h"
 #include "pki/csr.h"
 #include "pki/token.h"
+#include "tests/http/raw_client.h"
 #include "tests/support/temp_dir.h"
 
 namespace cvlan::controller {
@@ -93,6 +96,19 @@ struct ControllerTest : testing::Test {
         options.certificate_pem = node.enrolment.certificate;
         options.private_key_pem = node.key.clone();
         return options;
+    }
+
+    // The answer to exactly these bytes.
+    std::string raw(http::test::RawClient client, const std::string& request) {
+        std::string answer;
+        std::thread asking([&] {
+            client.send(request);
+            answer = client.message();
+            loop.post([this] { loop.stop(); });
+        });
+        loop.run();
+        asking.join();
+        return answer;
     }
 
     std::optional<pki::UnverifiedToken> token;
@@ -312,6 +328,53 @@ TEST_F(ControllerTest, TheOperatorsRoutesAreClosedOverTlsAndUnknownOnesAre404) {
     EXPECT_EQ(*wrong_method.header("Allow"), "GET, POST");
     EXPECT_EQ(admin("GET", "/api/v1/tenants?nonsense=1").status, 400);
     EXPECT_EQ(admin("POST", "/api/v1/tenants", "{\"name\":\"a\",\"name\":\"b\"}").status, 400);
+}
+
+// I15: a page whose name was pointed at the controller's address gets nothing.
+TEST_F(ControllerTest, OnlyItsOwnNamesAreServedOnEachListener) {
+    config.metrics = Endpoint{*Address::parse("127.0.0.1"), free_port()};
+    start();
+    make_token();
+    const auto metrics = [&](const std::string& host) {
+        return raw(http::test::RawClient(*config.metrics),
+                   "GET /metrics HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+    };
+    for (const char* host : {"localhost:9464", "127.0.0.1", "[::1]:1"})
+        EXPECT_EQ(http::test::status_of(metrics(host)), 200) << host;
+    const std::string shown = metrics("localhost");
+    EXPECT_NE(shown.find("cvlan_controller_store_commits_total 3\n"), std::string::npos) << shown;
+    EXPECT_NE(shown.find("X-Content-Type-Options: nosniff\r\n"), std::string::npos) << shown;
+    EXPECT_EQ(http::test::status_of(metrics("rebound.example")), 421);
+
+    const auto on_socket = [&](const std::string& host) {
+        return http::test::status_of(raw(http::test::RawClient(config.admin_socket),
+                                         "GET /health HTTP/1.1\r\nHost: " + host + "\r\n\r\n"));
+    };
+    EXPECT_EQ(on_socket("localhost"), 200);
+    EXPECT_EQ(on_socket("rebound.example"), 421);
+}
+
+TEST(ControllerHosts, AreTheServersNameAndWhereItListens) {
+    const auto at = [](const char* text) { return *Endpoint::parse(text); };
+    using Hosts = std::vector<std::string>;
+    EXPECT_EQ(hosts_at("ctl.example", at("[::]:8443")), Hosts{"ctl.example"});
+    EXPECT_EQ(hosts_at("ctl.example", at("192.0.2.1:8443")), (Hosts{"ctl.example", "192.0.2.1"}));
+    EXPECT_EQ(hosts_at("2001:DB8::1", at("0.0.0.0:1")), (Hosts{"[2001:DB8::1]", "[2001:db8::1]"}));
+    EXPECT_EQ(local_hosts(at("127.0.0.2:1")),
+              (Hosts{"localhost", "127.0.0.1", "[::1]", "127.0.0.2"}));
+}
+
+// F27
+TEST(ControllerHosts, OwnAddressesAreThoseOfItsNameAndItsListeners) {
+    ControllerConfig config;
+    config.discovery = config.registration = config.api = *Endpoint::parse("[::]:8443");
+    config.session = *Endpoint::parse("192.0.2.7:8443");
+    const auto listed = *Address::parse("192.0.2.7");
+    EXPECT_EQ(own_addresses("192.0.2.1", config),
+              (std::vector{*Address::parse("192.0.2.1"), listed}));
+    EXPECT_EQ(own_addresses(std::string(70, 'x'), config), std::vector{listed});
+    const auto local = own_addresses("localhost", config);
+    EXPECT_NE(std::find(local.begin(), local.end(), *Address::parse("127.0.0.1")), local.end());
 }
 
 // F18: what proxies say of a client has no meaning here.
