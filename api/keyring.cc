@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/keyring.h"
 
+#include <filesystem>
+
 namespace cvlan::api {
 
 Result<const pki::TenantKeys*> KeyRing::create(const std::string& tenant_id) {
@@ -16,7 +18,14 @@ Result<const pki::TenantKeys*> KeyRing::of(const std::string& tenant_id) {
     const auto known = keys_.find(tenant_id);
     if (known != keys_.end()) return &known->second;
     auto loaded = pki::TenantKeys::load(folder_, tenant_id);
-    if (!loaded) return failed(loaded.error());
+    if (!loaded) {
+        // Whose words are paths of this machine: for the log, not for who asks.
+        std::error_code ignored;
+        const bool is_known = std::filesystem::exists(folder_ + "/" + tenant_id, ignored);
+        if (!is_known && loaded.error().code == Code::NotFound)
+            return fail(Code::NotFound, "tenant {}: not found", tenant_id);
+        return failed(Error{Code::Internal, loaded.error().message, loaded.error().sys_errno});
+    }
     return &keys_.emplace(tenant_id, std::move(*loaded)).first->second;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/server.h"
 
+#include <openssl/err.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -83,7 +84,14 @@ void Server::State::admit(UniqueFd fd) {
         }
         ++count;
     }
-    if (tls) accepted.ssl.reset(SSL_new(tls.get()));
+    if (tls) {
+        accepted.ssl.reset(SSL_new(tls.get()));
+        if (!accepted.ssl) {  // out of memory: never in plain text instead
+            ERR_clear_error();
+            ++stats.refused;
+            return uncount(accepted.peer.address);
+        }
+    }
     accepted.fd = std::move(fd);
     ++stats.accepted;
     auto connection = std::make_unique<Connection>(*this, std::move(accepted));
@@ -92,11 +100,13 @@ void Server::State::admit(UniqueFd fd) {
     if (!key->start()) remove(key);
 }
 
+void Server::State::uncount(const Address& peer) {
+    const auto found = per_address.find(counted_address(peer));
+    if (found != per_address.end() && --found->second == 0) per_address.erase(found);
+}
+
 void Server::State::remove(Connection* connection) {
-    if (!is_unix) {
-        const auto found = per_address.find(counted_address(connection->peer().address));
-        if (found != per_address.end() && --found->second == 0) per_address.erase(found);
-    }
+    if (!is_unix) uncount(connection->peer().address);
     connections.erase(connection);
     if (is_draining) {
         if (connections.empty()) drain_limit = loop.after(0ms, [this] { finish_drain(); });

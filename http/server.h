@@ -107,7 +107,7 @@ public:
         size_t connections = 0;  // open now
         size_t held = 0;         // requests which wait for their answer now
         uint64_t accepted = 0;
-        uint64_t refused = 0;  // over a limit of connections
+        uint64_t refused = 0;  // over a limit of connections, or of memory
         uint64_t handshakes_failed = 0;
         uint64_t requests = 0;  // given to the handler
         uint64_t errors = 0;    // answered by http itself

@@ -22,6 +22,7 @@ struct Server::State {
     void pause_accepting(std::string_view why);
     void accept_some();
     void admit(UniqueFd fd);
+    void uncount(const Address& peer);
     void remove(Connection* connection);
     void finish_drain();
     const Limits& limits() const { return service.limits; }

@@ -3,12 +3,19 @@
 
 #include <openssl/pem.h>
 
+#include <algorithm>
+#include <array>
+
 #include "pki/openssl.h"
 
 namespace cvlan::pki {
 
 namespace {
 
+// RFC 5480: id-ecPublicKey, prime256v1, and the first byte of an uncompressed point (SEC 1, 2.3.3).
+constexpr std::array<uint8_t, 27> kSpki{0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
+                                        0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+                                        0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
 constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE REQUEST-----";
 
 Result<void> check_key(EVP_PKEY* key) {
@@ -17,6 +24,10 @@ Result<void> check_key(EVP_PKEY* key) {
     EvpPtr<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new(key, nullptr));
     if (!context || EVP_PKEY_public_check(context.get()) != 1)
         return openssl_error(Code::Invalid, "csr: the point is not on the curve");
+    // One key, one hash: a barred key must not come back as the same point in another form.
+    const Bytes spki = spki_der(key);
+    if (spki.size() != kSpki.size() + 64 || !std::equal(kSpki.begin(), kSpki.end(), spki.begin()))
+        return fail(Code::Invalid, "csr: the key must be an uncompressed point of a named curve");
     return {};
 }
 

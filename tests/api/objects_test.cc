@@ -109,6 +109,21 @@ TEST_F(ObjectsTest, ATokenIsShownOnceAndItsLifeHasBounds) {
     for (const char* bad : {"0s", "-1s", "tomorrow", "4000d"}) EXPECT_EQ(with(bad), 400) << bad;
 }
 
+TEST_F(ObjectsTest, ATokenForATenantThatIsNotThereNamesNoFileOfThisMachine) {
+    const auto id = make_network(tenant);
+    const auto asked = [&](const std::string& of) {
+        return ask("POST", "/api/v1/tokens",
+                   fmt::format(R"({{"tenantId":"{}","networkId":"{}"}})", of, id));
+    };
+    const std::string stranger = new_uuid(1);
+    const auto unknown = expect<wire::Problem>(404, asked(stranger));
+    EXPECT_EQ(unknown.detail, "tenant " + stranger + ": not found");
+    // Keys that are lost are the operator's trouble, and stand in the log.
+    KeyRing damaged(folder + "/keys");
+    std::filesystem::remove(folder + "/keys/" + tenant + "/map.key");
+    EXPECT_EQ(damaged.of(tenant).error().code, Code::Internal);
+}
+
 TEST_F(ObjectsTest, ARenamedNodeIsSeenByTheOthers) {
     const auto id = make_network(tenant);
     const auto node = enrolled(make_token(tenant, id).token, "a");

@@ -86,6 +86,18 @@ TEST(Csr, RefusesOtherKeysThanP256) {
     expect_refused(csr_of(p384->get()), "P-256");
 }
 
+// The same key under another hash: a barred one would be let in again.
+TEST(Csr, RefusesTheKeyInAnyOtherFormThanTheOneThatIsHashed) {
+    const auto key = TlsKey::generate();
+    EXPECT_TRUE(Csr::parse(csr_of(key->get())));
+    for (const char* form : {"compressed", "hybrid"}) {
+        ASSERT_EQ(EVP_PKEY_set_utf8_string_param(key->get(),
+                                                 OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, form),
+                  1);
+        expect_refused(csr_of(key->get()), "uncompressed");
+    }
+}
+
 // The right structure with a bit of the signed part, of the point or of the signature flipped.
 TEST(Csr, RefusesEveryFlippedByte) {
     const auto key = TlsKey::generate();
