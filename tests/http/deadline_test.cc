@@ -31,15 +31,16 @@ TEST(ADeadline, OfTheHeadIsAnsweredWith408) {
 
 TEST(ADeadline, OfTheHeadIsNotPutOffByMoreBytes) {
     Limits limits = patient();
-    limits.head = 100ms;
+    limits.head = 20ms;
     TestServer server(limits);
     RawClient client(server.at());
     client.send("GET / HTTP/1.1\r\nHost: a\r\nX: ");
-    // A byte in every turn of the server's loop.
-    std::string answer;
-    for (size_t sent = 0; sent < 15'000 && server.stats().errors == 0; ++sent) client.send("x");
-    answer = client.message();
-    EXPECT_TRUE(status_of(answer) == 408 || status_of(answer) == 431) << answer;
+    // A byte in every turn of the server's loop; too few for the head's own limit.
+    size_t sent = 0;
+    while (sent < 15'000 && server.stats().errors == 0 && client.send("x")) ++sent;
+    EXPECT_LT(sent, 15'000u);
+    EXPECT_GT(sent, 0u);
+    EXPECT_EQ(status_of(client.message()), 408);
 }
 
 TEST(ADeadline, OfAConnectionThatSaysNothingClosesIt) {

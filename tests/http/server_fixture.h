@@ -65,6 +65,10 @@ public:
     Server::Stats stats() {
         return thread_.call([&] { return server_->stats(); });
     }
+    size_t seen_count() {
+        const std::lock_guard lock(mutex_);
+        return seen_.size();
+    }
     std::vector<Request> seen() {
         const std::lock_guard lock(mutex_);
         return seen_;

@@ -22,8 +22,12 @@ inline std::string unescaped(const std::string& text) {
             const size_t end = text.find('}', i);
             const size_t star = text.rfind('*', end);
             const std::string piece = unescaped(text.substr(i + 1, star - i - 1));
-            for (unsigned long n = std::stoul(text.substr(star + 1, end - star - 1)); n > 0; --n)
-                out += piece;
+            const size_t times = std::stoul(text.substr(star + 1, end - star - 1));
+            if (piece.size() == 1) {
+                out.append(times, piece[0]);
+            } else {
+                for (size_t n = 0; n < times; ++n) out += piece;
+            }
             i = end;
         } else if (text[i] != '\\') {
             out += text[i];

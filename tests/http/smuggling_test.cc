@@ -25,13 +25,13 @@ TEST(Smuggling, EveryCaseGetsItsStatusAndARefusedOneClosesTheConnection) {
     ASSERT_GT(cases.size(), 100u);
     for (const auto& one : cases) {
         SCOPED_TRACE(one.name);
-        const size_t seen_before = server.seen().size();
+        const size_t seen_before = server.seen_count();
         RawClient client(server.at());
         // The server may answer and close before it has read all.
         client.send(one.bytes);
         if (one.status == 200) {
             EXPECT_EQ(status_of(client.message()), 200);
-            EXPECT_EQ(server.seen().size(), seen_before + 1);
+            EXPECT_EQ(server.seen_count(), seen_before + 1);
             continue;
         }
         // What a smuggler would have appended must not be taken for a request.
@@ -41,11 +41,11 @@ TEST(Smuggling, EveryCaseGetsItsStatusAndARefusedOneClosesTheConnection) {
         EXPECT_EQ(answers_in(all), 1u);
         EXPECT_NE(all.find("Connection: close"), std::string::npos);
         EXPECT_NE(all.find("application/problem+json"), std::string::npos);
-        EXPECT_EQ(server.seen().size(), seen_before);
+        EXPECT_EQ(server.seen_count(), seen_before);
     }
 }
 
-// The same bytes, one at a time: a verdict must not depend on how they are cut.
+// The same bytes, one at a time (long ones by 13): a verdict must not depend on how they are cut.
 TEST(Smuggling, TheVerdictDoesNotDependOnHowTheBytesAreCut) {
     for (const auto& one : smuggling_cases()) {
         if (one.bytes.size() > 20'000) continue;
@@ -53,8 +53,9 @@ TEST(Smuggling, TheVerdictDoesNotDependOnHowTheBytesAreCut) {
         evbuffer* input = evbuffer_new();
         RequestReader reader(Limits{});
         auto step = RequestReader::Step::NeedHead;
-        for (size_t i = 0; i < one.bytes.size(); ++i) {
-            evbuffer_add(input, &one.bytes[i], 1);
+        const size_t piece = one.bytes.size() > 2'000 ? 13 : 1;
+        for (size_t i = 0; i < one.bytes.size(); i += piece) {
+            evbuffer_add(input, &one.bytes[i], std::min(piece, one.bytes.size() - i));
             step = reader.read(input);
             if (step == RequestReader::Step::Refused || step == RequestReader::Step::Done) break;
         }
