@@ -117,7 +117,8 @@ TEST(EncodePeers, AnEmptyListOfAllowedIpsTakesThemAway) {
 }
 
 TEST(EncodePeers, WhatWasEncodedIsParsedBack) {
-    rc::check([](bool with_preshared, uint16_t keepalive, uint16_t port, uint32_t count) {
+    EXPECT_TRUE(rc::check([](bool with_preshared, uint16_t keepalive, uint16_t port,
+                             uint32_t count) {
         std::vector<Prefix> prefixes;
         for (uint32_t i = 0; i < count % 20; ++i) {
             prefixes.push_back(*Prefix::of(*Address::from_bytes(*rc::gen::container<Bytes>(
@@ -144,7 +145,7 @@ TEST(EncodePeers, WhatWasEncodedIsParsedBack) {
         RC_ASSERT(peer.allowed_ips == prefixes);
         RC_ASSERT(peer.preshared_key.empty() != with_preshared);
         if (with_preshared) RC_ASSERT(peer.preshared_key == *changes[0].preshared_key);
-    });
+    }));
 }
 
 TEST(EncodePeers, SplitsByBytesAndLosesNothing) {

@@ -221,22 +221,24 @@ TEST(AfterHeader, RejectsAMessageShorterThanTheHeader) {
 }
 
 TEST(AttrReader, ReadsBackWhateverAMessageHolds) {
-    rc::check([](const std::vector<std::pair<uint16_t, std::vector<uint8_t>>>& written) {
-        Message message(7, 0);
-        for (const auto& [type, bytes] : written) message.put_bytes(type & NLA_TYPE_MASK, bytes);
-        AttrReader attrs = attributes_of(message);
-        for (const auto& [type, bytes] : written) {
-            RC_ASSERT(attrs.next());
-            RC_ASSERT(attrs.type() == (type & NLA_TYPE_MASK));
-            RC_ASSERT(Bytes(attrs.payload().begin(), attrs.payload().end()) == bytes);
-        }
-        RC_ASSERT(!attrs.next());
-        RC_ASSERT(!attrs.error());
-    });
+    EXPECT_TRUE(
+        rc::check([](const std::vector<std::pair<uint16_t, std::vector<uint8_t>>>& written) {
+            Message message(7, 0);
+            for (const auto& [type, bytes] : written)
+                message.put_bytes(type & NLA_TYPE_MASK, bytes);
+            AttrReader attrs = attributes_of(message);
+            for (const auto& [type, bytes] : written) {
+                RC_ASSERT(attrs.next());
+                RC_ASSERT(attrs.type() == (type & NLA_TYPE_MASK));
+                RC_ASSERT(Bytes(attrs.payload().begin(), attrs.payload().end()) == bytes);
+            }
+            RC_ASSERT(!attrs.next());
+            RC_ASSERT(!attrs.error());
+        }));
 }
 
 TEST(AttrReader, NeverLeavesTheBytesGiven) {
-    rc::check([](const std::vector<uint8_t>& bytes) {
+    EXPECT_TRUE(rc::check([](const std::vector<uint8_t>& bytes) {
         AttrReader attrs{ByteView(bytes)};
         size_t seen = 0;
         while (attrs.next()) {
@@ -245,7 +247,7 @@ TEST(AttrReader, NeverLeavesTheBytesGiven) {
                       bytes.data() + bytes.size());
         }
         RC_ASSERT(seen <= bytes.size());
-    });
+    }));
 }
 
 }  // namespace
