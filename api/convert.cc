@@ -57,10 +57,10 @@ wire::Token to_wire(const model::Token& token) {
             token.revoked};
 }
 
-wire::NodeMembership to_wire(const model::Membership& membership, const std::string& name) {
+wire::NodeMembership to_wire(const model::Membership& membership) {
     wire::NodeMembership shown;
     shown.network_id = membership.network_id;
-    shown.network_name = name;
+    shown.network_name = membership.network_name;
     if (membership.ipv4) shown.addresses.push_back(membership.ipv4->text());
     if (membership.ipv6) shown.addresses.push_back(membership.ipv6->text());
     shown.wireguard_public_key = membership.wireguard_key;
@@ -70,17 +70,15 @@ wire::NodeMembership to_wire(const model::Membership& membership, const std::str
     return shown;
 }
 
-wire::Node to_wire(const model::Node& node, store::Store& store) {
+wire::Node to_wire(const model::Node& node) {
     wire::Node shown;
     shown.id = node.id;
     shown.tenant_id = node.tenant_id;
     shown.name = node.name;
     shown.state = to_wire(node.state);
     shown.role = to_wire(node.role);
-    for (const model::Membership& membership : node.memberships) {
-        const auto network = store.network(node.tenant_id, membership.network_id);
-        shown.memberships.push_back(to_wire(membership, network ? network->name : ""));
-    }
+    for (const model::Membership& membership : node.memberships)
+        shown.memberships.push_back(to_wire(membership));
     const model::Inventory& has = node.inventory;
     shown.inventory = wire::Inventory{
         has.hostname, has.os, has.kernel, has.architecture, has.agent_version, has.mac_addresses};

@@ -11,9 +11,9 @@ namespace cvlan::api {
 model::wire::Tenant to_wire(const model::Tenant& tenant);
 model::wire::Network to_wire(const model::Network& network);
 model::wire::Token to_wire(const model::Token& token);
-model::wire::NodeMembership to_wire(const model::Membership& membership, const std::string& name);
+model::wire::NodeMembership to_wire(const model::Membership& membership);
 // Names of networks come from the store; a network that is gone has an empty one.
-model::wire::Node to_wire(const model::Node& node, store::Store& store);
+model::wire::Node to_wire(const model::Node& node);
 model::Inventory from_wire(const model::wire::Inventory& inventory);
 std::vector<model::wire::MapKey> map_keys(const pki::TenantKeys& keys);
 

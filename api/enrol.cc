@@ -87,7 +87,7 @@ wire::Enrolment welcome(Context& context, const store::Enrolled& enrolled,
     answer.map_keys = map_keys(keys);
     answer.session = context.settings.session_urls;
     answer.registration = context.settings.registration_urls;
-    answer.membership = to_wire(enrolled.membership, enrolled.network.name);
+    answer.membership = to_wire(enrolled.membership);
     return answer;
 }
 
@@ -188,7 +188,7 @@ http::Response join_network(Context& context, const Call& call, const NodeIdenti
     if (!joined) return refuse(attempt, joined.error());
     log::info("api.node_joined",
               {{"tenant", who.tenant_id}, {"node", who.node_id}, {"network", joined->network.id}});
-    return json_response(201, to_wire(joined->membership, joined->network.name));
+    return json_response(201, to_wire(joined->membership));
 }
 
 }  // namespace cvlan::api

@@ -87,6 +87,20 @@ http::Response get_network(Context& context, const Call& call, const OperatorIde
     return json_response(200, to_wire(*network));
 }
 
+http::Response update_network(Context& context, const Call& call, const OperatorIdentity&) {
+    auto body = model::decode<wire::NetworkUpdate>(call.request.body);
+    if (!body) return error_response(body.error(), call.request.request_id);
+    auto scope = read_scope(call.query);
+    if (!scope) return error_response(scope.error(), call.request.request_id);
+    auto network = context.store.network(*scope, call.id);
+    if (!network) return error_response(network.error(), call.request.request_id);
+    auto renamed = context.store.rename_network({network->tenant_id, call.id}, body->name);
+    if (!renamed) return error_response(renamed.error(), call.request.request_id);
+    log::info("api.network_renamed",
+              {{"tenant", renamed->tenant_id}, {"network", renamed->id}, {"name", renamed->name}});
+    return json_response(200, to_wire(*renamed));
+}
+
 http::Response delete_network(Context& context, const Call& call, const OperatorIdentity&) {
     auto scope = read_scope(call.query);
     if (!scope) return error_response(scope.error(), call.request.request_id);

@@ -26,7 +26,7 @@ http::Response change_state(Context& context, const Call& call, NodeVerb verb, c
     if (!changed) return error_response(changed.error(), call.request.request_id);
     log::info("api.node_state_changed",
               {{"tenant", node->tenant_id}, {"node", node->id}, {"change", change}});
-    return json_response(200, to_wire(*changed, context.store));
+    return json_response(200, to_wire(*changed));
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ http::Response list_nodes(Context& context, const Call& call, const OperatorIden
     auto page = context.store.nodes(*filter);
     if (!page) return error_response(page.error(), call.request.request_id);
     wire::NodeList list;
-    for (const model::Node& node : page->items) list.nodes.push_back(to_wire(node, context.store));
+    for (const model::Node& node : page->items) list.nodes.push_back(to_wire(node));
     list.next_page_token = page->next_page_token;
     return json_response(200, list);
 }
@@ -45,7 +45,7 @@ http::Response list_nodes(Context& context, const Call& call, const OperatorIden
 http::Response get_node(Context& context, const Call& call, const OperatorIdentity&) {
     auto node = find_node(context, call);
     if (!node) return error_response(node.error(), call.request.request_id);
-    return json_response(200, to_wire(*node, context.store));
+    return json_response(200, to_wire(*node));
 }
 
 http::Response update_node(Context& context, const Call& call, const OperatorIdentity&) {
@@ -57,7 +57,7 @@ http::Response update_node(Context& context, const Call& call, const OperatorIde
     if (!renamed) return error_response(renamed.error(), call.request.request_id);
     log::info("api.node_renamed",
               {{"tenant", node->tenant_id}, {"node", node->id}, {"name", renamed->name}});
-    return json_response(200, to_wire(*renamed, context.store));
+    return json_response(200, to_wire(*renamed));
 }
 
 http::Response delete_node(Context& context, const Call& call, const OperatorIdentity&) {

@@ -51,6 +51,15 @@ http::Response get_tenant(Context& context, const Call& call, const OperatorIden
     return json_response(200, to_wire(*tenant));
 }
 
+http::Response update_tenant(Context& context, const Call& call, const OperatorIdentity&) {
+    auto body = model::decode<wire::TenantUpdate>(call.request.body);
+    if (!body) return error_response(body.error(), call.request.request_id);
+    auto renamed = context.store.rename_tenant(call.id, body->name);
+    if (!renamed) return error_response(renamed.error(), call.request.request_id);
+    log::info("api.tenant_renamed", {{"tenant", renamed->id}, {"name", renamed->name}});
+    return json_response(200, to_wire(*renamed));
+}
+
 http::Response delete_tenant(Context& context, const Call& call, const OperatorIdentity&) {
     auto gone = context.store.delete_tenant(call.id);
     if (!gone) return error_response(gone.error(), call.request.request_id);

@@ -10,6 +10,7 @@ namespace cvlan::api {
 http::Response list_tenants(Context& context, const Call& call, const OperatorIdentity& who);
 http::Response create_tenant(Context& context, const Call& call, const OperatorIdentity& who);
 http::Response get_tenant(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response update_tenant(Context& context, const Call& call, const OperatorIdentity& who);
 http::Response delete_tenant(Context& context, const Call& call, const OperatorIdentity& who);
 
 }  // namespace cvlan::api

@@ -15,11 +15,13 @@ std::span<const Command> command_table();
 int tenant_create(const Args& args, Io& io);
 int tenant_list(const Args& args, Io& io);
 int tenant_show(const Args& args, Io& io);
+int tenant_rename(const Args& args, Io& io);
 int tenant_delete(const Args& args, Io& io);
 // network.cc
 int network_create(const Args& args, Io& io);
 int network_list(const Args& args, Io& io);
 int network_show(const Args& args, Io& io);
+int network_rename(const Args& args, Io& io);
 int network_delete(const Args& args, Io& io);
 void network_create_options(CLI::App& app, Args& args);
 // token.cc
@@ -37,7 +39,6 @@ int node_rename(const Args& args, Io& io);
 int node_expire(const Args& args, Io& io);
 int node_revoke(const Args& args, Io& io);
 void node_list_options(CLI::App& app, Args& args);
-void node_rename_options(CLI::App& app, Args& args);
 // status.cc
 int status(const Args& args, Io& io);
 int plan(const Args& args, Io& io);
@@ -50,7 +51,8 @@ void up_options(CLI::App& app, Args& args);
 void ping_options(CLI::App& app, Args& args);
 // run.cc
 int version(const Args& args, Io& io);
-void object(CLI::App& app, Args& args);   // one positional: a name or an id
-void nothing(CLI::App& app, Args& args);  // no options of its own
+void object(CLI::App& app, Args& args);          // one positional: a name or an id
+void nothing(CLI::App& app, Args& args);         // no options of its own
+void rename_options(CLI::App& app, Args& args);  // an object and its new name
 
 }  // namespace cvlan::cli

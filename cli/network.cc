@@ -60,6 +60,17 @@ int network_show(const Args& args, Io& io) {
                          {"Created", time_text(network->created_at)}});
 }
 
+int network_rename(const Args& args, Io& io) {
+    auto session = connect_to_tenant(args);
+    if (!session) return fail(io, session.error());
+    auto network = session->controller.find_network(session->tenant_id, args.name);
+    if (!network) return fail(io, network.error());
+    auto renamed =
+        session->controller.rename_network(session->tenant_id, network->id, args.new_name);
+    if (!renamed) return fail(io, renamed.error());
+    return print_created(args, io, *renamed, row_of(*renamed));
+}
+
 int network_delete(const Args& args, Io& io) {
     auto session = connect_to_tenant(args);
     if (!session) return fail(io, session.error());

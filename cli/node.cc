@@ -49,11 +49,6 @@ void node_list_options(CLI::App& app, Args& args) {
     app.add_option("--network", args.network, "only nodes of this network, by id or name");
 }
 
-void node_rename_options(CLI::App& app, Args& args) {
-    object(app, args);
-    app.add_option("NEW", args.new_name, "the new name")->required();
-}
-
 int node_list(const Args& args, Io& io) {
     auto session = connect_to_tenant(args);
     if (!session) return fail(io, session.error());

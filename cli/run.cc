@@ -155,4 +155,9 @@ void object(CLI::App& app, Args& args) {
     app.add_option("NAME", args.name, "its name or id")->required();
 }
 
+void rename_options(CLI::App& app, Args& args) {
+    object(app, args);
+    app.add_option("NEW", args.new_name, "the new name")->required();
+}
+
 }  // namespace cvlan::cli

@@ -38,6 +38,16 @@ int tenant_show(const Args& args, Io& io) {
         {{"Name", tenant->name}, {"Id", tenant->id}, {"Created", time_text(tenant->created_at)}});
 }
 
+int tenant_rename(const Args& args, Io& io) {
+    auto session = connect(args);
+    if (!session) return fail(io, session.error());
+    auto tenant = session->controller.find_tenant(args.name);
+    if (!tenant) return fail(io, tenant.error());
+    auto renamed = session->controller.rename_tenant(tenant->id, args.new_name);
+    if (!renamed) return fail(io, renamed.error());
+    return print_created(args, io, *renamed, row_of(*renamed));
+}
+
 int tenant_delete(const Args& args, Io& io) {
     auto session = connect(args);
     if (!session) return fail(io, session.error());

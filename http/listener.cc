@@ -78,14 +78,13 @@ Result<void> bind_and_place(int fd, const UnixSocket& at) {
 
 }  // namespace
 
-Result<Listener> Listener::tcp(const Endpoint& at, bool reuse_port) {
+Result<Listener> Listener::tcp(const Endpoint& at) {
     const std::string doing = fmt::format("listen on {}", at.text());
     Listener listener;
     listener.fd_.reset(socket(at.address.af(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     const int fd = listener.fd();
     if (fd < 0) return failed(errno_error(doing));
     set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (reuse_port) set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (!at.address.is_v4()) set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     sockaddr_storage storage{};
     socklen_t size = at.to_sockaddr(storage);

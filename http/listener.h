@@ -22,7 +22,7 @@ public:
     Listener& operator=(Listener&&) noexcept = default;
     ~Listener() { close(); }
 
-    static Result<Listener> tcp(const Endpoint& at, bool reuse_port);
+    static Result<Listener> tcp(const Endpoint& at);
     static Result<Listener> unix_socket(const UnixSocket& at);
 
     int fd() const { return fd_.get(); }

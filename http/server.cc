@@ -129,7 +129,7 @@ Result<std::unique_ptr<Server>> Server::listen_tls(EventLoop& loop, const Endpoi
                                                    const TlsServerOptions& tls, Service service) {
     auto context = server_context(tls);
     if (!context) return failed(context.error());
-    auto listener = Listener::tcp(at, service.reuse_port);
+    auto listener = Listener::tcp(at);
     if (!listener) return failed(listener.error());
     auto state = std::make_unique<State>(loop, std::move(service));
     state->listener = std::move(*listener);
@@ -153,7 +153,7 @@ Result<std::unique_ptr<Server>> Server::listen_plain(EventLoop& loop, const Endp
                                                      Service service) {
     if (!at.address.is_loopback())
         return fail(Code::Denied, "listen on {}: without TLS on loopback alone", at.text());
-    auto listener = Listener::tcp(at, service.reuse_port);
+    auto listener = Listener::tcp(at);
     if (!listener) return failed(listener.error());
     auto state = std::make_unique<State>(loop, std::move(service));
     state->listener = std::move(*listener);

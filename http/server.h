@@ -71,7 +71,6 @@ using Handler = std::function<void(Request, Reply)>;
 struct Service {
     Handler handler;
     Limits limits{};
-    bool reuse_port = false;  // several loops, each with its own Server on one port
 };
 
 struct UnixSocket {

@@ -393,7 +393,8 @@ Result<Touched> Maps::bring_in(const store::Event& event, store::Store& store) {
         case EventKind::TenantDeleted:
             drop_tenant(event.tenant_id);
             return Touched{};
-        case EventKind::NetworkCreated: {
+        case EventKind::NetworkCreated:
+        case EventKind::NetworkRenamed: {
             auto network = store.network(event.tenant_id, event.object_id);
             if (!network) return failed(network.error());
             return put_network(*network, event.revision);

@@ -66,6 +66,7 @@ enum class NodeState { Active, Expired, Revoked };
 // A node's place in one network.
 struct Membership {
     std::string network_id;
+    std::string network_name{};  // where the node was read as a whole; maps have the network itself
     std::string node_id;
     std::string wireguard_key;  // base64 of the public key
     std::optional<Address> ipv4;

@@ -147,13 +147,6 @@ SignedBytes sign_bytes(const SigningKey& key, std::string payload) {
     return {key.kid(), std::move(payload), std::move(signature)};
 }
 
-Result<void> verify_bytes(const SignedBytes& bytes, const VerifyKey& key) {
-    if (bytes.kid != key.kid()) return fail(Code::Denied, "signed by another key");
-    if (!key.verify(as_bytes(bytes.payload), bytes.signature))
-        return fail(Code::Denied, "the signature is bad");
-    return {};
-}
-
 Result<TenantKeys> TenantKeys::create(const std::string& folder, const std::string& tenant_id) {
     const std::string own = folder + "/" + tenant_id;
     if (auto made = make_directories(own, 0700); !made) return failed(made.error());

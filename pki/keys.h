@@ -92,8 +92,6 @@ struct SignedBytes {
     Bytes signature;
 };
 SignedBytes sign_bytes(const SigningKey& key, std::string payload);
-// Code::Denied unless `key` is the one named by kid and the signature is good.
-Result<void> verify_bytes(const SignedBytes& bytes, const VerifyKey& key);
 
 // The two keys of a tenant. They are files `<folder>/<tenant id>/{token,map}.key`, 0600, and stand
 // in no database. create() keeps what is there; load() refuses a file that others can read.

@@ -136,6 +136,26 @@ Result<model::Network> SqliteStore::network(const Scope& scope, const std::strin
     return read([&] { return find_network(scope, id); });
 }
 
+Result<model::Network> SqliteStore::rename_network(const Key& key, const std::string& name) {
+    if (auto good = model::check_name("name", name); !good) return failed(good.error());
+    return write([&]() -> Result<model::Network> {
+        auto network = find_network(key.tenant_id, key.id);
+        if (!network || network->name == name) return network;
+        Statement taken =
+            db_.sql("SELECT 1 FROM networks WHERE tenant_id = ? AND name = ?", key.tenant_id, name);
+        if (taken.next()) return fail(Code::Exists, "network name '{}' is taken", name);
+        if (taken.error()) return failed(*taken.error());
+        auto revision = record(key, EventKind::NetworkRenamed, {key.id});
+        if (!revision) return failed(revision.error());
+        auto done =
+            db_.sql("UPDATE networks SET name = ?, revision = ? WHERE tenant_id = ? AND id = ?",
+                    name, *revision, key.tenant_id, key.id)
+                .run();
+        if (!done) return failed(done.error());
+        return find_network(key.tenant_id, key.id);
+    });
+}
+
 Result<Revision> SqliteStore::delete_network(const Key& key) {
     return write([&]() -> Result<Revision> {
         auto network = find_network(key.tenant_id, key.id);

@@ -59,11 +59,15 @@ Result<model::Node> SqliteStore::find_node(const Scope& scope, const std::string
 
 Result<void> SqliteStore::load_parts(model::Node& node) {
     Statement memberships =
-        db_.sql(fmt::format("SELECT {} FROM memberships m WHERE m.tenant_id = ? AND m.node_id = ? "
-                            "ORDER BY m.network_id",
+        db_.sql(fmt::format("SELECT w.name, {} FROM memberships m JOIN networks w ON w.tenant_id = "
+                            "m.tenant_id AND w.id = m.network_id WHERE m.tenant_id = ? AND "
+                            "m.node_id = ? ORDER BY m.network_id",
                             kMembershipColumns),
                 node.tenant_id, node.id);
-    while (memberships.next()) node.memberships.push_back(membership_row(memberships, 0));
+    while (memberships.next()) {
+        node.memberships.push_back(membership_row(memberships, 1));
+        node.memberships.back().network_name = memberships.text(0);
+    }
     if (memberships.error()) return failed(*memberships.error());
     Statement macs = db_.sql(
         "SELECT mac_address FROM node_mac_addresses WHERE tenant_id = ? AND node_id = ? "

@@ -44,11 +44,11 @@ public:
     Result<model::Tenant> tenant(const std::string& id) override;
     Result<model::Tenant> rename_tenant(const std::string& id, const std::string& name) override;
     Result<Revision> delete_tenant(const std::string& id) override;
-    Result<std::vector<SigningKeyRow>> signing_keys(const std::string& tenant_id) override;
 
     Result<model::Network> create_network(const NewNetwork& network) override;
     Result<Page<model::Network>> networks(const Filter& filter) override;
     Result<model::Network> network(const Scope& scope, const std::string& id) override;
+    Result<model::Network> rename_network(const Key& network, const std::string& name) override;
     Result<Revision> delete_network(const Key& network) override;
 
     Result<model::Token> create_token(const model::TokenClaims& claims) override;

@@ -62,8 +62,11 @@ Result<model::Tenant> SqliteStore::tenant(const std::string& id) {
 Result<model::Tenant> SqliteStore::rename_tenant(const std::string& id, const std::string& name) {
     if (auto good = model::check_name("name", name); !good) return failed(good.error());
     return write([&]() -> Result<model::Tenant> {
-        Statement taken = db_.sql("SELECT 1 FROM tenants WHERE name = ? AND id <> ?", name, id);
+        auto tenant = find_tenant(id);
+        if (!tenant || tenant->name == name) return tenant;
+        Statement taken = db_.sql("SELECT 1 FROM tenants WHERE name = ?", name);
         if (taken.next()) return fail(Code::Exists, "tenant name '{}' is taken", name);
+        if (taken.error()) return failed(*taken.error());
         if (auto event = record({id, id}, EventKind::TenantRenamed, {}); !event)
             return failed(event.error());
         auto done = db_.sql("UPDATE tenants SET name = ? WHERE id = ?", name, id).run();
@@ -87,21 +90,6 @@ Result<Revision> SqliteStore::delete_tenant(const std::string& id) {
         auto done = db_.sql("DELETE FROM tenants WHERE id = ?", id).run();
         if (!done) return failed(done.error());
         return revision;
-    });
-}
-
-Result<std::vector<SigningKeyRow>> SqliteStore::signing_keys(const std::string& tenant_id) {
-    return read([&]() -> Result<std::vector<SigningKeyRow>> {
-        std::vector<SigningKeyRow> keys;
-        Statement rows = db_.sql(
-            "SELECT purpose, kid, public_key FROM signing_keys WHERE tenant_id = ? ORDER BY "
-            "purpose, "
-            "created_at",
-            tenant_id);
-        while (rows.next())
-            keys.push_back({static_cast<KeyPurpose>(rows.integer(0)), rows.text(1), rows.text(2)});
-        if (rows.error()) return failed(*rows.error());
-        return keys;
     });
 }
 

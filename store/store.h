@@ -37,11 +37,11 @@ public:
     virtual Result<model::Tenant> tenant(const std::string& id) = 0;
     virtual Result<model::Tenant> rename_tenant(const std::string& id, const std::string& name) = 0;
     virtual Result<Revision> delete_tenant(const std::string& id) = 0;
-    virtual Result<std::vector<SigningKeyRow>> signing_keys(const std::string& tenant_id) = 0;
 
     virtual Result<model::Network> create_network(const NewNetwork& network) = 0;
     virtual Result<Page<model::Network>> networks(const Filter& filter) = 0;
     virtual Result<model::Network> network(const Scope& scope, const std::string& id) = 0;
+    virtual Result<model::Network> rename_network(const Key& network, const std::string& name) = 0;
     virtual Result<Revision> delete_network(const Key& network) = 0;
 
     // The id, the tenant and the expiry are the signed claims' own.

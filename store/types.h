@@ -36,6 +36,7 @@ struct Page {
     std::string next_page_token;
 };
 
+// Rows hold the numbers: a new one goes last.
 enum class EventKind {
     TenantCreated,
     TenantRenamed,
@@ -53,6 +54,7 @@ enum class EventKind {
     NodeDeleted,
     CertificateRenewed,
     EndpointsChanged,
+    NetworkRenamed,
 };
 
 struct Event {

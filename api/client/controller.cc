@@ -84,6 +84,10 @@ Result<wire::Tenant> Controller::find_tenant(const std::string& id_or_name) {
 Result<wire::Tenant> Controller::create_tenant(const wire::TenantCreate& tenant) {
     return call<wire::Tenant>("POST", "/api/v1/tenants", encode(tenant));
 }
+Result<wire::Tenant> Controller::rename_tenant(const std::string& id, const std::string& name) {
+    return call<wire::Tenant>("PATCH", one("tenant", id, ""),
+                              encode(wire::TenantUpdate{.name = name}));
+}
 Result<void> Controller::delete_tenant(const std::string& id) {
     return remove(one("tenant", id, ""));
 }
@@ -97,6 +101,11 @@ Result<wire::Network> Controller::find_network(const std::string& tenant,
 }
 Result<wire::Network> Controller::create_network(const wire::NetworkCreate& network) {
     return call<wire::Network>("POST", "/api/v1/networks", encode(network));
+}
+Result<wire::Network> Controller::rename_network(const std::string& tenant, const std::string& id,
+                                                 const std::string& name) {
+    return call<wire::Network>("PATCH", one("network", id, tenant),
+                               encode(wire::NetworkUpdate{.name = name}));
 }
 Result<void> Controller::delete_network(const std::string& tenant, const std::string& id) {
     return remove(one("network", id, tenant));

@@ -20,12 +20,15 @@ public:
     Result<wire::TenantList> list_tenants();
     Result<wire::Tenant> find_tenant(const std::string& id_or_name);
     Result<wire::Tenant> create_tenant(const wire::TenantCreate& tenant);
+    Result<wire::Tenant> rename_tenant(const std::string& id, const std::string& name);
     Result<void> delete_tenant(const std::string& id);
 
     // `tenant` is an id; empty asks for what the caller may see.
     Result<wire::NetworkList> list_networks(const std::string& tenant);
     Result<wire::Network> find_network(const std::string& tenant, const std::string& id_or_name);
     Result<wire::Network> create_network(const wire::NetworkCreate& network);
+    Result<wire::Network> rename_network(const std::string& tenant, const std::string& id,
+                                         const std::string& name);
     Result<void> delete_network(const std::string& tenant, const std::string& id);
 
     Result<wire::TokenList> list_tokens(const std::string& tenant);

@@ -2,7 +2,7 @@
 #pragma once
 
 // What `cvlan-controller setup` makes in the state folder, once: CA (pki/), keys (keys/,
-// controller.key), database (controller.db) and controller.json with the server's name.
+// controller.key), database (controller.db) and controller.name with the server's name.
 
 #include <string>
 

@@ -89,6 +89,7 @@ std::string node_id(AuthorisationTest& t) { return t.node.enrolment.node_id; }
 std::string spare_tenant(AuthorisationTest& t) { return t.spare_tenant(); }
 std::string spare_network(AuthorisationTest& t) { return t.spare_network(); }
 std::string new_name(AuthorisationTest&) { return R"({"name":"renamed"})"; }
+std::string another_name(AuthorisationTest&) { return R"({"name":"again"})"; }
 std::string inventory(AuthorisationTest&) { return R"({"hostname":"h"})"; }
 std::string new_network(AuthorisationTest& t) {
     return fmt::format(R"({{"tenantId":"{}","name":"third","ipv4":"10.103.0.0/24"}})", t.tenant);
@@ -132,10 +133,12 @@ const Row kRows[] = {
     {"GET /api/v1/tenants", {401, 401, 401, 401, 200, 200}},
     {"POST /api/v1/tenants", {401, 401, 401, 401, 403, 201}, nullptr, new_name},
     {"GET /api/v1/tenants/{id}", {401, 401, 401, 401, 200, 200}, tenant_id},
+    {"PATCH /api/v1/tenants/{id}", {401, 401, 401, 401, 403, 200}, tenant_id, another_name},
     {"DELETE /api/v1/tenants/{id}", {401, 401, 401, 401, 403, 204}, spare_tenant},
     {"GET /api/v1/networks", {401, 401, 401, 401, 200, 200}},
     {"POST /api/v1/networks", {401, 401, 401, 401, 403, 201}, nullptr, new_network},
     {"GET /api/v1/networks/{id}", {401, 401, 401, 401, 200, 200}, network_id},
+    {"PATCH /api/v1/networks/{id}", {401, 401, 401, 401, 403, 200}, network_id, new_name},
     {"DELETE /api/v1/networks/{id}", {401, 401, 401, 401, 403, 204}, spare_network},
     {"GET /api/v1/tokens", {401, 401, 401, 401, 200, 200}},
     {"POST /api/v1/tokens", {401, 401, 401, 401, 403, 201}, nullptr, new_token},

@@ -124,6 +124,36 @@ TEST_F(ObjectsTest, ATokenForATenantThatIsNotThereNamesNoFileOfThisMachine) {
     EXPECT_EQ(damaged.of(tenant).error().code, Code::Internal);
 }
 
+TEST_F(ObjectsTest, ARenamedNetworkIsHeardOfByItsNodes) {
+    const auto id = make_network(tenant);
+    const auto node = enrolled(make_token(tenant, id).token, "a");
+    const auto full = whole_map(**maps.answer(tenant, node.enrolment.node_id, std::nullopt));
+    EXPECT_EQ(ask("PATCH", "/api/v1/networks/" + id, R"({"name":"lan"})").status, 200);
+    const auto delta = whole_map(
+        **maps.answer(tenant, node.enrolment.node_id, maps::Since{full.epoch, full.revision}));
+    ASSERT_EQ(delta.fragments.size(), 1u);
+    EXPECT_EQ(fragment_of(delta.fragments[0]).network->name, "lan");
+    const auto shown =
+        expect<wire::Node>(200, ask("GET", "/api/v1/nodes/" + node.enrolment.node_id));
+    EXPECT_EQ(shown.memberships.at(0).network_name, "lan");
+    // The same again is no change; a name that is taken or none is refused.
+    const auto revision = store->tenant(tenant)->revision;
+    EXPECT_EQ(ask("PATCH", "/api/v1/networks/" + id, R"({"name":"lan"})").status, 200);
+    EXPECT_EQ(ask("PATCH", "/api/v1/tenants/" + tenant, R"({"name":"acme"})").status, 200);
+    EXPECT_EQ(store->tenant(tenant)->revision, revision);
+    make_network(tenant, "10.101.0.0/24", "lab");
+    EXPECT_EQ(ask("PATCH", "/api/v1/networks/" + id, R"({"name":"lab"})").status, 409);
+    EXPECT_EQ(ask("PATCH", "/api/v1/networks/" + id, R"({"name":"-"})").status, 400);
+}
+
+TEST_F(ObjectsTest, ATenantIsRenamed) {
+    const std::string path = "/api/v1/tenants/" + tenant;
+    EXPECT_EQ(expect<wire::Tenant>(200, ask("PATCH", path, R"({"name":"other"})")).name, "other");
+    const auto third = make_tenant("third");
+    EXPECT_EQ(ask("PATCH", path, R"({"name":"third"})").status, 409);
+    EXPECT_EQ(ask("PATCH", path, R"({"name":"a b"})").status, 400);
+}
+
 TEST_F(ObjectsTest, ARenamedNodeIsSeenByTheOthers) {
     const auto id = make_network(tenant);
     const auto node = enrolled(make_token(tenant, id).token, "a");

@@ -177,6 +177,20 @@ TEST_F(Cvlanctl, AsksBeforeItDeletesAndNeverWithoutATerminal) {
               fmt::format("DELETE /api/v1/nodes/{}?tenant={}", kNodeId, kTenantId));
 }
 
+TEST_F(Cvlanctl, RenamesTenantsAndNetworks) {
+    api_.reply("GET", "/api/v1/networks", 200, list("networks", network()));
+    api_.reply("PATCH", "/api/v1/networks/.*", 200, network());
+    api_.reply("PATCH", "/api/v1/tenants/.*", 200, tenant("t2"));
+    EXPECT_EQ(run_it({"tenant", "rename", "acme", "t2", "-o", "name"}).out, "t2\n");
+    EXPECT_EQ(api_.bodies().back(), R"({"name":"t2"})");
+    EXPECT_EQ(api_.seen().back(), fmt::format("PATCH /api/v1/tenants/{}", kTenantId));
+    EXPECT_EQ(run_it({"network", "rename", "lab", "lan", "-o", "name"}).code, kOk);
+    EXPECT_EQ(api_.bodies().back(), R"({"name":"lan"})");
+    EXPECT_EQ(api_.seen().back(),
+              fmt::format("PATCH /api/v1/networks/{}?tenant={}", kNetworkId, kTenantId));
+    EXPECT_EQ(run_it({"tenant", "rename", "acme"}).code, kUsage);
+}
+
 TEST_F(Cvlanctl, RenamesExpiresAndRevokesByName) {
     api_.reply("GET", "/api/v1/nodes", 200, list("nodes", node("n1")));
     api_.reply("PATCH", "/api/v1/nodes/.*", 200, node("n2"));
