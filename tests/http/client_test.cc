@@ -361,7 +361,7 @@ TEST(AClient, GivesUpAtTheTimeoutAndAsksAnewAfterIt) {
 
 TEST(AClient, GivesUpWhenTheHandshakeTakesTooLong) {
     // The kernel takes the connection; nobody ever accepts it.
-    const auto silent = Listener::tcp(*Endpoint::parse("127.0.0.1:0"), false);
+    const auto silent = Listener::tcp(*Endpoint::parse("127.0.0.1:0"));
     ASSERT_TRUE(silent);
     ClientOptions options = options_for(silent->at());
     options.connect_timeout = 30ms;
