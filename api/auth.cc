@@ -34,10 +34,8 @@ bool Auth::Row::is_current(const NodeIdentity& identity) const {
 }
 
 bool Auth::Row::is_previous(const NodeIdentity& identity) const {
-    // A node that enrolled again did so with the key it had.
-    const std::string& its_key = previous_key_hash.empty() ? key_hash : previous_key_hash;
     return !previous_serial.empty() && identity.serial == previous_serial &&
-           identity.key_hash == its_key;
+           identity.key_hash == previous_key_hash;
 }
 
 std::optional<http::Response> Auth::standing(const NodeIdentity& identity,

@@ -45,6 +45,20 @@ TEST_F(FaultsTest, ADatabaseThatCanNotBeReadDeletesNoNode) {
     EXPECT_EQ(code_of(std::get<http::Response>(gone)), "NODE_DELETED");
 }
 
+TEST_F(FaultsTest, TimesThatCouldNotBeWrittenAreKeptForTheNextTry) {
+    const auto node = enrolled(make_token(tenant, network).token, "web");
+    http::Request request;
+    request.client_certificate_pem = node.enrolment.certificate;
+    EXPECT_TRUE(std::holds_alternative<NodeIdentity>(wary.node(request)));
+    clock.advance(std::chrono::minutes(1));
+    EXPECT_TRUE(std::holds_alternative<NodeIdentity>(wary.node(request)));
+    failing.error = Error{Code::Unavailable, "database: is locked"};
+    wary.flush_seen();
+    failing.error.reset();
+    wary.flush_seen();
+    EXPECT_EQ(store->node(tenant, node.enrolment.node_id)->last_seen_at, clock.now());
+}
+
 TEST_F(FaultsTest, ADatabaseThatCanNotBeReadRevokesNoToken) {
     const auto token = make_token(tenant, network);
     const auto node = new_node();

@@ -16,6 +16,7 @@ public:
         inner_.on_event(std::move(listener));
     }
     int64_t epoch() override { return inner_.epoch(); }
+    uint64_t commits() override { return inner_.commits(); }
 
     Result<model::Tenant> create_tenant(const store::NewTenant& tenant) override {
         return ask(&Store::create_tenant, tenant);
@@ -30,9 +31,6 @@ public:
     Result<store::Revision> delete_tenant(const std::string& id) override {
         return ask(&Store::delete_tenant, id);
     }
-    Result<std::vector<store::SigningKeyRow>> signing_keys(const std::string& tenant_id) override {
-        return ask(&Store::signing_keys, tenant_id);
-    }
 
     Result<model::Network> create_network(const store::NewNetwork& network) override {
         return ask(&Store::create_network, network);
@@ -42,6 +40,10 @@ public:
     }
     Result<model::Network> network(const store::Scope& scope, const std::string& id) override {
         return ask(&Store::network, scope, id);
+    }
+    Result<model::Network> rename_network(const store::Key& network,
+                                          const std::string& name) override {
+        return ask(&Store::rename_network, network, name);
     }
     Result<store::Revision> delete_network(const store::Key& network) override {
         return ask(&Store::delete_network, network);
@@ -100,6 +102,9 @@ public:
     }
     Result<void> touch_seen(const store::Key& node) override {
         return ask(&Store::touch_seen, node);
+    }
+    Result<void> set_seen(const std::vector<store::Seen>& nodes) override {
+        return ask(&Store::set_seen, nodes);
     }
     Result<std::optional<store::Revision>> set_endpoints(
         const store::Key& node, const store::NodeEndpoints& endpoints) override {
