@@ -7,8 +7,6 @@
 namespace cvlan::api {
 namespace {
 
-namespace wire = model::wire;
-
 struct FaultsTest : ApiTest {
     std::string tenant = make_tenant();
     std::string network = make_network(tenant);
