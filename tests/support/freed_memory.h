@@ -38,15 +38,16 @@ private:
 
 }  // namespace cvlan::test
 
-void* operator new(size_t size) {
+// Not inlined: g++ would pair a malloc with an operator delete, and warn.
+[[gnu::noinline]] void* operator new(size_t size) {
     if (void* block = std::malloc(size ? size : 1)) return block;
     throw std::bad_alloc();
 }
-void operator delete(void* block) noexcept {
+[[gnu::noinline]] void operator delete(void* block) noexcept {
     cvlan::test::FreedMemory::freed(block);
     std::free(block);
 }
-void operator delete(void* block, size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* block, size_t) noexcept {
     cvlan::test::FreedMemory::freed(block);
     std::free(block);
 }

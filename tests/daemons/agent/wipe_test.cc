@@ -17,7 +17,8 @@ std::string part_of(const std::string& pem) { return pem.substr(pem.find('\n') +
 TEST(Wiping, AnEnrolmentTakenOrRefusedLeavesNoKeyInFreedMemory) {
     const Issuer issuer;
     Identity identity = enrolled_identity(issuer);
-    const auto request = enrol_request(identity, kNetwork, {});
+    const auto request =
+        enrol_request(identity, kNetwork, {issuer.token("https://c:1"), {}, {}, {}});
     const auto good = issuer.enrol(request->csr, "https://c:1");
     auto bad = good;
     bad.map_keys.clear();
@@ -32,7 +33,8 @@ TEST(Wiping, AnEnrolmentTakenOrRefusedLeavesNoKeyInFreedMemory) {
 TEST(Wiping, AKeyNobodyWaitsForAnyMoreGoesWithItsBytes) {
     const Issuer issuer;
     Identity identity = enrolled_identity(issuer);
-    const auto request = enrol_request(identity, kNetwork, {});
+    const auto request =
+        enrol_request(identity, kNetwork, {issuer.token("https://c:1"), {}, {}, {}});
     identity.kept.next_tls_key = pki::TlsKey::generate()->to_pem()->reveal();
     const test::FreedMemory next(part_of(*identity.kept.next_tls_key));
     EXPECT_TRUE(accept(identity, issuer.enrol(request->csr, "https://c:1")));
