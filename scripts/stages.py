@@ -55,12 +55,12 @@ def tests_of(preset: str, label: str, env: dict | None = None, only: str = "") -
     junit = BUILD / f"{preset}-ctest.xml"
     try:
         said = run("ctest", "--test-dir", f"build/{preset}", "-L", label, *(["-R", only] if only else []), "--output-on-failure",
-                   "--no-tests=error", "--parallel", JOBS, "--output-junit", str(junit), env=env)
+                   "--no-tests=error", "--parallel", str(2 * int(JOBS)), "--output-junit", str(junit), env=env)
     except Reject as why:
         failed = re.findall(r'<testcase name="([^"]+)"[^>]*status="fail"', junit.read_text()) if junit.exists() else []
         raise Reject(f"{why}: {', '.join(failed)}") from None
     count = re.search(r"tests? failed out of (\d+)", said)[1]
-    return f"{count} programs in {re.search(r'Total Test time .real. = +([0-9.]+) sec', said)[1]} s"
+    return f"{count} runs in {re.search(r'Total Test time .real. = +([0-9.]+) sec', said)[1]} s"
 
 
 def cases_in(preset: str) -> int:
@@ -109,7 +109,7 @@ def sanitizers() -> str:
     for preset in ("asan", "tsan"):
         build(preset, *(test_targets() if preset == "asan" else THREADED))
         env = {"ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1", "TSAN_OPTIONS": "halt_on_error=1"}
-        only = "" if preset == "asan" else "|".join(f"^unit.{name.removesuffix('_test')}$" for name in THREADED)
+        only = "" if preset == "asan" else "|".join(f"^unit.{name.removesuffix('_test')}[.]" for name in THREADED)
         counts.append(f"{preset} {tests_of(preset, 'unit', env, only)}")
     return ", ".join(counts)
 

@@ -5,11 +5,6 @@
 
 namespace cvlan::controller {
 
-namespace {
-using namespace std::chrono_literals;
-constexpr auto kRetryAfter = 1s;
-}  // namespace
-
 Result<void> MapFeed::load_all() {
     store::Filter filter;
     filter.page_size = 1000;
@@ -57,7 +52,7 @@ void MapFeed::catch_up(const std::string& tenant_id) {
     if (behind_.insert(tenant_id).second)
         log::error("maps.not_loaded", {{"tenant", tenant_id}, {"reason", touched.error().message}});
     if (retry_.pending()) return;
-    retry_ = parts_.loop.after(kRetryAfter, [this] {
+    retry_ = parts_.loop.after(parts_.retry_after, [this] {
         for (const std::string& tenant : std::set<std::string>(behind_)) catch_up(tenant);
     });
 }

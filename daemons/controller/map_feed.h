@@ -6,6 +6,7 @@
 // it a full one; where that fails too, its nodes get no answer (503) and it is tried again every
 // second until it holds. Loop thread only.
 
+#include <chrono>
 #include <functional>
 #include <set>
 #include <string>
@@ -27,6 +28,7 @@ public:
         // Whose map has changed. Runs on the loop's next turn, so that the writer's answer goes
         // first.
         std::function<void(const maps::Touched&)> wake;
+        std::chrono::milliseconds retry_after{1000};
     };
     explicit MapFeed(Parts parts) : parts_(std::move(parts)) {}
 

@@ -27,9 +27,11 @@ struct MapFeedTest : testing::Test {
                     },
                     clock};
     std::vector<std::string> woken;
-    MapFeed feed{{loop, failing, maps, keys, [this](const maps::Touched& nodes) {
+    MapFeed feed{{loop, failing, maps, keys,
+                  [this](const maps::Touched& nodes) {
                       woken.insert(woken.end(), nodes.begin(), nodes.end());
-                  }}};
+                  },
+                  std::chrono::milliseconds(20)}};
 
     std::string tenant = new_uuid(unix_ms(clock.now()));
     model::Network network;
