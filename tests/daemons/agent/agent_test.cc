@@ -350,7 +350,7 @@ TEST_F(AgentTest, ATakenPortIsSteppedOverSaidAndReported) {
     EXPECT_EQ(machine.device()->listen_port, 51821);
     ASSERT_TRUE(machine.until([&] {
         machine.clock.advance(std::chrono::seconds(1));
-        machine.agent->status();
+        machine.agent->kernel_changed();
         return controller.endpoints && controller.endpoints->networks.at(0).listen_port == 51821;
     }));
     EXPECT_EQ(controller.endpoints->networks[0].endpoints,
