@@ -27,8 +27,8 @@ public:
         tls.client_ca_pem = issuer.authority.trust_bundle();
         tls.client_cert = http::ClientCert::Optional;
         http::Service service;
-        service.handler = [this](http::Request request, http::Reply reply) {
-            handle(std::move(request), std::move(reply));
+        service.handler = [this](const http::Request& request, http::Reply reply) {
+            handle(request, std::move(reply));
         };
         const Endpoint at{*Address::parse("127.0.0.1"), port_};
         auto server = http::Server::listen_tls(loop_, at, tls, std::move(service));
@@ -73,7 +73,7 @@ private:
         response.body = std::move(body);
         return response;
     }
-    void handle(http::Request request, http::Reply reply) {
+    void handle(const http::Request& request, http::Reply reply) {
         requests.push_back(request.method + " " + request.path);
         if (refusal_) return reply.send(http::problem(*refusal_, "r"));
         if (request.path == "/api/v1/enrol") {
