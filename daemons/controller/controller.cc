@@ -8,7 +8,7 @@
 #include "api/service.h"
 #include "base/file.h"
 #include "daemons/controller/hosts.h"
-#include "store/sqlite_store.h"
+#include "store/sql_store.h"
 
 namespace cvlan::controller {
 

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "pki/authority.h"
-#include "store/sqlite_store.h"
+#include "store/sql_store.h"
 
 namespace cvlan::controller {
 

@@ -14,7 +14,7 @@
 #include "http/exchange.h"
 #include "pki/csr.h"
 #include "pki/token.h"
-#include "store/sqlite_store.h"
+#include "store/sql_store.h"
 
 namespace cvlan::api {
 

@@ -7,7 +7,7 @@
 
 #include <atomic>
 
-#include "store/sqlite_store.h"
+#include "store/sql_store.h"
 #include "tests/support/temp_dir.h"
 
 namespace cvlan::store {

@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
-#include "store/sqlite_store.h"
+#include "store/sql_store.h"
 #include "tests/support/failing_store.h"
 #include "tests/support/temp_dir.h"
 

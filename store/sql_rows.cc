@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/sqlite_rows.h"
+#include "store/sql_rows.h"
 
 #include <sstream>
 

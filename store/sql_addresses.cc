@@ -5,7 +5,7 @@
 #include <chrono>
 
 #include "store/prefix_rules.h"
-#include "store/sqlite_store.h"
+#include "store/sql_store.h"
 
 namespace cvlan::store {
 
@@ -16,7 +16,7 @@ constexpr std::chrono::days kQuarantine{7};
 
 }  // namespace
 
-Result<std::optional<Address>> SqliteStore::allocate_released(const model::Network& network,
+Result<std::optional<Address>> SqlStore::allocate_released(const model::Network& network,
                                                               Family family) {
     // Each row leaves the quarantine once, so this costs what the releases did.
     auto freed = db_.sql(
@@ -37,7 +37,7 @@ Result<std::optional<Address>> SqliteStore::allocate_released(const model::Netwo
     return address;
 }
 
-Result<std::optional<Address>> SqliteStore::allocate_fresh(const model::Network& network,
+Result<std::optional<Address>> SqlStore::allocate_fresh(const model::Network& network,
                                                            Family family) {
     const bool is_v4 = family == Family::V4;
     std::optional<Address> address;
@@ -62,7 +62,7 @@ Result<std::optional<Address>> SqliteStore::allocate_fresh(const model::Network&
 }
 
 // No address, where the network has no prefix of that family.
-Result<std::optional<Address>> SqliteStore::allocate(const model::Network& network, Family family) {
+Result<std::optional<Address>> SqlStore::allocate(const model::Network& network, Family family) {
     const auto& prefix = family == Family::V4 ? network.ipv4 : network.ipv6;
     if (!prefix) return std::nullopt;
     auto address = allocate_released(network, family);
@@ -81,7 +81,7 @@ Result<std::optional<Address>> SqliteStore::allocate(const model::Network& netwo
 }
 
 // The addresses of all its memberships go into quarantine.
-Result<void> SqliteStore::release(const Key& node) {
+Result<void> SqlStore::release(const Key& node) {
     const WallTime until = clock_.now() + kQuarantine;
     for (const char* family : {"ipv4", "ipv6"}) {
         auto held =

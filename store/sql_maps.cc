@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What maps are built from at start-up, and the events since.
-#include "store/sqlite_rows.h"
-#include "store/sqlite_store.h"
+#include "store/sql_rows.h"
+#include "store/sql_store.h"
 
 namespace cvlan::store {
 
-Result<MapInputs> SqliteStore::map_inputs(const std::string& tenant_id) {
+Result<MapInputs> SqlStore::map_inputs(const std::string& tenant_id) {
     return read([&]() -> Result<MapInputs> {
         auto tenant = find_tenant(tenant_id);
         if (!tenant) return failed(tenant.error());
@@ -38,7 +38,7 @@ Result<MapInputs> SqliteStore::map_inputs(const std::string& tenant_id) {
     });
 }
 
-Result<std::vector<Event>> SqliteStore::events_since(const std::string& tenant_id, Revision since,
+Result<std::vector<Event>> SqlStore::events_since(const std::string& tenant_id, Revision since,
                                                      int limit) {
     return read([&]() -> Result<std::vector<Event>> {
         std::vector<Event> events;

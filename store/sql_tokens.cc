@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <openssl/crypto.h>
 
-#include "store/sqlite_pages.h"
-#include "store/sqlite_store.h"
+#include "store/sql_pages.h"
+#include "store/sql_store.h"
 
 namespace cvlan::store {
 
@@ -33,7 +33,7 @@ bool same_hash(const std::string& one, const std::string& other) {
 
 }  // namespace
 
-Result<model::Token> SqliteStore::find_token(const Scope& scope, const std::string& id) {
+Result<model::Token> SqlStore::find_token(const Scope& scope, const std::string& id) {
     Statement row =
         db_.sql(fmt::format("{} WHERE id = ?{}", kSelect, scope ? " AND tenant_id = ?" : ""), id);
     if (scope) row.bind(*scope);
@@ -42,7 +42,7 @@ Result<model::Token> SqliteStore::find_token(const Scope& scope, const std::stri
     return fail(Code::NotFound, "token {}: not found", printable(id));
 }
 
-Result<model::Token> SqliteStore::create_token(const model::TokenClaims& claims) {
+Result<model::Token> SqlStore::create_token(const model::TokenClaims& claims) {
     if (claims.uses < 1) return fail(Code::Invalid, "uses: must be at least 1");
     return write([&]() -> Result<model::Token> {
         if (claims.expires_at <= clock_.now())
@@ -64,7 +64,7 @@ Result<model::Token> SqliteStore::create_token(const model::TokenClaims& claims)
     });
 }
 
-Result<Page<model::Token>> SqliteStore::tokens(const Filter& filter) {
+Result<Page<model::Token>> SqlStore::tokens(const Filter& filter) {
     if (auto good = check_page(filter); !good) return failed(good.error());
     return read([&] {
         Statement rows = ListQuery(kSelect, "id", filter)
@@ -75,11 +75,11 @@ Result<Page<model::Token>> SqliteStore::tokens(const Filter& filter) {
     });
 }
 
-Result<model::Token> SqliteStore::token(const Scope& scope, const std::string& id) {
+Result<model::Token> SqlStore::token(const Scope& scope, const std::string& id) {
     return read([&] { return find_token(scope, id); });
 }
 
-Result<model::Token> SqliteStore::revoke_token(const Key& key) {
+Result<model::Token> SqlStore::revoke_token(const Key& key) {
     return write([&]() -> Result<model::Token> {
         auto token = find_token(key.tenant_id, key.id);
         if (!token || token->revoked) return token;
@@ -93,7 +93,7 @@ Result<model::Token> SqliteStore::revoke_token(const Key& key) {
     });
 }
 
-Result<Revision> SqliteStore::delete_token(const Key& key) {
+Result<Revision> SqlStore::delete_token(const Key& key) {
     return write([&]() -> Result<Revision> {
         auto token = find_token(key.tenant_id, key.id);
         if (!token) return failed(token.error());
@@ -108,7 +108,7 @@ Result<Revision> SqliteStore::delete_token(const Key& key) {
 }
 
 // Whether the token may be used at all; its uses are counted by spend_token.
-Result<void> SqliteStore::check_token(const Joining& joining) {
+Result<void> SqlStore::check_token(const Joining& joining) {
     const model::TokenClaims& claims = joining.token;
     auto token = find_token(claims.tenant_id, claims.id);
     if (!token && token.error().code != Code::NotFound) return failed(token.error());
@@ -121,7 +121,7 @@ Result<void> SqliteStore::check_token(const Joining& joining) {
     return {};
 }
 
-Result<void> SqliteStore::spend_token(const model::TokenClaims& token) {
+Result<void> SqlStore::spend_token(const model::TokenClaims& token) {
     Statement spent = db_.sql(
         "UPDATE tokens SET uses_left = uses_left - 1 WHERE tenant_id = ? AND id = ? AND uses_left "
         "> 0 "

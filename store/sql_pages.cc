@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/sqlite_pages.h"
+#include "store/sql_pages.h"
 
 namespace cvlan::store {
 

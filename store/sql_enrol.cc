@@ -2,8 +2,8 @@
 // How a node comes in: the token is checked and spent in the transaction that makes the node.
 #include <algorithm>
 
-#include "store/sqlite_rows.h"
-#include "store/sqlite_store.h"
+#include "store/sql_rows.h"
+#include "store/sql_store.h"
 
 namespace cvlan::store {
 
@@ -31,21 +31,21 @@ const model::Membership* membership_in(const model::Node& node, const std::strin
 
 }  // namespace
 
-struct SqliteStore::Enrolling {
+struct SqlStore::Enrolling {
     Key node;
     const Enrolment& request;
     std::string name;
     CertificateRow certificate;
 };
 
-Result<bool> SqliteStore::is_barred(BarredKind kind, std::string_view hash) {
+Result<bool> SqlStore::is_barred(BarredKind kind, std::string_view hash) {
     Statement row = db_.sql("SELECT 1 FROM barred_keys WHERE kind = ? AND hash = ?", kind, hash);
     const bool barred = row.next();
     if (row.error()) return failed(*row.error());
     return barred;
 }
 
-Result<void> SqliteStore::check_keys(const Joining& joining, const std::string& tls_key_hash) {
+Result<void> SqlStore::check_keys(const Joining& joining, const std::string& tls_key_hash) {
     auto barred = is_barred(BarredKind::Wireguard, wireguard_key_hash(joining.wireguard_key));
     if (barred && !*barred && !tls_key_hash.empty())
         barred = is_barred(BarredKind::Tls, tls_key_hash);
@@ -55,7 +55,7 @@ Result<void> SqliteStore::check_keys(const Joining& joining, const std::string& 
 }
 
 // A key belongs to one node in one network, in all tenants. Who has it is not said.
-Result<void> SqliteStore::check_wireguard_key(const Key& node, const Joining& joining) {
+Result<void> SqlStore::check_wireguard_key(const Key& node, const Joining& joining) {
     Statement row = db_.sql(
         "SELECT 1 FROM memberships WHERE wireguard_key = ? AND NOT (tenant_id = ? AND node_id = ? "
         "AND "
@@ -67,7 +67,7 @@ Result<void> SqliteStore::check_wireguard_key(const Key& node, const Joining& jo
     return {};
 }
 
-Result<std::optional<Key>> SqliteStore::node_of_tls_key(const std::string& tenant_id,
+Result<std::optional<Key>> SqlStore::node_of_tls_key(const std::string& tenant_id,
                                                         const std::string& tls_key_hash) {
     Statement row = db_.sql(
         "SELECT id FROM nodes WHERE tenant_id = ?1 AND tls_key_hash = ?2 UNION "
@@ -80,7 +80,7 @@ Result<std::optional<Key>> SqliteStore::node_of_tls_key(const std::string& tenan
     return key;
 }
 
-Result<std::string> SqliteStore::choose_name(const Enrolment& request) {
+Result<std::string> SqlStore::choose_name(const Enrolment& request) {
     const std::string& tenant_id = request.joining.token.tenant_id;
     const bool is_asked = !request.name.empty();
     const std::string wanted = is_asked ? request.name : label_of(request.inventory.hostname);
@@ -97,7 +97,7 @@ Result<std::string> SqliteStore::choose_name(const Enrolment& request) {
     }
 }
 
-Result<void> SqliteStore::insert_node(const Enrolling& enrolling) {
+Result<void> SqlStore::insert_node(const Enrolling& enrolling) {
     const WallTime now = clock_.now();
     const model::TokenClaims& token = enrolling.request.joining.token;
     return db_
@@ -114,7 +114,7 @@ Result<void> SqliteStore::insert_node(const Enrolling& enrolling) {
 
 // A node that comes back. While it was active, the certificate it has stays good until it uses this
 // one: the one of the key that it came with, and where that key has two, the one that was used.
-Result<void> SqliteStore::renew_node(const Enrolling& enrolling) {
+Result<void> SqlStore::renew_node(const Enrolling& enrolling) {
     const model::TokenClaims& token = enrolling.request.joining.token;
     return db_
         .sql(
@@ -130,7 +130,7 @@ Result<void> SqliteStore::renew_node(const Enrolling& enrolling) {
 }
 
 // Gives the node its place in the token's network, or a new key in the place it has.
-Result<void> SqliteStore::put_membership(const Key& node, const Joining& joining) {
+Result<void> SqlStore::put_membership(const Key& node, const Joining& joining) {
     if (auto good = check_wireguard_key(node, joining); !good) return good;
     const std::string& network_id = joining.token.network_id;
     auto kept = db_.sql(
@@ -158,7 +158,7 @@ Result<void> SqliteStore::put_membership(const Key& node, const Joining& joining
         .run();
 }
 
-Result<Enrolled> SqliteStore::finish(const Key& key, const Joining& joining, Revision revision) {
+Result<Enrolled> SqlStore::finish(const Key& key, const Joining& joining, Revision revision) {
     auto node = find_node(key.tenant_id, key.id);
     if (!node) return failed(node.error());
     auto network = find_network(key.tenant_id, joining.token.network_id);
@@ -169,7 +169,7 @@ Result<Enrolled> SqliteStore::finish(const Key& key, const Joining& joining, Rev
     return enrolled;
 }
 
-Result<Enrolled> SqliteStore::enrol(const Enrolment& request, const IssueCertificate& issue) {
+Result<Enrolled> SqlStore::enrol(const Enrolment& request, const IssueCertificate& issue) {
     const Joining& joining = request.joining;
     const model::TokenClaims& token = joining.token;
     return write([&]() -> Result<Enrolled> {
@@ -202,7 +202,7 @@ Result<Enrolled> SqliteStore::enrol(const Enrolment& request, const IssueCertifi
 
 // The same node with the same token and keys, which never used what it was given: the answer was
 // lost.
-Result<bool> SqliteStore::repeats(const Enrolling& enrolling) {
+Result<bool> SqlStore::repeats(const Enrolling& enrolling) {
     const Joining& joining = enrolling.request.joining;
     Statement row = db_.sql(
         "SELECT 1 FROM nodes n JOIN memberships m ON m.tenant_id = n.tenant_id AND m.node_id = "
@@ -217,14 +217,14 @@ Result<bool> SqliteStore::repeats(const Enrolling& enrolling) {
 }
 
 // A node that comes back keeps its name, unless it asks for another.
-Result<std::string> SqliteStore::name_of_known(const Enrolling& enrolling) {
+Result<std::string> SqlStore::name_of_known(const Enrolling& enrolling) {
     auto node = find_node(enrolling.node.tenant_id, enrolling.node.id);
     if (!node) return failed(node.error());
     if (enrolling.request.name.empty() || enrolling.request.name == node->name) return node->name;
     return choose_name(enrolling.request);
 }
 
-Result<Enrolled> SqliteStore::store_enrolled(const Enrolling& enrolling, bool is_new) {
+Result<Enrolled> SqlStore::store_enrolled(const Enrolling& enrolling, bool is_new) {
     const Joining& joining = enrolling.request.joining;
     auto stored = is_new ? insert_node(enrolling) : renew_node(enrolling);
     if (stored) stored = put_membership(enrolling.node, joining);
@@ -237,7 +237,7 @@ Result<Enrolled> SqliteStore::store_enrolled(const Enrolling& enrolling, bool is
     return enrolled;
 }
 
-Result<Enrolled> SqliteStore::join(const std::string& node_id, const Joining& joining) {
+Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joining) {
     const Key key{joining.token.tenant_id, node_id};
     return write([&]() -> Result<Enrolled> {
         if (auto good = check_token(joining); !good) return failed(good.error());

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/ranges.h>
 
-#include "store/sqlite_pages.h"
-#include "store/sqlite_rows.h"
-#include "store/sqlite_store.h"
+#include "store/sql_pages.h"
+#include "store/sql_rows.h"
+#include "store/sql_store.h"
 
 namespace cvlan::store {
 
@@ -43,7 +43,7 @@ std::vector<std::string> network_ids(const model::Node& node) {
 
 }  // namespace
 
-Result<model::Node> SqliteStore::find_node(const Scope& scope, const std::string& id) {
+Result<model::Node> SqlStore::find_node(const Scope& scope, const std::string& id) {
     Statement row = db_.sql(fmt::format("SELECT {} FROM nodes n WHERE n.id = ?{}", kColumns,
                                         scope ? " AND n.tenant_id = ?" : ""),
                             id);
@@ -57,7 +57,7 @@ Result<model::Node> SqliteStore::find_node(const Scope& scope, const std::string
     return node;
 }
 
-Result<void> SqliteStore::load_parts(model::Node& node) {
+Result<void> SqlStore::load_parts(model::Node& node) {
     Statement memberships =
         db_.sql(fmt::format("SELECT w.name, {} FROM memberships m JOIN networks w ON w.tenant_id = "
                             "m.tenant_id AND w.id = m.network_id WHERE m.tenant_id = ? AND "
@@ -78,7 +78,7 @@ Result<void> SqliteStore::load_parts(model::Node& node) {
     return {};
 }
 
-Result<Page<model::Node>> SqliteStore::nodes(const Filter& filter) {
+Result<Page<model::Node>> SqlStore::nodes(const Filter& filter) {
     if (auto good = check_page(filter); !good) return failed(good.error());
     return read([&]() -> Result<Page<model::Node>> {
         // Along the network's own index, where one is asked for.
@@ -108,11 +108,11 @@ Result<Page<model::Node>> SqliteStore::nodes(const Filter& filter) {
     });
 }
 
-Result<model::Node> SqliteStore::node(const Scope& scope, const std::string& id) {
+Result<model::Node> SqlStore::node(const Scope& scope, const std::string& id) {
     return read([&] { return find_node(scope, id); });
 }
 
-Result<std::vector<std::string>> SqliteStore::networks_of(const Key& node) {
+Result<std::vector<std::string>> SqlStore::networks_of(const Key& node) {
     std::vector<std::string> ids;
     Statement rows =
         db_.sql("SELECT network_id FROM memberships WHERE tenant_id = ? AND node_id = ?",
@@ -124,7 +124,7 @@ Result<std::vector<std::string>> SqliteStore::networks_of(const Key& node) {
 
 // The event of a change that was made to the node's row, and the revision of it and its
 // memberships.
-Result<model::Node> SqliteStore::change_node(const Key& node, EventKind kind) {
+Result<model::Node> SqlStore::change_node(const Key& node, EventKind kind) {
     auto networks = networks_of(node);
     if (!networks) return failed(networks.error());
     auto revision = record(node, kind, std::move(*networks));
@@ -140,7 +140,7 @@ Result<model::Node> SqliteStore::change_node(const Key& node, EventKind kind) {
     return find_node(node.tenant_id, node.id);
 }
 
-Result<bool> SqliteStore::is_name_free(const std::string& tenant_id, const std::string& name) {
+Result<bool> SqlStore::is_name_free(const std::string& tenant_id, const std::string& name) {
     Statement taken =
         db_.sql("SELECT 1 FROM nodes WHERE tenant_id = ? AND name = ?", tenant_id, name);
     const bool is_taken = taken.next();
@@ -148,7 +148,7 @@ Result<bool> SqliteStore::is_name_free(const std::string& tenant_id, const std::
     return !is_taken;
 }
 
-Result<model::Node> SqliteStore::rename_node(const Key& key, const std::string& name) {
+Result<model::Node> SqlStore::rename_node(const Key& key, const std::string& name) {
     if (auto good = model::check_name("name", name); !good) return failed(good.error());
     return write([&]() -> Result<model::Node> {
         auto node = find_node(key.tenant_id, key.id);
@@ -164,7 +164,7 @@ Result<model::Node> SqliteStore::rename_node(const Key& key, const std::string& 
     });
 }
 
-Result<model::Node> SqliteStore::expire_node(const Key& key) {
+Result<model::Node> SqlStore::expire_node(const Key& key) {
     return write([&]() -> Result<model::Node> {
         auto node = find_node(key.tenant_id, key.id);
         if (!node || node->state == model::NodeState::Expired) return node;
@@ -178,7 +178,7 @@ Result<model::Node> SqliteStore::expire_node(const Key& key) {
     });
 }
 
-Result<void> SqliteStore::bar_keys(const model::Node& node) {
+Result<void> SqlStore::bar_keys(const model::Node& node) {
     const auto bar = [&](BarredKind kind, const std::string& hash) {
         return db_
             .sql("INSERT OR IGNORE INTO barred_keys VALUES (?, ?, ?)", kind, hash, clock_.now())
@@ -194,7 +194,7 @@ Result<void> SqliteStore::bar_keys(const model::Node& node) {
     return {};
 }
 
-Result<model::Node> SqliteStore::revoke_node(const Key& key) {
+Result<model::Node> SqlStore::revoke_node(const Key& key) {
     return write([&]() -> Result<model::Node> {
         auto node = find_node(key.tenant_id, key.id);
         if (!node || node->state == model::NodeState::Revoked) return node;
@@ -207,7 +207,7 @@ Result<model::Node> SqliteStore::revoke_node(const Key& key) {
     });
 }
 
-Result<Revision> SqliteStore::delete_node(const Key& key) {
+Result<Revision> SqlStore::delete_node(const Key& key) {
     return write([&]() -> Result<Revision> {
         auto node = find_node(key.tenant_id, key.id);
         if (!node) return failed(node.error());
@@ -227,7 +227,7 @@ Result<Revision> SqliteStore::delete_node(const Key& key) {
     });
 }
 
-Result<void> SqliteStore::touch_seen(const Key& key) {
+Result<void> SqlStore::touch_seen(const Key& key) {
     return write([&] {
         return db_
             .sql(
@@ -238,7 +238,7 @@ Result<void> SqliteStore::touch_seen(const Key& key) {
     });
 }
 
-Result<void> SqliteStore::set_seen(const std::vector<Seen>& nodes) {
+Result<void> SqlStore::set_seen(const std::vector<Seen>& nodes) {
     return write([&]() -> Result<void> {
         for (const Seen& seen : nodes) {
             // NULL is below nothing: who has enrolled anew since is not seen by this.
@@ -253,7 +253,7 @@ Result<void> SqliteStore::set_seen(const std::vector<Seen>& nodes) {
     });
 }
 
-Result<std::optional<Revision>> SqliteStore::set_endpoints(const Key& key,
+Result<std::optional<Revision>> SqlStore::set_endpoints(const Key& key,
                                                            const NodeEndpoints& wanted) {
     return write([&]() -> Result<std::optional<Revision>> {
         auto node = find_node(key.tenant_id, key.id);
@@ -281,7 +281,7 @@ Result<std::optional<Revision>> SqliteStore::set_endpoints(const Key& key,
     });
 }
 
-Result<void> SqliteStore::put_inventory(const Key& key, const model::Inventory& inventory) {
+Result<void> SqlStore::put_inventory(const Key& key, const model::Inventory& inventory) {
     auto done = db_.sql(
                        "UPDATE nodes SET hostname = ?, os = ?, kernel = ?, architecture = ?, "
                        "agent_version = ? WHERE tenant_id = ? AND id = ?",
@@ -299,7 +299,7 @@ Result<void> SqliteStore::put_inventory(const Key& key, const model::Inventory& 
     return done;
 }
 
-Result<void> SqliteStore::set_inventory(const Key& key, const model::Inventory& inventory) {
+Result<void> SqlStore::set_inventory(const Key& key, const model::Inventory& inventory) {
     return write([&]() -> Result<void> {
         auto node = find_node(key.tenant_id, key.id);
         if (!node) return failed(node.error());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/prefix_rules.h"
-#include "store/sqlite_pages.h"
-#include "store/sqlite_store.h"
+#include "store/sql_pages.h"
+#include "store/sql_store.h"
 
 namespace cvlan::store {
 
@@ -59,7 +59,7 @@ void bind_prefix(Statement& statement, const std::optional<Prefix>& prefix) {
 
 }  // namespace
 
-Result<model::Network> SqliteStore::find_network(const Scope& scope, const std::string& id) {
+Result<model::Network> SqlStore::find_network(const Scope& scope, const std::string& id) {
     Statement row =
         db_.sql(fmt::format("{} WHERE id = ?{}", kSelect, scope ? " AND tenant_id = ?" : ""), id);
     if (scope) row.bind(*scope);
@@ -70,7 +70,7 @@ Result<model::Network> SqliteStore::find_network(const Scope& scope, const std::
 
 // The networks of a tenant do not overlap: of those that begin before the prefix ends, the last one
 // alone can reach into it.
-Result<void> SqliteStore::check_overlap(const std::string& tenant_id, const Prefix& prefix) {
+Result<void> SqlStore::check_overlap(const std::string& tenant_id, const Prefix& prefix) {
     const bool is_v4 = prefix.family() == Family::V4;
     Statement row = db_.sql(
         is_v4 ? "SELECT ipv4_first, ipv4_length, name FROM networks WHERE tenant_id = ? AND "
@@ -91,7 +91,7 @@ Result<void> SqliteStore::check_overlap(const std::string& tenant_id, const Pref
     return {};
 }
 
-Result<model::Network> SqliteStore::create_network(const NewNetwork& wanted) {
+Result<model::Network> SqlStore::create_network(const NewNetwork& wanted) {
     NewNetwork network = wanted;
     if (network.ipv6_auto) network.ipv6 = random_ula();
     if (auto good = check_new(network); !good) return failed(good.error());
@@ -120,7 +120,7 @@ Result<model::Network> SqliteStore::create_network(const NewNetwork& wanted) {
     });
 }
 
-Result<Page<model::Network>> SqliteStore::networks(const Filter& filter) {
+Result<Page<model::Network>> SqlStore::networks(const Filter& filter) {
     if (auto good = check_page(filter); !good) return failed(good.error());
     return read([&] {
         Statement rows = ListQuery(kSelect, "id", filter)
@@ -132,11 +132,11 @@ Result<Page<model::Network>> SqliteStore::networks(const Filter& filter) {
     });
 }
 
-Result<model::Network> SqliteStore::network(const Scope& scope, const std::string& id) {
+Result<model::Network> SqlStore::network(const Scope& scope, const std::string& id) {
     return read([&] { return find_network(scope, id); });
 }
 
-Result<model::Network> SqliteStore::rename_network(const Key& key, const std::string& name) {
+Result<model::Network> SqlStore::rename_network(const Key& key, const std::string& name) {
     if (auto good = model::check_name("name", name); !good) return failed(good.error());
     return write([&]() -> Result<model::Network> {
         auto network = find_network(key.tenant_id, key.id);
@@ -156,7 +156,7 @@ Result<model::Network> SqliteStore::rename_network(const Key& key, const std::st
     });
 }
 
-Result<Revision> SqliteStore::delete_network(const Key& key) {
+Result<Revision> SqlStore::delete_network(const Key& key) {
     return write([&]() -> Result<Revision> {
         auto network = find_network(key.tenant_id, key.id);
         if (!network) return failed(network.error());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/sqlite_store.h"
+#include "store/sql_store.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -52,7 +52,7 @@ Result<std::unique_ptr<Store>> open_locked(const std::string& path, const Clock&
         if (!meta.next()) return fail(Code::Malformed, "has no epoch");
         epoch = meta.integer(0);
     }
-    return std::make_unique<SqliteStore>(std::move(*db), std::move(*lock), epoch, clock);
+    return std::make_unique<SqlStore>(std::move(*db), std::move(*lock), epoch, clock);
 }
 
 }  // namespace
@@ -64,14 +64,14 @@ Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock&
     return store;
 }
 
-void SqliteStore::on_event(std::function<void(const Event&)> listener) {
+void SqlStore::on_event(std::function<void(const Event&)> listener) {
     const std::lock_guard lock(mutex_);
     listeners_.push_back(std::move(listener));
 }
 
 // One thread at a time takes the committed events in their order. A listener that writes adds
 // events which the loop below it, already on this thread, delivers after the present one.
-void SqliteStore::deliver() {
+void SqlStore::deliver() {
     if (deliverer_.load() == std::this_thread::get_id()) return;
     const std::lock_guard one(delivery_);
     deliverer_.store(std::this_thread::get_id());
@@ -90,7 +90,7 @@ void SqliteStore::deliver() {
     deliverer_.store({});
 }
 
-Result<Revision> SqliteStore::record(const Key& object, EventKind kind,
+Result<Revision> SqlStore::record(const Key& object, EventKind kind,
                                      std::vector<std::string> networks) {
     Statement next =
         db_.sql("UPDATE tenants SET revision = revision + 1 WHERE id = ? RETURNING revision",

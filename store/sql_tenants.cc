@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/sqlite_pages.h"
-#include "store/sqlite_store.h"
+#include "store/sql_pages.h"
+#include "store/sql_store.h"
 
 namespace cvlan::store {
 
@@ -14,14 +14,14 @@ model::Tenant tenant_row(const Statement& row) {
 
 }  // namespace
 
-Result<model::Tenant> SqliteStore::find_tenant(const std::string& id) {
+Result<model::Tenant> SqlStore::find_tenant(const std::string& id) {
     Statement row = db_.sql(fmt::format("{} WHERE id = ?", kSelect), id);
     if (row.next()) return tenant_row(row);
     if (row.error()) return failed(*row.error());
     return fail(Code::NotFound, "tenant {}: not found", printable(id));
 }
 
-Result<model::Tenant> SqliteStore::create_tenant(const NewTenant& tenant) {
+Result<model::Tenant> SqlStore::create_tenant(const NewTenant& tenant) {
     if (auto good = model::check_name("name", tenant.name); !good) return failed(good.error());
     if (!is_uuid(tenant.id)) return fail(Code::Invalid, "tenant id: must be a UUID");
     return write([&]() -> Result<model::Tenant> {
@@ -44,7 +44,7 @@ Result<model::Tenant> SqliteStore::create_tenant(const NewTenant& tenant) {
     });
 }
 
-Result<Page<model::Tenant>> SqliteStore::tenants(const Filter& filter) {
+Result<Page<model::Tenant>> SqlStore::tenants(const Filter& filter) {
     if (auto good = check_page(filter); !good) return failed(good.error());
     return read([&] {
         Statement rows = ListQuery(kSelect, "id", filter)
@@ -55,11 +55,11 @@ Result<Page<model::Tenant>> SqliteStore::tenants(const Filter& filter) {
     });
 }
 
-Result<model::Tenant> SqliteStore::tenant(const std::string& id) {
+Result<model::Tenant> SqlStore::tenant(const std::string& id) {
     return read([&] { return find_tenant(id); });
 }
 
-Result<model::Tenant> SqliteStore::rename_tenant(const std::string& id, const std::string& name) {
+Result<model::Tenant> SqlStore::rename_tenant(const std::string& id, const std::string& name) {
     if (auto good = model::check_name("name", name); !good) return failed(good.error());
     return write([&]() -> Result<model::Tenant> {
         auto tenant = find_tenant(id);
@@ -75,7 +75,7 @@ Result<model::Tenant> SqliteStore::rename_tenant(const std::string& id, const st
     });
 }
 
-Result<Revision> SqliteStore::delete_tenant(const std::string& id) {
+Result<Revision> SqlStore::delete_tenant(const std::string& id) {
     return write([&]() -> Result<Revision> {
         auto revision = record({id, id}, EventKind::TenantDeleted, {});
         if (!revision) return revision;

@@ -3,9 +3,9 @@
 
 // The Store on one SQLite file. One connection, one writer: a second process that opens the file is
 // refused. WAL with synchronous=FULL, so that what was answered survives a power cut. The methods
-// are in one file a noun: sqlite_tenants.cc, sqlite_networks.cc, sqlite_tokens.cc, sqlite_nodes.cc,
-// sqlite_certificates.cc,
-// sqlite_enrol.cc, sqlite_addresses.cc, sqlite_maps.cc. Private ones expect mutex_ to be held.
+// are in one file a noun: sql_tenants.cc, sql_networks.cc, sql_tokens.cc, sql_nodes.cc,
+// sql_certificates.cc,
+// sql_enrol.cc, sql_addresses.cc, sql_maps.cc. Private ones expect mutex_ to be held.
 
 #include <atomic>
 #include <deque>
@@ -30,9 +30,9 @@ enum class Create { No, Yes };
 Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock& clock,
                                            Create create);
 
-class SqliteStore final : public Store {
+class SqlStore final : public Store {
 public:
-    SqliteStore(Database db, UniqueFd lock, int64_t epoch, const Clock& clock)
+    SqlStore(Database db, UniqueFd lock, int64_t epoch, const Clock& clock)
         : lock_(std::move(lock)), db_(std::move(db)), epoch_(epoch), clock_(clock) {}
 
     void on_event(std::function<void(const Event&)> listener) override;
@@ -140,13 +140,13 @@ private:
 };
 
 template <class Body>
-auto SqliteStore::read(Body body) -> decltype(body()) {
+auto SqlStore::read(Body body) -> decltype(body()) {
     const std::lock_guard lock(mutex_);
     return body();
 }
 
 template <class Body>
-auto SqliteStore::write(Body body) -> decltype(body()) {
+auto SqlStore::write(Body body) -> decltype(body()) {
     auto result = read([&]() -> decltype(body()) {
         pending_.clear();
         auto transaction = Transaction::begin(db_);

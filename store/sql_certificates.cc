@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A node's certificates: the current one, and the one before it until the node has used the
 // current.
-#include "store/sqlite_store.h"
+#include "store/sql_store.h"
 
 namespace cvlan::store {
 
-Result<model::Node> SqliteStore::renew_certificate(const Key& key, const Renewal& renewal) {
+Result<model::Node> SqlStore::renew_certificate(const Key& key, const Renewal& renewal) {
     return write([&]() -> Result<model::Node> {
         auto node = find_node(key.tenant_id, key.id);
         if (!node) return node;
@@ -42,7 +42,7 @@ Result<model::Node> SqliteStore::renew_certificate(const Key& key, const Renewal
     });
 }
 
-Result<void> SqliteStore::confirm_certificate(const Key& key, const std::string& serial) {
+Result<void> SqlStore::confirm_certificate(const Key& key, const std::string& serial) {
     return write([&]() -> Result<void> {
         auto done = db_.sql(
                            "UPDATE nodes SET previous_serial = '', previous_tls_key_hash = '' "
@@ -57,7 +57,7 @@ Result<void> SqliteStore::confirm_certificate(const Key& key, const std::string&
 }
 
 // No network is touched: certificates stand in no map.
-Result<model::Node> SqliteStore::change_certificate(const Key& key) {
+Result<model::Node> SqlStore::change_certificate(const Key& key) {
     auto revision = record(key, EventKind::CertificateRenewed, {});
     if (!revision) return failed(revision.error());
     auto marked = db_.sql("UPDATE nodes SET revision = ? WHERE tenant_id = ? AND id = ?", *revision,
