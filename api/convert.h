@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The store's nouns in the wire's form, and what several handlers need to read a request.
+// What several handlers need to read a request; model/to_wire.h is the way back.
 
 #include "api/context.h"
-#include "model/wire.h"
+#include "model/to_wire.h"
 
 namespace cvlan::api {
 
-model::wire::Tenant to_wire(const model::Tenant& tenant);
-model::wire::Network to_wire(const model::Network& network);
-model::wire::Token to_wire(const model::Token& token);
-model::wire::NodeMembership to_wire(const model::Membership& membership);
-// Names of networks come from the store; a network that is gone has an empty one.
-model::wire::Node to_wire(const model::Node& node);
 model::Inventory from_wire(const model::wire::Inventory& inventory);
 std::vector<model::wire::MapKey> map_keys(const pki::TenantKeys& keys);
 

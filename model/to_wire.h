@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The nouns in the wire's form: what the API answers, and what the audit keeps of before and after.
+// No secret has a place in there.
+
+#include "model/objects.h"
+#include "model/wire.h"
+
+namespace cvlan::model {
+
+wire::Tenant to_wire(const Tenant& tenant);
+wire::Network to_wire(const Network& network);
+wire::Token to_wire(const Token& token);
+wire::NodeMembership to_wire(const Membership& membership);
+// Names of networks come from the store; a network that is gone has an empty one.
+wire::Node to_wire(const Node& node);
+
+}  // namespace cvlan::model
