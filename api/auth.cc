@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/auth.h"
 
-#include <unistd.h>
-
 #include "api/error.h"
 #include "base/log.h"
 #include "pki/certificate.h"
@@ -112,15 +110,6 @@ Verdict<NodeIdentity> Auth::node(const http::Request& request) {
     if (auto refused = standing(identity, request.request_id)) return *refused;
     note_use(identity);
     return identity;
-}
-
-Verdict<OperatorIdentity> Auth::operator_of(const http::Request& request) const {
-    if (!request.local)
-        return refusal(401, "UNAUTHENTICATED",
-                       "administration is on the controller's unix socket (--server unix:PATH)",
-                       request.request_id);
-    const uid_t uid = request.local->uid;
-    return OperatorIdentity{uid, uid == 0 || uid == getuid()};
 }
 
 }  // namespace cvlan::api

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Who asks. The one place that turns a connection into an identity: a node's from the certificate
-// that TLS verified, checked against the node's row at each request; an operator's from the
-// kernel's word on a unix socket. Never from a header or a body. A handler can not be called
-// without the identity it names in its type.
-
-#include <sys/types.h>
+// Which node asks. The one place that turns a connection into a node's identity: from the
+// certificate that TLS verified, checked against the node's row at each request. Never from a
+// header or a body. A handler can not be called without the identity it names in its type; who
+// administers is established in auth_admin.h.
 
 #include <string>
 #include <unordered_map>
@@ -29,12 +27,6 @@ struct NodeIdentity {
     store::Key key() const { return {tenant_id, node_id}; }
 };
 
-// The operator above tenants.
-struct OperatorIdentity {
-    uid_t uid = 0;
-    bool can_write = false;
-};
-
 template <class T>
 using Verdict = std::variant<http::Response, T>;  // the zero value denies
 
@@ -45,8 +37,6 @@ public:
     // 401 without a certificate; 403 NODE_EXPIRED, NODE_REVOKED, NODE_DELETED,
     // CERTIFICATE_SUPERSEDED, CERTIFICATE_EXPIRED; 503 while the database can not be read.
     Verdict<NodeIdentity> node(const http::Request& request);
-    // root and the controller's own user may write, the socket's group may read. 401 elsewhere.
-    Verdict<OperatorIdentity> operator_of(const http::Request& request) const;
 
     // The node's row changed: the next request reads it anew.
     void forget(const std::string& node_id) { rows_.erase(node_id); }

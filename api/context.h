@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/auth.h"
+#include "api/auth_admin.h"
 #include "api/keyring.h"
 #include "api/limiter.h"
 #include "api/polls.h"
@@ -53,13 +54,20 @@ enum class Role { Discovery, Registration, Session, Api };
 using PublicHandler = http::Response (*)(Context&, const Call&);
 using NodeHandler = http::Response (*)(Context&, const Call&, const NodeIdentity&);
 using HeldNodeHandler = void (*)(Context&, const Call&, const NodeIdentity&, http::Reply);
-using OperatorHandler = http::Response (*)(Context&, const Call&, const OperatorIdentity&);
+using AdminHandler = http::Response (*)(Context&, const Call&, const AdminIdentity&);
+
+// A handler of administration, and what it asks of the caller.
+struct Admin {
+    Needs needs;
+    AdminHandler run;
+};
+constexpr Admin may(Needs needs, AdminHandler run) { return {needs, run}; }
 
 struct Route {
     Role role;
     std::string_view method;
     std::string_view pattern;  // "{id}" stands for one UUID
-    std::variant<PublicHandler, NodeHandler, HeldNodeHandler, OperatorHandler> handler;
+    std::variant<PublicHandler, NodeHandler, HeldNodeHandler, Admin> handler;
     std::vector<std::string_view> query{};  // the parameters it takes
 };
 

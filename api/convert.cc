@@ -18,11 +18,9 @@ std::vector<wire::MapKey> map_keys(const pki::TenantKeys& keys) {
     return {{keys.map.kid(), keys.map.public_key().bytes()}};
 }
 
-Result<store::Scope> read_scope(const Query& query) { return query.uuid("tenant"); }
-
-Result<store::Filter> read_filter(const Query& query) {
+Result<store::Filter> read_filter(const Query& query, const AdminIdentity& who) {
     store::Filter filter;
-    auto scope = read_scope(query);
+    auto scope = scope_of(who, query);
     if (!scope) return failed(scope.error());
     auto network = query.uuid("network");
     if (!network) return failed(network.error());

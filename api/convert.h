@@ -11,10 +11,8 @@ namespace cvlan::api {
 model::Inventory from_wire(const model::wire::Inventory& inventory);
 std::vector<model::wire::MapKey> map_keys(const pki::TenantKeys& keys);
 
-// tenant, network, name, pageSize and pageToken of a list route.
-Result<store::Filter> read_filter(const Query& query);
-// The tenant to look in: the one named by the query, or all for the operator.
-Result<store::Scope> read_scope(const Query& query);
+// tenant, network, name, pageSize and pageToken of a list route, within what `who` may see.
+Result<store::Filter> read_filter(const Query& query, const AdminIdentity& who);
 
 // Candidates as a node reported them plus the address that its request came from. Refuses what can
 // not be an endpoint of a node: port 0, loopback, link-local, multicast, the network's own prefix.

@@ -54,8 +54,8 @@ Result<void> check_own_address(const Settings& settings, const store::NewNetwork
 
 }  // namespace
 
-http::Response list_networks(Context& context, const Call& call, const OperatorIdentity&) {
-    auto filter = read_filter(call.query);
+http::Response list_networks(Context& context, const Call& call, const AdminIdentity& who) {
+    auto filter = read_filter(call.query, who);
     if (!filter) return error_response(filter.error(), call.request.request_id);
     auto page = context.store.networks(*filter);
     if (!page) return error_response(page.error(), call.request.request_id);
@@ -65,9 +65,11 @@ http::Response list_networks(Context& context, const Call& call, const OperatorI
     return json_response(200, list);
 }
 
-http::Response create_network(Context& context, const Call& call, const OperatorIdentity&) {
+http::Response create_network(Context& context, const Call& call, const AdminIdentity& who) {
     auto body = model::decode<wire::NetworkCreate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
+    if (auto own = check_tenant(who, body->tenant_id); !own)
+        return error_response(own.error(), call.request.request_id);
     auto network = read_network(*body);
     if (!network) return error_response(network.error(), call.request.request_id);
     if (auto good = check_own_address(context.settings, *network); !good)
@@ -79,18 +81,18 @@ http::Response create_network(Context& context, const Call& call, const Operator
     return json_response(201, to_wire(*made));
 }
 
-http::Response get_network(Context& context, const Call& call, const OperatorIdentity&) {
-    auto scope = read_scope(call.query);
+http::Response get_network(Context& context, const Call& call, const AdminIdentity& who) {
+    auto scope = scope_of(who, call.query);
     if (!scope) return error_response(scope.error(), call.request.request_id);
     auto network = context.store.network(*scope, call.id);
     if (!network) return error_response(network.error(), call.request.request_id);
     return json_response(200, to_wire(*network));
 }
 
-http::Response update_network(Context& context, const Call& call, const OperatorIdentity&) {
+http::Response update_network(Context& context, const Call& call, const AdminIdentity& who) {
     auto body = model::decode<wire::NetworkUpdate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
-    auto scope = read_scope(call.query);
+    auto scope = scope_of(who, call.query);
     if (!scope) return error_response(scope.error(), call.request.request_id);
     auto network = context.store.network(*scope, call.id);
     if (!network) return error_response(network.error(), call.request.request_id);
@@ -101,8 +103,8 @@ http::Response update_network(Context& context, const Call& call, const Operator
     return json_response(200, to_wire(*renamed));
 }
 
-http::Response delete_network(Context& context, const Call& call, const OperatorIdentity&) {
-    auto scope = read_scope(call.query);
+http::Response delete_network(Context& context, const Call& call, const AdminIdentity& who) {
+    auto scope = scope_of(who, call.query);
     if (!scope) return error_response(scope.error(), call.request.request_id);
     auto network = context.store.network(*scope, call.id);
     if (!network) return error_response(network.error(), call.request.request_id);

@@ -7,10 +7,10 @@
 
 namespace cvlan::api {
 
-http::Response list_networks(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response create_network(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response get_network(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response update_network(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response delete_network(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response list_networks(Context& context, const Call& call, const AdminIdentity& who);
+http::Response create_network(Context& context, const Call& call, const AdminIdentity& who);
+http::Response get_network(Context& context, const Call& call, const AdminIdentity& who);
+http::Response update_network(Context& context, const Call& call, const AdminIdentity& who);
+http::Response delete_network(Context& context, const Call& call, const AdminIdentity& who);
 
 }  // namespace cvlan::api

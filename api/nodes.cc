@@ -11,28 +11,32 @@ namespace wire = model::wire;
 
 namespace {
 
-Result<model::Node> find_node(Context& context, const Call& call) {
-    auto scope = read_scope(call.query);
+Result<model::Node> find_node(Context& context, const Call& call, const AdminIdentity& who) {
+    auto scope = scope_of(who, call.query);
     if (!scope) return failed(scope.error());
     return context.store.node(*scope, call.id);
 }
 
-using NodeVerb = Result<model::Node> (store::Store::*)(const store::Key&);
+struct StateChange {
+    Result<model::Node> (store::Store::*verb)(const store::Key&);
+    const char* name;
+};
 
-http::Response change_state(Context& context, const Call& call, NodeVerb verb, const char* change) {
-    auto node = find_node(context, call);
+http::Response change_state(Context& context, const Call& call, const AdminIdentity& who,
+                            const StateChange& change) {
+    auto node = find_node(context, call, who);
     if (!node) return error_response(node.error(), call.request.request_id);
-    auto changed = (context.store.*verb)({node->tenant_id, node->id});
+    auto changed = (context.store.*change.verb)({node->tenant_id, node->id});
     if (!changed) return error_response(changed.error(), call.request.request_id);
     log::info("api.node_state_changed",
-              {{"tenant", node->tenant_id}, {"node", node->id}, {"change", change}});
+              {{"tenant", node->tenant_id}, {"node", node->id}, {"change", change.name}});
     return json_response(200, to_wire(*changed));
 }
 
 }  // namespace
 
-http::Response list_nodes(Context& context, const Call& call, const OperatorIdentity&) {
-    auto filter = read_filter(call.query);
+http::Response list_nodes(Context& context, const Call& call, const AdminIdentity& who) {
+    auto filter = read_filter(call.query, who);
     if (!filter) return error_response(filter.error(), call.request.request_id);
     auto page = context.store.nodes(*filter);
     if (!page) return error_response(page.error(), call.request.request_id);
@@ -42,16 +46,16 @@ http::Response list_nodes(Context& context, const Call& call, const OperatorIden
     return json_response(200, list);
 }
 
-http::Response get_node(Context& context, const Call& call, const OperatorIdentity&) {
-    auto node = find_node(context, call);
+http::Response get_node(Context& context, const Call& call, const AdminIdentity& who) {
+    auto node = find_node(context, call, who);
     if (!node) return error_response(node.error(), call.request.request_id);
     return json_response(200, to_wire(*node));
 }
 
-http::Response update_node(Context& context, const Call& call, const OperatorIdentity&) {
+http::Response update_node(Context& context, const Call& call, const AdminIdentity& who) {
     auto body = model::decode<wire::NodeUpdate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
-    auto node = find_node(context, call);
+    auto node = find_node(context, call, who);
     if (!node) return error_response(node.error(), call.request.request_id);
     auto renamed = context.store.rename_node({node->tenant_id, node->id}, body->name);
     if (!renamed) return error_response(renamed.error(), call.request.request_id);
@@ -60,8 +64,8 @@ http::Response update_node(Context& context, const Call& call, const OperatorIde
     return json_response(200, to_wire(*renamed));
 }
 
-http::Response delete_node(Context& context, const Call& call, const OperatorIdentity&) {
-    auto node = find_node(context, call);
+http::Response delete_node(Context& context, const Call& call, const AdminIdentity& who) {
+    auto node = find_node(context, call, who);
     if (!node) return error_response(node.error(), call.request.request_id);
     auto gone = context.store.delete_node({node->tenant_id, node->id});
     if (!gone) return error_response(gone.error(), call.request.request_id);
@@ -69,12 +73,12 @@ http::Response delete_node(Context& context, const Call& call, const OperatorIde
     return no_content();
 }
 
-http::Response expire_node(Context& context, const Call& call, const OperatorIdentity&) {
-    return change_state(context, call, &store::Store::expire_node, "expire");
+http::Response expire_node(Context& context, const Call& call, const AdminIdentity& who) {
+    return change_state(context, call, who, {&store::Store::expire_node, "expire"});
 }
 
-http::Response revoke_node(Context& context, const Call& call, const OperatorIdentity&) {
-    return change_state(context, call, &store::Store::revoke_node, "revoke");
+http::Response revoke_node(Context& context, const Call& call, const AdminIdentity& who) {
+    return change_state(context, call, who, {&store::Store::revoke_node, "revoke"});
 }
 
 }  // namespace cvlan::api

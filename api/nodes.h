@@ -7,11 +7,11 @@
 
 namespace cvlan::api {
 
-http::Response list_nodes(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response get_node(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response update_node(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response delete_node(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response expire_node(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response revoke_node(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response list_nodes(Context& context, const Call& call, const AdminIdentity& who);
+http::Response get_node(Context& context, const Call& call, const AdminIdentity& who);
+http::Response update_node(Context& context, const Call& call, const AdminIdentity& who);
+http::Response delete_node(Context& context, const Call& call, const AdminIdentity& who);
+http::Response expire_node(Context& context, const Call& call, const AdminIdentity& who);
+http::Response revoke_node(Context& context, const Call& call, const AdminIdentity& who);
 
 }  // namespace cvlan::api

@@ -25,13 +25,10 @@ std::optional<std::string> match(std::string_view pattern, std::string_view path
     return std::string(rest.substr(0, 36));
 }
 
-bool is_write(std::string_view method) { return method != "GET"; }
-
 // Calls the handler with the identity that its type asks for.
 struct Dispatch {
     Context& context;
     const Call& call;
-    const Route& route;
     http::Reply reply;
 
     void operator()(PublicHandler handler) { reply.send(handler(context, call)); }
@@ -47,17 +44,14 @@ struct Dispatch {
             return reply.send(std::move(*refused));
         handler(context, call, std::get<NodeIdentity>(who), std::move(reply));
     }
-    void operator()(OperatorHandler handler) {
-        auto who = context.auth.operator_of(call.request);
+    void operator()(const Admin& handler) {
+        auto who = admin_on_socket(call.request);
         if (auto* refused = std::get_if<http::Response>(&who))
             return reply.send(std::move(*refused));
-        const auto& identity = std::get<OperatorIdentity>(who);
-        if (is_write(route.method) && !identity.can_write)
-            return reply.send(refusal(403, "READ_ONLY",
-                                      "this user may look but not change: only root and the "
-                                      "controller's own user may",
-                                      call.request.request_id));
-        reply.send(handler(context, call, identity));
+        const auto& identity = std::get<AdminIdentity>(who);
+        if (auto refused = refuse_role(identity, handler.needs, call.request))
+            return reply.send(std::move(*refused));
+        reply.send(handler.run(context, call, identity));
     }
 };
 
@@ -79,7 +73,7 @@ void handle(Context& context, const Roles& roles, http::Request request, http::R
             "api.request",
             {{"method", request.method}, {"path", route.pattern}, {"request", request.request_id}});
         const Call call{request, std::move(*id), std::move(*query)};
-        return std::visit(Dispatch{context, call, route, std::move(reply)}, route.handler);
+        return std::visit(Dispatch{context, call, std::move(reply)}, route.handler);
     }
     if (allowed.empty())
         return reply.send(refusal(404, "NOT_FOUND", "no such resource", request.request_id));

@@ -9,8 +9,8 @@ namespace cvlan::api {
 
 namespace wire = model::wire;
 
-http::Response list_tenants(Context& context, const Call& call, const OperatorIdentity&) {
-    auto filter = read_filter(call.query);
+http::Response list_tenants(Context& context, const Call& call, const AdminIdentity& who) {
+    auto filter = read_filter(call.query, who);
     if (!filter) return error_response(filter.error(), call.request.request_id);
     auto page = context.store.tenants(*filter);
     if (!page) return error_response(page.error(), call.request.request_id);
@@ -20,7 +20,7 @@ http::Response list_tenants(Context& context, const Call& call, const OperatorId
     return json_response(200, list);
 }
 
-http::Response create_tenant(Context& context, const Call& call, const OperatorIdentity&) {
+http::Response create_tenant(Context& context, const Call& call, const AdminIdentity&) {
     auto body = model::decode<wire::TenantCreate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
 
@@ -45,13 +45,15 @@ http::Response create_tenant(Context& context, const Call& call, const OperatorI
     return json_response(201, to_wire(*made));
 }
 
-http::Response get_tenant(Context& context, const Call& call, const OperatorIdentity&) {
+http::Response get_tenant(Context& context, const Call& call, const AdminIdentity& who) {
+    if (auto own = check_tenant(who, call.id); !own)
+        return error_response(own.error(), call.request.request_id);
     auto tenant = context.store.tenant(call.id);
     if (!tenant) return error_response(tenant.error(), call.request.request_id);
     return json_response(200, to_wire(*tenant));
 }
 
-http::Response update_tenant(Context& context, const Call& call, const OperatorIdentity&) {
+http::Response update_tenant(Context& context, const Call& call, const AdminIdentity&) {
     auto body = model::decode<wire::TenantUpdate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
     auto renamed = context.store.rename_tenant(call.id, body->name);
@@ -60,7 +62,7 @@ http::Response update_tenant(Context& context, const Call& call, const OperatorI
     return json_response(200, to_wire(*renamed));
 }
 
-http::Response delete_tenant(Context& context, const Call& call, const OperatorIdentity&) {
+http::Response delete_tenant(Context& context, const Call& call, const AdminIdentity&) {
     auto gone = context.store.delete_tenant(call.id);
     if (!gone) return error_response(gone.error(), call.request.request_id);
     if (auto removed = context.keys.remove(call.id); !removed)

@@ -7,10 +7,10 @@
 
 namespace cvlan::api {
 
-http::Response list_tenants(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response create_tenant(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response get_tenant(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response update_tenant(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response delete_tenant(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response list_tenants(Context& context, const Call& call, const AdminIdentity& who);
+http::Response create_tenant(Context& context, const Call& call, const AdminIdentity& who);
+http::Response get_tenant(Context& context, const Call& call, const AdminIdentity& who);
+http::Response update_tenant(Context& context, const Call& call, const AdminIdentity& who);
+http::Response delete_tenant(Context& context, const Call& call, const AdminIdentity& who);
 
 }  // namespace cvlan::api

@@ -55,8 +55,8 @@ model::TokenClaims claims_for(const Context& context, const wire::TokenCreate& b
     return claims;
 }
 
-Result<store::Key> key_of(Context& context, const Call& call) {
-    auto scope = read_scope(call.query);
+Result<store::Key> key_of(Context& context, const Call& call, const AdminIdentity& who) {
+    auto scope = scope_of(who, call.query);
     if (!scope) return failed(scope.error());
     auto token = context.store.token(*scope, call.id);
     if (!token) return failed(token.error());
@@ -65,8 +65,8 @@ Result<store::Key> key_of(Context& context, const Call& call) {
 
 }  // namespace
 
-http::Response list_tokens(Context& context, const Call& call, const OperatorIdentity&) {
-    auto filter = read_filter(call.query);
+http::Response list_tokens(Context& context, const Call& call, const AdminIdentity& who) {
+    auto filter = read_filter(call.query, who);
     if (!filter) return error_response(filter.error(), call.request.request_id);
     auto page = context.store.tokens(*filter);
     if (!page) return error_response(page.error(), call.request.request_id);
@@ -76,9 +76,11 @@ http::Response list_tokens(Context& context, const Call& call, const OperatorIde
     return json_response(200, list);
 }
 
-http::Response create_token(Context& context, const Call& call, const OperatorIdentity&) {
+http::Response create_token(Context& context, const Call& call, const AdminIdentity& who) {
     auto body = model::decode<wire::TokenCreate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
+    if (auto own = check_tenant(who, body->tenant_id); !own)
+        return error_response(own.error(), call.request.request_id);
     auto life = read_life(body->expires_in);
     if (!life) return error_response(life.error(), call.request.request_id);
     auto keys = context.keys.of(body->tenant_id);
@@ -97,16 +99,16 @@ http::Response create_token(Context& context, const Call& call, const OperatorId
     return json_response(201, wire::TokenCreated{text->reveal(), record->id, to_wire(*record)});
 }
 
-http::Response get_token(Context& context, const Call& call, const OperatorIdentity&) {
-    auto scope = read_scope(call.query);
+http::Response get_token(Context& context, const Call& call, const AdminIdentity& who) {
+    auto scope = scope_of(who, call.query);
     if (!scope) return error_response(scope.error(), call.request.request_id);
     auto token = context.store.token(*scope, call.id);
     if (!token) return error_response(token.error(), call.request.request_id);
     return json_response(200, to_wire(*token));
 }
 
-http::Response delete_token(Context& context, const Call& call, const OperatorIdentity&) {
-    auto key = key_of(context, call);
+http::Response delete_token(Context& context, const Call& call, const AdminIdentity& who) {
+    auto key = key_of(context, call, who);
     if (!key) return error_response(key.error(), call.request.request_id);
     auto gone = context.store.delete_token(*key);
     if (!gone) return error_response(gone.error(), call.request.request_id);
@@ -114,8 +116,8 @@ http::Response delete_token(Context& context, const Call& call, const OperatorId
     return no_content();
 }
 
-http::Response revoke_token(Context& context, const Call& call, const OperatorIdentity&) {
-    auto key = key_of(context, call);
+http::Response revoke_token(Context& context, const Call& call, const AdminIdentity& who) {
+    auto key = key_of(context, call, who);
     if (!key) return error_response(key.error(), call.request.request_id);
     auto token = context.store.revoke_token(*key);
     if (!token) return error_response(token.error(), call.request.request_id);

@@ -7,10 +7,10 @@
 
 namespace cvlan::api {
 
-http::Response list_tokens(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response create_token(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response get_token(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response delete_token(Context& context, const Call& call, const OperatorIdentity& who);
-http::Response revoke_token(Context& context, const Call& call, const OperatorIdentity& who);
+http::Response list_tokens(Context& context, const Call& call, const AdminIdentity& who);
+http::Response create_token(Context& context, const Call& call, const AdminIdentity& who);
+http::Response get_token(Context& context, const Call& call, const AdminIdentity& who);
+http::Response delete_token(Context& context, const Call& call, const AdminIdentity& who);
+http::Response revoke_token(Context& context, const Call& call, const AdminIdentity& who);
 
 }  // namespace cvlan::api

@@ -240,14 +240,16 @@ TEST_F(ApiTest, RootAndTheControllersOwnUserMayWriteOthersOfTheSocketMayRead) {
     http::Request request;
     const auto may_write = [&](uid_t uid) {
         request.local = http::LocalPeer{uid, 0, 1};
-        return std::get<OperatorIdentity>(auth.operator_of(request)).can_write;
+        request.method = "POST";
+        const auto who = std::get<AdminIdentity>(admin_on_socket(request));
+        return !refuse_role(who, Needs::Operator, request);
     };
     EXPECT_TRUE(may_write(0));
     EXPECT_TRUE(may_write(getuid()));
     EXPECT_FALSE(may_write(getuid() + 1));
     request.local.reset();
     request.peer = *Endpoint::parse("127.0.0.1:1");  // an address proves nothing
-    EXPECT_TRUE(std::holds_alternative<http::Response>(auth.operator_of(request)));
+    EXPECT_TRUE(std::holds_alternative<http::Response>(admin_on_socket(request)));
 }
 
 // "GET /path" of every operation under `paths:`; the file is ours, so its layout is known.

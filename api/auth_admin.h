@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Who administers, and what they may. The router asks here before it calls a handler; a handler of
+// administration has an AdminIdentity among its parameters and can not be called without one. The
+// tenant of a caller is its identity's, never a header's or a body's: what those name is only held
+// against it.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "api/auth.h"
+#include "api/query.h"
+#include "model/accounts.h"
+
+namespace cvlan::api {
+
+// What a route asks of who calls it; api/routes.cc has it beside each handler.
+enum class Needs {
+    Member,    // any role, for what is its own; others' by Read and Write
+    Read,      // AUDITOR
+    Write,     // ADMIN
+    Owner,     // OWNER
+    Operator,  // above tenants: an AUDITOR there to look, an OWNER to change
+};
+
+struct AdminIdentity {
+    std::string actor;   // "operator:0", "user:<id>", "service-account:<id>"
+    store::Scope scope;  // its tenant; none: the operator, above tenants
+    model::TenantRole role = model::TenantRole::Member;
+    std::string account_id{};  // empty: somebody on the controller's own socket
+
+    bool is_operator() const { return !scope.has_value(); }
+};
+
+// The operator on the unix socket, by the kernel's word: root and the controller's own user may
+// write, the socket's group may read. 401 elsewhere.
+Verdict<AdminIdentity> admin_on_socket(const http::Request& request);
+
+// Why `who` may not take a route that needs this; nullopt where it may. 403 whichever object it is
+// about, so that no id is told from another.
+std::optional<http::Response> refuse_role(const AdminIdentity& who, Needs needs,
+                                          const http::Request& request);
+
+// The tenant to look in: the caller's own, or for the operator the one that the query names, or
+// all. NotFound where a query names another than the caller's.
+Result<store::Scope> scope_of(const AdminIdentity& who, const Query& query);
+// Holds a tenant that a body or path names against the caller's own; NotFound for another.
+Result<void> check_tenant(const AdminIdentity& who, const std::string& tenant_id);
+
+}  // namespace cvlan::api
