@@ -47,6 +47,7 @@ struct Call {
     const http::Request& request;
     std::string id;  // of the path, a UUID; empty where the route has none
     Query query;
+    store::Store& store;  // of who asks, for what it changes; not to be kept beyond the handler
 };
 
 enum class Role { Discovery, Registration, Session, Api };

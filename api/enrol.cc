@@ -131,7 +131,7 @@ http::Response enrol_checked(Context& context, const Attempt& attempt,
         issued = std::move(*made);
         return store::CertificateRow{issued.serial, issued.not_after};
     };
-    auto enrolled = context.store.enrol(request, issue);
+    auto enrolled = attempt.call.store.enrol(request, issue);
     if (!enrolled) return refuse(attempt, enrolled.error());
     context.auth.forget(enrolled->node.id);
     log::info("api.node_enrolled", {{"tenant", enrolled->node.tenant_id},
@@ -184,7 +184,7 @@ http::Response join_network(Context& context, const Call& call, const NodeIdenti
     if (joining && joining->token.tenant_id != who.tenant_id)
         joining = fail_as(model::kTokenInvalid, Code::Denied, "token is of another tenant");
     if (!joining) return refuse(attempt, joining.error());
-    auto joined = context.store.join(who.node_id, *joining);
+    auto joined = call.store.join(who.node_id, *joining);
     if (!joined) return refuse(attempt, joined.error());
     log::info("api.node_joined",
               {{"tenant", who.tenant_id}, {"node", who.node_id}, {"network", joined->network.id}});

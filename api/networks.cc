@@ -74,7 +74,7 @@ http::Response create_network(Context& context, const Call& call, const AdminIde
     if (!network) return error_response(network.error(), call.request.request_id);
     if (auto good = check_own_address(context.settings, *network); !good)
         return error_response(good.error(), call.request.request_id);
-    auto made = context.store.create_network(*network);
+    auto made = call.store.create_network(*network);
     if (!made) return error_response(made.error(), call.request.request_id);
     log::info("api.network_created",
               {{"tenant", made->tenant_id}, {"network", made->id}, {"name", made->name}});
@@ -96,7 +96,7 @@ http::Response update_network(Context& context, const Call& call, const AdminIde
     if (!scope) return error_response(scope.error(), call.request.request_id);
     auto network = context.store.network(*scope, call.id);
     if (!network) return error_response(network.error(), call.request.request_id);
-    auto renamed = context.store.rename_network({network->tenant_id, call.id}, body->name);
+    auto renamed = call.store.rename_network({network->tenant_id, call.id}, body->name);
     if (!renamed) return error_response(renamed.error(), call.request.request_id);
     log::info("api.network_renamed",
               {{"tenant", renamed->tenant_id}, {"network", renamed->id}, {"name", renamed->name}});
@@ -108,7 +108,7 @@ http::Response delete_network(Context& context, const Call& call, const AdminIde
     if (!scope) return error_response(scope.error(), call.request.request_id);
     auto network = context.store.network(*scope, call.id);
     if (!network) return error_response(network.error(), call.request.request_id);
-    auto gone = context.store.delete_network({network->tenant_id, call.id});
+    auto gone = call.store.delete_network({network->tenant_id, call.id});
     if (!gone) return error_response(gone.error(), call.request.request_id);
     log::info("api.network_deleted", {{"tenant", network->tenant_id}, {"network", call.id}});
     return no_content();

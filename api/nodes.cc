@@ -26,7 +26,7 @@ http::Response change_state(Context& context, const Call& call, const AdminIdent
                             const StateChange& change) {
     auto node = find_node(context, call, who);
     if (!node) return error_response(node.error(), call.request.request_id);
-    auto changed = (context.store.*change.verb)({node->tenant_id, node->id});
+    auto changed = (call.store.*change.verb)({node->tenant_id, node->id});
     if (!changed) return error_response(changed.error(), call.request.request_id);
     log::info("api.node_state_changed",
               {{"tenant", node->tenant_id}, {"node", node->id}, {"change", change.name}});
@@ -57,7 +57,7 @@ http::Response update_node(Context& context, const Call& call, const AdminIdenti
     if (!body) return error_response(body.error(), call.request.request_id);
     auto node = find_node(context, call, who);
     if (!node) return error_response(node.error(), call.request.request_id);
-    auto renamed = context.store.rename_node({node->tenant_id, node->id}, body->name);
+    auto renamed = call.store.rename_node({node->tenant_id, node->id}, body->name);
     if (!renamed) return error_response(renamed.error(), call.request.request_id);
     log::info("api.node_renamed",
               {{"tenant", node->tenant_id}, {"node", node->id}, {"name", renamed->name}});
@@ -67,7 +67,7 @@ http::Response update_node(Context& context, const Call& call, const AdminIdenti
 http::Response delete_node(Context& context, const Call& call, const AdminIdentity& who) {
     auto node = find_node(context, call, who);
     if (!node) return error_response(node.error(), call.request.request_id);
-    auto gone = context.store.delete_node({node->tenant_id, node->id});
+    auto gone = call.store.delete_node({node->tenant_id, node->id});
     if (!gone) return error_response(gone.error(), call.request.request_id);
     log::info("api.node_deleted", {{"tenant", node->tenant_id}, {"node", node->id}});
     return no_content();

@@ -25,24 +25,31 @@ std::optional<std::string> match(std::string_view pattern, std::string_view path
     return std::string(rest.substr(0, 36));
 }
 
-// Calls the handler with the identity that its type asks for.
+// Calls the handler with the identity that its type asks for, and with the store of that one.
 struct Dispatch {
     Context& context;
     const Call& call;
     http::Reply reply;
 
-    void operator()(PublicHandler handler) { reply.send(handler(context, call)); }
+    void operator()(PublicHandler handler) {
+        const auto store = store_of("anonymous");
+        reply.send(handler(context, on(*store)));
+    }
     void operator()(NodeHandler handler) {
         auto who = context.auth.node(call.request);
         if (auto* refused = std::get_if<http::Response>(&who))
             return reply.send(std::move(*refused));
-        reply.send(handler(context, call, std::get<NodeIdentity>(who)));
+        const auto& identity = std::get<NodeIdentity>(who);
+        const auto store = store_of("node:" + identity.node_id);
+        reply.send(handler(context, on(*store), identity));
     }
     void operator()(HeldNodeHandler handler) {
         auto who = context.auth.node(call.request);
         if (auto* refused = std::get_if<http::Response>(&who))
             return reply.send(std::move(*refused));
-        handler(context, call, std::get<NodeIdentity>(who), std::move(reply));
+        const auto& identity = std::get<NodeIdentity>(who);
+        const auto store = store_of("node:" + identity.node_id);
+        handler(context, on(*store), identity, std::move(reply));
     }
     void operator()(const Admin& handler) {
         auto who = admin_on_socket(call.request);
@@ -51,8 +58,18 @@ struct Dispatch {
         const auto& identity = std::get<AdminIdentity>(who);
         if (auto refused = refuse_role(identity, handler.needs, call.request))
             return reply.send(std::move(*refused));
-        reply.send(handler.run(context, call, identity));
+        const auto store = store_of(identity.actor);
+        reply.send(handler.run(context, on(*store), identity));
     }
+
+private:
+    std::unique_ptr<store::Store> store_of(std::string actor) const {
+        const http::Request& request = call.request;
+        return context.store.as({std::move(actor),
+                                 request.local ? "unix" : request.peer.address.text(),
+                                 request.request_id});
+    }
+    Call on(store::Store& store) const { return {call.request, call.id, call.query, store}; }
 };
 
 }  // namespace
@@ -72,7 +89,7 @@ void handle(Context& context, const Roles& roles, http::Request request, http::R
         log::debug(
             "api.request",
             {{"method", request.method}, {"path", route.pattern}, {"request", request.request_id}});
-        const Call call{request, std::move(*id), std::move(*query)};
+        const Call call{request, std::move(*id), std::move(*query), context.store};
         return std::visit(Dispatch{context, call, std::move(reply)}, route.handler);
     }
     if (allowed.empty())

@@ -24,16 +24,16 @@ http::Response report_endpoints(Context& context, const Call& call, const NodeId
         reports.push_back({entry.network_id, port, std::move(*endpoints)});
     }
     for (const store::NodeEndpoints& report : reports) {
-        auto set = context.store.set_endpoints(who.key(), report);
+        auto set = call.store.set_endpoints(who.key(), report);
         if (!set) return error_response(set.error(), call.request.request_id);
     }
     return no_content();
 }
 
-http::Response report_inventory(Context& context, const Call& call, const NodeIdentity& who) {
+http::Response report_inventory(Context&, const Call& call, const NodeIdentity& who) {
     auto body = model::decode<wire::Inventory>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
-    auto set = context.store.set_inventory(who.key(), from_wire(*body));
+    auto set = call.store.set_inventory(who.key(), from_wire(*body));
     if (!set) return error_response(set.error(), call.request.request_id);
     return no_content();
 }
@@ -54,7 +54,7 @@ http::Response renew_certificate(Context& context, const Call& call, const NodeI
     auto issued = context.authority.issue_node(*csr, {who.tenant_id, who.node_id, node->role},
                                                context.clock.now());
     if (!issued) return error_response(issued.error(), call.request.request_id);
-    auto renewed = context.store.renew_certificate(
+    auto renewed = call.store.renew_certificate(
         who.key(), {who.serial, csr->key_hash(), {issued->serial, issued->not_after}});
     if (!renewed) return error_response(renewed.error(), call.request.request_id);
     context.auth.forget(who.node_id);
@@ -65,8 +65,8 @@ http::Response renew_certificate(Context& context, const Call& call, const NodeI
         201, wire::Renewal{issued->chain_pem, context.authority.trust_bundle(), map_keys(**keys)});
 }
 
-http::Response leave(Context& context, const Call& call, const NodeIdentity& who) {
-    auto gone = context.store.delete_node(who.key());
+http::Response leave(Context&, const Call& call, const NodeIdentity& who) {
+    auto gone = call.store.delete_node(who.key());
     if (!gone) return error_response(gone.error(), call.request.request_id);
     log::info("api.node_left", {{"tenant", who.tenant_id}, {"node", who.node_id}});
     return no_content();

@@ -34,7 +34,7 @@ http::Response create_tenant(Context& context, const Call& call, const AdminIden
         {store::KeyPurpose::Token, (*keys)->token.kid(), (*keys)->token.public_key().to_base64()},
         {store::KeyPurpose::Map, (*keys)->map.kid(), (*keys)->map.public_key().to_base64()}};
 
-    auto made = context.store.create_tenant(tenant);
+    auto made = call.store.create_tenant(tenant);
     if (!made) {
         if (auto removed = context.keys.remove(tenant.id); !removed)
             log::warn("api.keys_left_behind",
@@ -53,17 +53,17 @@ http::Response get_tenant(Context& context, const Call& call, const AdminIdentit
     return json_response(200, to_wire(*tenant));
 }
 
-http::Response update_tenant(Context& context, const Call& call, const AdminIdentity&) {
+http::Response update_tenant(Context&, const Call& call, const AdminIdentity&) {
     auto body = model::decode<wire::TenantUpdate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
-    auto renamed = context.store.rename_tenant(call.id, body->name);
+    auto renamed = call.store.rename_tenant(call.id, body->name);
     if (!renamed) return error_response(renamed.error(), call.request.request_id);
     log::info("api.tenant_renamed", {{"tenant", renamed->id}, {"name", renamed->name}});
     return json_response(200, to_wire(*renamed));
 }
 
 http::Response delete_tenant(Context& context, const Call& call, const AdminIdentity&) {
-    auto gone = context.store.delete_tenant(call.id);
+    auto gone = call.store.delete_tenant(call.id);
     if (!gone) return error_response(gone.error(), call.request.request_id);
     if (auto removed = context.keys.remove(call.id); !removed)
         log::warn("api.keys_left_behind",

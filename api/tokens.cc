@@ -90,7 +90,7 @@ http::Response create_token(Context& context, const Call& call, const AdminIdent
     claims.kid = (*keys)->token.kid();
     auto text = pki::make_token(claims, (*keys)->token);
     if (!text) return error_response(text.error(), call.request.request_id);
-    auto record = context.store.create_token(claims);
+    auto record = call.store.create_token(claims);
     if (!record) return error_response(record.error(), call.request.request_id);
     log::info("api.token_created", {{"tenant", record->tenant_id},
                                     {"token", record->id},
@@ -110,7 +110,7 @@ http::Response get_token(Context& context, const Call& call, const AdminIdentity
 http::Response delete_token(Context& context, const Call& call, const AdminIdentity& who) {
     auto key = key_of(context, call, who);
     if (!key) return error_response(key.error(), call.request.request_id);
-    auto gone = context.store.delete_token(*key);
+    auto gone = call.store.delete_token(*key);
     if (!gone) return error_response(gone.error(), call.request.request_id);
     log::info("api.token_deleted", {{"tenant", key->tenant_id}, {"token", key->id}});
     return no_content();
@@ -119,7 +119,7 @@ http::Response delete_token(Context& context, const Call& call, const AdminIdent
 http::Response revoke_token(Context& context, const Call& call, const AdminIdentity& who) {
     auto key = key_of(context, call, who);
     if (!key) return error_response(key.error(), call.request.request_id);
-    auto token = context.store.revoke_token(*key);
+    auto token = call.store.revoke_token(*key);
     if (!token) return error_response(token.error(), call.request.request_id);
     log::info("api.token_revoked", {{"tenant", key->tenant_id}, {"token", key->id}});
     return json_response(200, to_wire(*token));

@@ -17,7 +17,7 @@ constexpr std::chrono::days kQuarantine{7};
 }  // namespace
 
 Result<std::optional<Address>> SqlStore::allocate_released(const model::Network& network,
-                                                              Family family) {
+                                                           Family family) {
     // Each row leaves the quarantine once, so this costs what the releases did.
     auto freed = db_.sql(
                         "UPDATE released_addresses SET is_free = 1 WHERE tenant_id = ? AND "
@@ -38,7 +38,7 @@ Result<std::optional<Address>> SqlStore::allocate_released(const model::Network&
 }
 
 Result<std::optional<Address>> SqlStore::allocate_fresh(const model::Network& network,
-                                                           Family family) {
+                                                        Family family) {
     const bool is_v4 = family == Family::V4;
     std::optional<Address> address;
     {

@@ -68,7 +68,7 @@ Result<void> SqlStore::check_wireguard_key(const Key& node, const Joining& joini
 }
 
 Result<std::optional<Key>> SqlStore::node_of_tls_key(const std::string& tenant_id,
-                                                        const std::string& tls_key_hash) {
+                                                     const std::string& tls_key_hash) {
     Statement row = db_.sql(
         "SELECT id FROM nodes WHERE tenant_id = ?1 AND tls_key_hash = ?2 UNION "
         "SELECT id FROM nodes WHERE tenant_id = ?1 AND previous_tls_key_hash = ?2 AND "

@@ -39,7 +39,7 @@ Result<MapInputs> SqlStore::map_inputs(const std::string& tenant_id) {
 }
 
 Result<std::vector<Event>> SqlStore::events_since(const std::string& tenant_id, Revision since,
-                                                     int limit) {
+                                                  int limit) {
     return read([&]() -> Result<std::vector<Event>> {
         std::vector<Event> events;
         Statement rows = db_.sql(

@@ -254,7 +254,7 @@ Result<void> SqlStore::set_seen(const std::vector<Seen>& nodes) {
 }
 
 Result<std::optional<Revision>> SqlStore::set_endpoints(const Key& key,
-                                                           const NodeEndpoints& wanted) {
+                                                        const NodeEndpoints& wanted) {
     return write([&]() -> Result<std::optional<Revision>> {
         auto node = find_node(key.tenant_id, key.id);
         if (!node) return failed(node.error());

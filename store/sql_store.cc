@@ -52,7 +52,8 @@ Result<std::unique_ptr<Store>> open_locked(const std::string& path, const Clock&
         if (!meta.next()) return fail(Code::Malformed, "has no epoch");
         epoch = meta.integer(0);
     }
-    return std::make_unique<SqlStore>(std::move(*db), std::move(*lock), epoch, clock);
+    return std::make_unique<SqlStore>(
+        std::make_unique<Engine>(std::move(*db), std::move(*lock), epoch, clock));
 }
 
 }  // namespace
@@ -64,34 +65,8 @@ Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock&
     return store;
 }
 
-void SqlStore::on_event(std::function<void(const Event&)> listener) {
-    const std::lock_guard lock(mutex_);
-    listeners_.push_back(std::move(listener));
-}
-
-// One thread at a time takes the committed events in their order. A listener that writes adds
-// events which the loop below it, already on this thread, delivers after the present one.
-void SqlStore::deliver() {
-    if (deliverer_.load() == std::this_thread::get_id()) return;
-    const std::lock_guard one(delivery_);
-    deliverer_.store(std::this_thread::get_id());
-    while (true) {
-        Event event;
-        std::vector<std::function<void(const Event&)>> listeners;
-        {
-            const std::lock_guard lock(mutex_);
-            if (committed_.empty()) break;
-            event = std::move(committed_.front());
-            committed_.pop_front();
-            listeners = listeners_;
-        }
-        for (const auto& listener : listeners) listener(event);
-    }
-    deliverer_.store({});
-}
-
 Result<Revision> SqlStore::record(const Key& object, EventKind kind,
-                                     std::vector<std::string> networks) {
+                                  std::vector<std::string> networks) {
     Statement next =
         db_.sql("UPDATE tenants SET revision = revision + 1 WHERE id = ? RETURNING revision",
                 object.tenant_id);
@@ -105,7 +80,7 @@ Result<Revision> SqlStore::record(const Key& object, EventKind kind,
                            fmt::format("{}", fmt::join(event.network_ids, " ")), event.at)
                        .run();
     if (!written) return failed(written.error());
-    pending_.push_back(event);
+    engine_.announce(event);
     return event.revision;
 }
 

@@ -4,18 +4,13 @@
 // The Store on one SQLite file. One connection, one writer: a second process that opens the file is
 // refused. WAL with synchronous=FULL, so that what was answered survives a power cut. The methods
 // are in one file a noun: sql_tenants.cc, sql_networks.cc, sql_tokens.cc, sql_nodes.cc,
-// sql_certificates.cc,
-// sql_enrol.cc, sql_addresses.cc, sql_maps.cc. Private ones expect mutex_ to be held.
+// sql_certificates.cc, sql_enrol.cc, sql_addresses.cc, sql_maps.cc. Private ones run inside a body
+// of read or write.
 
-#include <atomic>
-#include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
 
-#include "base/unique_fd.h"
-#include "store/sqlite.h"
+#include "store/engine.h"
 #include "store/store.h"
 
 namespace cvlan::store {
@@ -32,12 +27,20 @@ Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock&
 
 class SqlStore final : public Store {
 public:
-    SqlStore(Database db, UniqueFd lock, int64_t epoch, const Clock& clock)
-        : lock_(std::move(lock)), db_(std::move(db)), epoch_(epoch), clock_(clock) {}
+    // The engine's owner; its changes are the system's own.
+    explicit SqlStore(std::unique_ptr<Engine> engine)
+        : owned_(std::move(engine)), engine_(*owned_) {}
+    // A view of it.
+    SqlStore(Engine& engine, Cause cause) : engine_(engine), cause_(std::move(cause)) {}
 
-    void on_event(std::function<void(const Event&)> listener) override;
-    int64_t epoch() override { return epoch_; }
-    uint64_t commits() override { return commits_; }
+    std::unique_ptr<Store> as(const Cause& cause) override {
+        return std::make_unique<SqlStore>(engine_, cause);
+    }
+    void on_event(std::function<void(const Event&)> listener) override {
+        engine_.on_event(std::move(listener));
+    }
+    int64_t epoch() override { return engine_.epoch(); }
+    uint64_t commits() override { return engine_.commits(); }
 
     Result<model::Tenant> create_tenant(const NewTenant& tenant) override;
     Result<Page<model::Tenant>> tenants(const Filter& filter) override;
@@ -83,11 +86,13 @@ private:
     struct Enrolling;  // one enrolment on its way through the transaction
 
     template <class Body>
-    auto read(Body body) -> decltype(body());
-    // Runs body in a transaction, commits where it succeeds, then tells the listeners.
+    auto read(Body body) -> decltype(body()) {
+        return engine_.read(std::move(body));
+    }
     template <class Body>
-    auto write(Body body) -> decltype(body());
-    void deliver();
+    auto write(Body body) -> decltype(body()) {
+        return engine_.write(std::move(body));
+    }
     // Counts the tenant's revision up and writes the event's row. NotFound: no such tenant.
     Result<Revision> record(const Key& object, EventKind kind, std::vector<std::string> networks);
 
@@ -125,42 +130,11 @@ private:
     Result<std::optional<Address>> allocate_fresh(const model::Network& network, Family family);
     Result<void> release(const Key& node);
 
-    UniqueFd lock_;
-    std::mutex mutex_;
-    Database db_;
-    int64_t epoch_;
-    std::atomic<uint64_t> commits_ = 0;
-    const Clock& clock_;
-    std::vector<Event> pending_;  // of the open transaction
-    std::deque<Event> committed_;
-    std::vector<std::function<void(const Event&)>> listeners_;
-
-    std::mutex delivery_;  // taken before mutex_
-    std::atomic<std::thread::id> deliverer_{};
+    std::unique_ptr<Engine> owned_;  // null in a view
+    Engine& engine_;
+    Cause cause_;
+    Database& db_ = engine_.db();
+    const Clock& clock_ = engine_.clock();
 };
-
-template <class Body>
-auto SqlStore::read(Body body) -> decltype(body()) {
-    const std::lock_guard lock(mutex_);
-    return body();
-}
-
-template <class Body>
-auto SqlStore::write(Body body) -> decltype(body()) {
-    auto result = read([&]() -> decltype(body()) {
-        pending_.clear();
-        auto transaction = Transaction::begin(db_);
-        if (!transaction) return failed(transaction.error());
-        const int64_t before = db_.total_changes();
-        auto done = body();
-        if (!done) return done;
-        if (auto committed = transaction->commit(); !committed) return failed(committed.error());
-        if (db_.total_changes() != before) ++commits_;
-        committed_.insert(committed_.end(), pending_.begin(), pending_.end());
-        return done;
-    });
-    deliver();
-    return result;
-}
 
 }  // namespace cvlan::store

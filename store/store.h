@@ -12,6 +12,7 @@
 // node; Unavailable when the database is locked or full.
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,9 @@ namespace cvlan::store {
 class Store {
 public:
     virtual ~Store() = default;
+    // The same store for one who acts: what is changed by it is noted as changed by them. It must
+    // not outlive this one, and is cheap: one a request.
+    virtual std::unique_ptr<Store> as(const Cause& cause) = 0;
     virtual void on_event(std::function<void(const Event&)> listener) = 0;
     // Changes at a restore: maps of another epoch are void.
     virtual int64_t epoch() = 0;

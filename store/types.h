@@ -22,6 +22,13 @@ struct Key {
     std::string id;
 };
 
+// Who changes something, and by which request: what the audit says of each change.
+struct Cause {
+    std::string actor = "system";  // "operator:<uid>", "user:<id>", "node:<id>", "anonymous", …
+    std::string source{};          // the address it came from, or "unix"
+    std::string request_id{};
+};
+
 struct Filter {
     Scope tenant{};
     std::optional<std::string> name{};        // exactly this one

@@ -161,7 +161,7 @@ Result<void> Controller::listen_local() {
     auto served = service({}, local_hosts(*config_.metrics));
     served.handler = [this](http::Request request, http::Reply reply) {
         if (request.path != "/metrics") return reply.send({.status = 404});
-        reply.send(api::metrics(*context_, {request, {}, {}}));
+        reply.send(api::metrics(*context_, {request, {}, {}, *store_}));
     };
     auto metrics = http::Server::listen_plain(loop_, *config_.metrics, std::move(served));
     if (!metrics) return failed(metrics.error().while_doing("listen.metrics"));

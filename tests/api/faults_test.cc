@@ -65,9 +65,9 @@ TEST_F(FaultsTest, ADatabaseThatCanNotBeReadRevokesNoToken) {
     request.peer = *Endpoint::parse("198.51.100.7:40000");
     request.body = encode(enrol_request(node, token.token, "web"));
     failing.error = Error{Code::Unavailable, "database: is locked"};
-    expect_come_again(enrol_node(faulty, {request, {}, {}}));
+    expect_come_again(enrol_node(faulty, {request, {}, {}, faulty.store}));
     failing.error.reset();
-    EXPECT_EQ(enrol_node(faulty, {request, {}, {}}).status, 201);
+    EXPECT_EQ(enrol_node(faulty, {request, {}, {}, faulty.store}).status, 201);
 }
 
 }  // namespace

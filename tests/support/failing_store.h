@@ -10,8 +10,11 @@ namespace cvlan::test {
 class FailingStore final : public store::Store {
 public:
     explicit FailingStore(store::Store& inner) : inner_(inner) {}
-    std::optional<Error> error;
+    std::optional<Error> error;  // of this one and its views
 
+    std::unique_ptr<store::Store> as(const store::Cause& cause) override {
+        return std::unique_ptr<store::Store>(new FailingStore(inner_.as(cause), error_));
+    }
     void on_event(std::function<void(const store::Event&)> listener) override {
         inner_.on_event(std::move(listener));
     }
@@ -125,11 +128,16 @@ public:
 private:
     template <class T, class... Parameters, class... Args>
     Result<T> ask(Result<T> (Store::*verb)(Parameters...), Args&&... args) {
-        if (error) return failed(*error);
+        if (error_) return failed(*error_);
         return (inner_.*verb)(std::forward<Args>(args)...);
     }
 
+    FailingStore(std::unique_ptr<store::Store> inner, const std::optional<Error>& shared)
+        : owned_(std::move(inner)), inner_(*owned_), error_(shared) {}
+
+    std::unique_ptr<store::Store> owned_;  // of a view
     store::Store& inner_;
+    const std::optional<Error>& error_ = error;
 };
 
 }  // namespace cvlan::test
