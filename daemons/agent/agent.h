@@ -52,7 +52,7 @@ public:
     Result<local::PlanView> plan();
     void up(const local::UpRequest& request, Done<local::UpResult> done);
     Answer<local::DownResult> down();
-    void logout(Done<local::LogoutResult> done);
+    void logout(const Done<local::LogoutResult>& done);
 
     // A peer by name, id or overlay address, for ping.
     struct PeerPlace {
@@ -64,7 +64,7 @@ public:
 
     // Enrols if `token` is not empty, asks for the map once, tells the plan. Changes nothing in the
     // kernel.
-    void bootstrap(const std::string& token, Done<local::PlanView> done);
+    void bootstrap(const std::string& token, const Done<local::PlanView>& done);
 
 private:
     void enrol(const std::string& token, const std::optional<std::string>& name, Done<Node*> done);
@@ -111,11 +111,12 @@ private:
     local::UpResult up_result(bool converged, const std::string& tenant_id);
     std::string what_is_missing();
     Result<void> choose_port(Node& node, const std::string& network_id);
-    void send_enrolment(std::shared_ptr<Enrolling> work);
-    void enrolled(std::shared_ptr<Enrolling> work, const Answer<http::Response>& answer);
+    void send_enrolment(const std::shared_ptr<Enrolling>& work);
+    void enrolled(const std::shared_ptr<Enrolling>& work, const Answer<http::Response>& answer);
     Result<void> forget(Node& node);
     Result<void> set_wanted(state::Wanted wanted);
     Answer<void> bring_up();
+    void rest_if_down();
 
     AgentParts parts_;
     state::AgentState agent_;

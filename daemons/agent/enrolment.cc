@@ -67,7 +67,7 @@ Result<void> take_urls(const std::vector<std::string>& from, std::vector<std::st
 }
 
 void drop(std::optional<std::string>& key) {
-    if (key) OPENSSL_cleanse(key->data(), key->size());
+    if (std::string* text = key ? &*key : nullptr) OPENSSL_cleanse(text->data(), text->size());
     key.reset();
 }
 

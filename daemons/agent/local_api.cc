@@ -55,7 +55,7 @@ std::shared_ptr<http::Reply> shared(http::Reply reply) {
 
 template <class T>
 auto answer_with(std::shared_ptr<http::Reply> reply, std::string request_id) {
-    return [reply = std::move(reply), id = std::move(request_id)](Answer<T> answer) {
+    return [reply = std::move(reply), id = std::move(request_id)](const Answer<T>& answer) {
         reply->send(answer ? json(encode(*answer)) : problem_of(answer.error(), id));
     };
 }

@@ -150,7 +150,7 @@ int bootstrap(const AgentConfig& config) {
         status = with;
         loop.stop();
     };
-    agent.bootstrap(token ? token : "", [&](Answer<local::PlanView> plan) {
+    agent.bootstrap(token ? token : "", [&](const Answer<local::PlanView>& plan) {
         if (!plan) return finish(fail_with(plan.error().error, kFailed));
         for (const std::string& line : plan->steps) fmt::print("{}\n", line);
         finish(0);
@@ -192,9 +192,7 @@ int run(const Flags& flags) {
     return flags.bootstrap ? bootstrap(*config) : serve(*config);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int start(int argc, char** argv) {
     Flags flags;
     CLI::App app{
         "The CloudVLAN agent: makes the kernel of this node as its controller's map says."};
@@ -214,10 +212,16 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : kUsage;
     }
+    return run(flags);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
     try {
-        return run(flags);
-    } catch (const std::exception& error) {
-        fmt::print(stderr, "cvlan-agent: {}\n", error.what());
+        return start(argc, argv);
+    } catch (const std::exception& error) {  // of a library: we throw nothing
+        std::fprintf(stderr, "cvlan-agent: %s\n", error.what());
         return kFailed;
     }
 }

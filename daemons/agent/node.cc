@@ -230,12 +230,14 @@ void Node::renew_if_due() {
     if (!csr) return;
     is_renewing_ = true;
     Controller::Call call{"POST", "/api/v1/node/certificate", encode(wire::RenewRequest{*csr})};
-    session_->call(std::move(call), [this](Answer<http::Response> answer) { renewed(answer); });
+    session_->call(std::move(call),
+                   [this](const Answer<http::Response>& answer) { renewed(answer); });
 }
 
 void Node::renewed(const Answer<http::Response>& answer) {
     is_renewing_ = false;
-    const state::IdentityState before = identity_.kept;
+    Identity before;  // wiped, whichever of the two it is in the end
+    before.kept = identity_.kept;
     auto renewal = answer ? model::decode<wire::Renewal>(answer->body, model::kDocument)
                           : failed(answer.error().error);
     auto taken = renewal ? accept_renewal(identity_, *renewal) : failed(renewal.error());
@@ -247,7 +249,7 @@ void Node::renewed(const Answer<http::Response>& answer) {
     // With its first use the controller forgets the old one: never before it is on the disk. The
     // next try gets an answer to the same key.
     if (!save()) {
-        identity_.kept = before;
+        std::swap(identity_.kept, before.kept);
         return;
     }
     log::info("agent.certificate_renewed", {{"tenant", identity_.kept.tenant_id}});

@@ -22,14 +22,15 @@ void Reports::push(Session& session, Report& report) {
     report.is_under_way = true;
     report.not_before = now + kPause;
     Controller::Call call{"PUT", report.target, report.wanted};
-    session.call(std::move(call), [&report, sent = report.wanted](Answer<http::Response> answer) {
-        report.is_under_way = false;
-        if (answer)
-            report.taken = sent;
-        else
-            log::debug("agent.report_failed",
-                       {{"target", report.target}, {"error", answer.error().error.message}});
-    });
+    session.call(
+        std::move(call), [&report, sent = report.wanted](const Answer<http::Response>& answer) {
+            report.is_under_way = false;
+            if (answer)
+                report.taken = sent;
+            else
+                log::debug("agent.report_failed",
+                           {{"target", report.target}, {"error", answer.error().error.message}});
+        });
 }
 
 }  // namespace cvlan::agent

@@ -61,7 +61,8 @@ void Session::poll() {
         fmt::format("/api/v1/node/map?wait={}&protocolVersion={}", wait.count(), kProtocolVersion);
     if (!since.empty()) call.target += "&since=" + since;
     call.timeout = wait + std::chrono::seconds(20);
-    held_->call(std::move(call), [this](Answer<http::Response> answer) { answered(answer); });
+    held_->call(std::move(call),
+                [this](const Answer<http::Response>& answer) { answered(answer); });
 }
 
 void Session::answered(const Answer<http::Response>& answer) {

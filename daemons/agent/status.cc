@@ -28,6 +28,7 @@ PeersByKey peers_of(const wg::Device* device) {
 
 std::vector<std::string> texts(const std::vector<Address>& addresses) {
     std::vector<std::string> out;
+    out.reserve(addresses.size());
     for (const Address& address : addresses) out.push_back(address.text());
     return out;
 }

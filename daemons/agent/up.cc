@@ -46,9 +46,17 @@ Result<void> Agent::set_wanted(state::Wanted wanted) {
     return {};
 }
 
+// A machine that is wanted down speaks with no controller, whatever it had to ask one in between.
+void Agent::rest_if_down() {
+    if (is_wanted_up()) return;
+    for (auto& node : nodes_) node->close_session();
+}
+
 Answer<void> Agent::bring_up() {
-    if (auto saved = set_wanted(state::Wanted::Up); !saved)
+    if (auto saved = set_wanted(state::Wanted::Up); !saved) {
+        rest_if_down();
         return tl::unexpected(Refusal{saved.error(), 500, "STATE_NOT_SAVED"});
+    }
     for (auto& node : nodes_)
         if (!node->session()) node->open_session();
     soon();
@@ -71,14 +79,14 @@ void Agent::up(const local::UpRequest& request, Done<local::UpResult> done) {
         return done(tl::unexpected(
             refusal(403, "TOKEN_INVALID", Code::Denied, "this is no registration token")));
     const std::string tenant = token->claims.tenant_id, network = token->claims.network_id;
-    enrol(
-        *request.token, request.name,
-        [this, tenant, network, deadline, done = std::move(done)](Answer<Node*> enrolled) mutable {
-            if (!enrolled) return done(tl::unexpected(enrolled.error()));
-            // Only now: a token that is no good leaves a machine that is down as it is.
-            if (auto good = bring_up(); !good) return done(tl::unexpected(good.error()));
-            waiters_.push_back({tenant, network, deadline, std::move(done)});
-        });
+    enrol(*request.token, request.name,
+          [this, tenant, network, deadline,
+           done = std::move(done)](const Answer<Node*>& enrolled) mutable {
+              if (!enrolled) return done(tl::unexpected(enrolled.error()));
+              // Only now: a token that is no good leaves a machine that is down as it is.
+              if (auto good = bring_up(); !good) return done(tl::unexpected(good.error()));
+              waiters_.push_back({tenant, network, deadline, std::move(done)});
+          });
 }
 
 void Agent::enrol(const std::string& text, const std::optional<std::string>& name,
@@ -126,7 +134,7 @@ void Agent::enrol(const std::string& text, const std::optional<std::string>& nam
                           read_inventory(parts_.config.report_mac_addresses)};
     work->is_join = is_join;
     work->done = std::move(done);
-    send_enrolment(std::move(work));
+    send_enrolment(work);
 }
 
 // Picks a port for a network that has none, or whose own was taken; the keys and the port are on
@@ -145,7 +153,7 @@ Result<void> Agent::choose_port(Node& node, const std::string& network_id) {
     return node.save();
 }
 
-void Agent::send_enrolment(std::shared_ptr<Enrolling> work) {
+void Agent::send_enrolment(const std::shared_ptr<Enrolling>& work) {
     const Identity& identity = work->node->identity();
     Controller::Call call{"POST", work->is_join ? "/api/v1/node/memberships" : "/api/v1/enrol"};
     if (work->is_join) {
@@ -154,21 +162,22 @@ void Agent::send_enrolment(std::shared_ptr<Enrolling> work) {
         call.body = encode(*request);
         if (!work->node->session()) work->node->open_session();
         return work->node->session()->call(
-            std::move(call), [this, work](Answer<http::Response> a) { enrolled(work, a); });
+            std::move(call), [this, work](const Answer<http::Response>& a) { enrolled(work, a); });
     }
     auto request = enrol_request(identity, work->network_id, work->introduction);
     if (!request) return work->done(tl::unexpected(Refusal{request.error(), 500}));
     call.body = encode(*request);
     work->registration = registration_of(parts_.loop, identity);
     work->registration->call(std::move(call),
-                             [this, work](Answer<http::Response> a) { enrolled(work, a); });
+                             [this, work](const Answer<http::Response>& a) { enrolled(work, a); });
 }
 
-void Agent::enrolled(std::shared_ptr<Enrolling> work, const Answer<http::Response>& answer) {
+void Agent::enrolled(const std::shared_ptr<Enrolling>& work, const Answer<http::Response>& answer) {
     const auto refuse = [&](Refusal why) {
         enrolment_trouble_ = why.error.message;
         log::warn("agent.enrolment_refused",
                   {{"status", why.status}, {"code", why.code}, {"error", why.error.message}});
+        rest_if_down();
         work->done(tl::unexpected(std::move(why)));
     };
     if (!answer) return refuse(answer.error());
@@ -203,10 +212,10 @@ void Agent::enrolled(std::shared_ptr<Enrolling> work, const Answer<http::Respons
     work->done(work->node);
 }
 
-void Agent::bootstrap(const std::string& token, Done<local::PlanView> done) {
+void Agent::bootstrap(const std::string& token, const Done<local::PlanView>& done) {
     is_watching_ = true;
     read_underlay();
-    const auto poll = [this, done](Answer<Node*> ready) {
+    const auto poll = [this, done](const Answer<Node*>& ready) {
         if (!ready) return done(tl::unexpected(ready.error()));
         Node* node = *ready;
         if (!node->session()) node->open_session();
@@ -233,7 +242,7 @@ void Agent::bootstrap(const std::string& token, Done<local::PlanView> done) {
 Answer<local::DownResult> Agent::down() {
     if (auto saved = set_wanted(state::Wanted::Down); !saved)
         return tl::unexpected(Refusal{saved.error(), 500, "STATE_NOT_SAVED"});
-    for (auto& node : nodes_) node->close_session();
+    rest_if_down();
     for (int i = 0; i < 3 && !(i > 0 && is_quiet_); ++i) round(reconcile::Scope::Everything);
     if (!is_quiet_)
         return tl::unexpected(refusal(500, "NOT_DOWN", Code::Internal, what_is_missing()));
@@ -262,7 +271,7 @@ Result<void> Agent::forget(Node& node) {
     return {};
 }
 
-void Agent::logout(Done<local::LogoutResult> done) {
+void Agent::logout(const Done<local::LogoutResult>& done) {
     Node* node = self_node();
     if (!node)
         return done(tl::unexpected(
@@ -286,7 +295,7 @@ void Agent::logout(Done<local::LogoutResult> done) {
                       "an administrator has to delete it there");
     if (!node->session()) node->open_session();
     Controller::Call call{"DELETE", "/api/v1/node", "", std::chrono::seconds(10)};
-    node->session()->call(std::move(call), [finish](Answer<http::Response> answer) {
+    node->session()->call(std::move(call), [finish](const Answer<http::Response>& answer) {
         const bool is_gone = answer || refused_of(answer.error()) == Refused::Deleted;
         finish(is_gone,
                is_gone ? "" : "not removed at the controller: " + answer.error().error.message);

@@ -331,6 +331,19 @@ TEST_F(AgentTest, ABadTokenLeavesAMachineDown) {
     EXPECT_EQ(machine.device(), nullptr);
 }
 
+TEST_F(AgentTest, ARefusedJoinLeavesAMachineThatIsDownWithoutASession) {
+    bring_up();
+    ASSERT_TRUE(machine.agent->down());
+    local::UpRequest request;
+    request.token = controller.token(kOther);  // the fake knows nothing of memberships
+    ASSERT_FALSE(machine.up(request));
+    EXPECT_EQ(std::count(controller.requests.begin(), controller.requests.end(),
+                         "POST /api/v1/node/memberships"),
+              1);
+    EXPECT_EQ(machine.state(), SelfState::Down);
+    EXPECT_TRUE(machine.until([&] { return controller.connections() == 0; }));
+}
+
 TEST_F(AgentTest, ARetriedEnrolmentKeepsItsPort) {
     controller.refuse(503, "UNAVAILABLE");
     machine.start();

@@ -41,7 +41,9 @@ public:
         server_.reset();
     }
     std::string url() const { return fmt::format("https://127.0.0.1:{}", port_); }
-    std::string token() const { return issuer.token(url()); }
+    std::string token(const std::string& network = kNetwork) const {
+        return issuer.token(url(), network);
+    }
 
     // The map from now on; whoever waits for one gets it.
     void publish(wire::NodeMap map) {
@@ -64,6 +66,7 @@ public:
     std::string map_query;
     bool has_twin = false;  // another machine takes every held query over
     size_t held() const { return held_.size(); }
+    size_t connections() const { return server_->stats().connections; }
 
 private:
     static http::Response json(int status, std::string body) {
