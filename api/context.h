@@ -14,6 +14,7 @@
 #include "api/auth_admin.h"
 #include "api/keyring.h"
 #include "api/limiter.h"
+#include "api/metrics.h"
 #include "api/polls.h"
 #include "api/query.h"
 #include "http/server.h"
@@ -41,6 +42,7 @@ struct Context {
     const Clock& clock;
     Settings settings;
     bool draining = false;
+    std::unique_ptr<Metrics> metrics = std::make_unique<Metrics>();
 };
 
 struct Call {

@@ -15,16 +15,22 @@ namespace {
 
 // Somebody who tries to come in. What the token says stands here once its signature is found good.
 struct Attempt {
+    Context& context;
     const Call& call;
     std::string node{};  // that joins a further network
     std::string tenant{};
     std::string token{};  // its id
 };
 
+void count(Context& context, const std::string& outcome) {
+    context.metrics->enrolments.with({outcome}).add();
+}
+
 // Answers why somebody may not come in. A refusal of the token or of a key, which has a reason,
 // goes to the log (F21), without the token.
 http::Response refuse(const Attempt& attempt, const Error& error) {
     const http::Request& request = attempt.call.request;
+    count(attempt.context, error.reason.empty() ? "REFUSED" : error.reason);
     if (error.reason.empty()) return error_response(error, request.request_id);
     log::warn("api.enrolment_refused", {{"peer", request.peer.address.text()},
                                         {"request", request.request_id},
@@ -134,6 +140,7 @@ http::Response enrol_checked(Context& context, const Attempt& attempt,
     auto enrolled = attempt.call.store.enrol(request, issue);
     if (!enrolled) return refuse(attempt, enrolled.error());
     context.auth.forget(enrolled->node.id);
+    count(context, enrolled->is_new ? "ENROLLED" : "ENROLLED_AGAIN");
     log::info("api.node_enrolled", {{"tenant", enrolled->node.tenant_id},
                                     {"node", enrolled->node.id},
                                     {"name", enrolled->node.name},
@@ -156,7 +163,7 @@ http::Response enrol_node(Context& context, const Call& call) {
                                    body->protocol_version, kProtocolVersion),
                        request.request_id);
     const auto port = static_cast<uint16_t>(body->listen_port.value_or(0));
-    Attempt attempt{call};
+    Attempt attempt{context, call};
     auto joining = read_joining(context, attempt,
                                 {body->token, body->wireguard_public_key, port, body->endpoints});
     if (joining) return enrol_checked(context, attempt, *body, std::move(*joining));
@@ -164,6 +171,7 @@ http::Response enrol_node(Context& context, const Call& call) {
     // it, passes where somebody else guesses from behind the same address.
     if (joining.error().reason != model::kTokenInvalid) return refuse(attempt, joining.error());
     if (context.failed_enrolments.is_exhausted(request.peer.address)) {
+        count(context, "TOO_MANY_FAILURES");
         auto response = refusal(429, "TOO_MANY_FAILURES",
                                 "too many refused tokens from this address; try again in a minute",
                                 request.request_id);
@@ -178,7 +186,7 @@ http::Response join_network(Context& context, const Call& call, const NodeIdenti
     auto body = model::decode<wire::JoinRequest>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
     const auto port = static_cast<uint16_t>(body->listen_port.value_or(0));
-    Attempt attempt{call, who.node_id};
+    Attempt attempt{context, call, who.node_id};
     auto joining = read_joining(context, attempt,
                                 {body->token, body->wireguard_public_key, port, body->endpoints});
     if (joining && joining->token.tenant_id != who.tenant_id)
@@ -186,6 +194,7 @@ http::Response join_network(Context& context, const Call& call, const NodeIdenti
     if (!joining) return refuse(attempt, joining.error());
     auto joined = call.store.join(who.node_id, *joining);
     if (!joined) return refuse(attempt, joined.error());
+    count(context, "JOINED");
     log::info("api.node_joined",
               {{"tenant", who.tenant_id}, {"node", who.node_id}, {"network", joined->network.id}});
     return json_response(201, to_wire(joined->membership));

@@ -85,6 +85,8 @@ void handle(Context& context, const Roles& roles, http::Request request, http::R
             continue;
         }
         auto query = Query::parse(request.query, route.query);
+        context.metrics->watch(&route, reply);
+        const log::Trace trace(request.trace_id);
         if (!query) return reply.send(error_response(query.error(), request.request_id));
         log::debug(
             "api.request",
@@ -92,6 +94,7 @@ void handle(Context& context, const Roles& roles, http::Request request, http::R
         const Call call{request, std::move(*id), std::move(*query), context.store};
         return std::visit(Dispatch{context, call, std::move(reply)}, route.handler);
     }
+    context.metrics->watch(nullptr, reply);
     if (allowed.empty())
         return reply.send(refusal(404, "NOT_FOUND", "no such resource", request.request_id));
     auto response = refusal(405, "METHOD_NOT_ALLOWED",

@@ -41,34 +41,9 @@ http::Response version(Context&, const Call&) {
 }
 
 http::Response metrics(Context& context, const Call&) {
-    const maps::Counters& maps = context.maps.counters();
-    struct Metric {
-        const char* name;
-        const char* kind;
-        const char* help;
-        uint64_t value;
-    };
-    const Metric all[] = {
-        {"map_fragments_encoded_total", "counter", "Map fragments encoded and signed.",
-         maps.fragments_encoded},
-        {"node_maps_touched_total", "counter", "Maps of nodes that a change concerned.",
-         maps.node_maps_touched},
-        {"map_heads_signed_total", "counter", "Map heads signed.", maps.heads_signed},
-        {"maps_full_total", "counter", "Full maps sent.", maps.full_maps},
-        {"maps_delta_total", "counter", "Map deltas sent.", maps.deltas},
-        {"map_full_bytes_total", "counter", "Bytes of full maps sent.", maps.bytes_full},
-        {"map_delta_bytes_total", "counter", "Bytes of map deltas sent.", maps.bytes_delta},
-        {"store_commits_total", "counter", "Transactions that waited for the disk.",
-         context.store.commits()},
-        {"polls_waiting", "gauge", "Nodes that wait for a change.", context.polls.waiting()},
-    };
     http::Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    for (const Metric& metric : all)
-        response.body += fmt::format(
-            "# HELP cvlan_controller_{0} {1}\n# TYPE cvlan_controller_{0} {2}\n"
-            "cvlan_controller_{0} {3}\n",
-            metric.name, metric.help, metric.kind, metric.value);
+    response.body = metrics_text(context);
     return response;
 }
 

@@ -11,6 +11,8 @@ namespace cvlan::log {
 
 namespace {
 
+thread_local std::string_view trace_of_thread;
+
 constexpr std::string_view kNames[] = {"debug", "info", "warn", "error"};
 
 spdlog::logger& logger() {
@@ -63,8 +65,12 @@ void write(Level level, std::string_view event, Fields fields) {
 std::string format_line(Level level, std::string_view event, Fields fields) {
     std::string line = fmt::format("level={} event={}", kNames[static_cast<int>(level)], event);
     for (const Field& field : fields) line += fmt::format(" {}={}", field.key, quoted(field.value));
+    if (!trace_of_thread.empty()) line += fmt::format(" trace={}", quoted(trace_of_thread));
     return line;
 }
+
+Trace::Trace(std::string_view trace_id) : before_(std::exchange(trace_of_thread, trace_id)) {}
+Trace::~Trace() { trace_of_thread = before_; }
 
 void debug(std::string_view event, Fields fields) { write(Level::Debug, event, fields); }
 void info(std::string_view event, Fields fields) { write(Level::Info, event, fields); }

@@ -33,6 +33,19 @@ void info(std::string_view event, Fields fields = {});   // state changed
 void warn(std::string_view event, Fields fields = {});   // degraded, retrying
 void error(std::string_view event, Fields fields = {});  // a human must act
 
+// While it lives, lines of this thread end with trace=…: what is done for one request is found by
+// it, over programs too. `trace_id` outlives it.
+class Trace {
+public:
+    explicit Trace(std::string_view trace_id);
+    ~Trace();
+    Trace(const Trace&) = delete;
+    Trace& operator=(const Trace&) = delete;
+
+private:
+    std::string_view before_;
+};
+
 void set_level(Level level);
 Result<Level> parse_level(std::string_view text);  // debug, info, warn, error
 // The line as it would be written, without time: for tests.

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "http/encode.h"
 #include "http/server_state.h"
+#include "http/trace.h"
 
 namespace cvlan::http {
 namespace {
@@ -59,6 +60,7 @@ Connection::Connection(Server::State& server, Accepted accepted)
 }
 
 Connection::~Connection() {
+    if (is_held()) server_.counts.held.add(-1);
     if (exchange_) exchange_->answer = nullptr;
 }
 
@@ -94,12 +96,17 @@ std::chrono::milliseconds Connection::deadline_of(Phase phase) const {
 }
 
 void Connection::enter(Phase phase) {
+    if (is_held()) server_.counts.held.add(-1);
     phase_ = phase;
+    if (is_held()) server_.counts.held.add(1);
     deadline_ = server_.loop.after(deadline_of(phase), [this] { on_deadline(); });
 }
 
 void Connection::on_connected() {
-    if (transport_->ssl()) certificate_pem_ = peer_certificate_pem(transport_->ssl());
+    if (transport_->ssl()) {
+        server_.counts.handshakes.add();
+        certificate_pem_ = peer_certificate_pem(transport_->ssl());
+    }
     enter(Phase::Head);
     transport_->read_more(true);
 }
@@ -149,10 +156,11 @@ void Connection::dispatch() {
         return refuse({421, "MISDIRECTED_REQUEST", "this Host is not served here"});
     request_id_ = fresh_id();
     request.request_id = request_id_;
+    request.trace_id = trace_id_of(request.headers, request_id_);
     request.peer = peer_;
     request.local = local_;
     request.client_certificate_pem = certificate_pem_;
-    ++server_.stats.requests;
+    server_.counts.requests.add();
     enter(Phase::Answering);
     exchange_ = std::make_shared<Exchange>(
         Exchange{[this](Response response) { answer(std::move(response)); }, request_id_});
@@ -165,7 +173,7 @@ void Connection::dispatch() {
 }
 
 void Connection::refuse(const Problem& refused) {
-    ++server_.stats.errors;
+    server_.counts.errors.add();
     close_after_ = true;
     if (request_id_.empty()) request_id_ = fresh_id();
     send(problem(refused, request_id_));
@@ -262,7 +270,7 @@ void Connection::finish_answer() {
 
 void Connection::on_closed(bool clean, Error why) {
     if (phase_ == Phase::Handshake) {
-        ++server_.stats.handshakes_failed;
+        server_.counts.handshakes_failed.add();
         log::debug("http.handshake_failed", {{"peer", peer_.text()}, {"error", why.message}});
         return linger();  // for the alert to arrive
     }
@@ -275,7 +283,7 @@ void Connection::on_closed(bool clean, Error why) {
 void Connection::on_deadline() {
     switch (phase_) {
         case Phase::Handshake:
-            ++server_.stats.handshakes_failed;
+            server_.counts.handshakes_failed.add();
             return close();
         case Phase::Head:
             if (evbuffer_get_length(transport_->input()) == 0) return linger();

@@ -15,6 +15,7 @@ struct Exchange {
     std::function<void(Response)> answer;
     std::string request_id{};
     std::function<void()> gone{};
+    std::function<void(int status)> answered{};
     std::function<void()> drain{};
 };
 

@@ -45,6 +45,7 @@ struct Request {
     std::string
         client_certificate_pem;  // the leaf which TLS verified against the client CAs, or empty
     std::string request_id;      // a UUID, made by the server, sent back as X-Request-Id
+    std::string trace_id;        // 32 hex digits: the client's (traceparent), else of request_id
 
     const std::string* header(std::string_view name) const { return find(headers, name); }
 };

@@ -26,7 +26,10 @@ void Reply::send(Response response) {
     const auto exchange = std::exchange(exchange_, nullptr);
     if (!exchange) return;
     // Taken out first: it may be the exchange's end.
-    if (const auto answer = std::exchange(exchange->answer, nullptr)) answer(std::move(response));
+    const auto answer = std::exchange(exchange->answer, nullptr);
+    if (!answer) return;
+    if (exchange->answered) exchange->answered(response.status);
+    answer(std::move(response));
 }
 
 bool Reply::client_gone() const { return !exchange_ || !exchange_->answer; }
@@ -37,6 +40,10 @@ void Reply::on_client_gone(std::function<void()> run) {
 
 void Reply::on_drain(std::function<void()> run) {
     if (!client_gone()) exchange_->drain = std::move(run);
+}
+
+void Reply::on_answer(std::function<void(int status)> run) {
+    if (!client_gone()) exchange_->answered = std::move(run);
 }
 
 }  // namespace cvlan::http

@@ -39,8 +39,9 @@ void Server::State::start_accepting() {
 
 void Server::State::pause_accepting(std::string_view why) {
     acceptable.cancel();
-    if (!std::exchange(is_paused, true))
-        log::warn("http.accept_paused", {{"why", why}, {"connections", connections.size()}});
+    if (std::exchange(is_paused, true)) return;
+    counts.accept_pauses.add();
+    log::warn("http.accept_paused", {{"why", why}, {"connections", connections.size()}});
 }
 
 void Server::State::accept_some() {
@@ -79,7 +80,7 @@ void Server::State::admit(UniqueFd fd) {
         tune_tcp(fd.get());
         size_t& count = per_address[counted_address(peer->address)];
         if (count >= limits().connections_per_address) {
-            ++stats.refused;
+            counts.refused.add();
             return;
         }
         ++count;
@@ -88,12 +89,13 @@ void Server::State::admit(UniqueFd fd) {
         accepted.ssl.reset(SSL_new(tls.get()));
         if (!accepted.ssl) {  // out of memory: never in plain text instead
             ERR_clear_error();
-            ++stats.refused;
+            counts.refused.add();
             return uncount(accepted.peer.address);
         }
     }
     accepted.fd = std::move(fd);
-    ++stats.accepted;
+    counts.accepted.add();
+    counts.connections.add(1);
     auto connection = std::make_unique<Connection>(*this, std::move(accepted));
     Connection* key = connection.get();
     connections.emplace(key, std::move(connection));
@@ -108,6 +110,7 @@ void Server::State::uncount(const Address& peer) {
 void Server::State::remove(Connection* connection) {
     if (!is_unix) uncount(connection->peer().address);
     connections.erase(connection);
+    counts.connections.add(-1);
     if (is_draining) {
         if (connections.empty()) drain_limit = loop.after(0ms, [this] { finish_drain(); });
         return;
@@ -187,10 +190,17 @@ void Server::drain(std::chrono::milliseconds limit, std::function<void()> done) 
 }
 
 Server::Stats Server::stats() const {
-    Stats stats = state_->stats;
-    stats.connections = state_->connections.size();
-    for (const auto& [connection, owned] : state_->connections)
-        stats.held += connection->is_held() ? 1 : 0;
+    const Counts& counts = state_->counts;
+    Stats stats;
+    stats.connections = static_cast<size_t>(counts.connections.value());
+    stats.held = static_cast<size_t>(counts.held.value());
+    stats.accepted = counts.accepted.value();
+    stats.refused = counts.refused.value();
+    stats.accept_pauses = counts.accept_pauses.value();
+    stats.handshakes = counts.handshakes.value();
+    stats.handshakes_failed = counts.handshakes_failed.value();
+    stats.requests = counts.requests.value();
+    stats.errors = counts.errors.value();
     return stats;
 }
 

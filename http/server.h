@@ -60,6 +60,8 @@ public:
     // Reply.
     void on_client_gone(std::function<void()> run);
     void on_drain(std::function<void()> run);
+    // Runs when an answer is given while somebody waits for it.
+    void on_answer(std::function<void(int status)> run);
 
 private:
     void drop();
@@ -106,12 +108,14 @@ public:
         size_t connections = 0;  // open now
         size_t held = 0;         // requests which wait for their answer now
         uint64_t accepted = 0;
-        uint64_t refused = 0;  // over a limit of connections, or of memory
+        uint64_t refused = 0;        // over a limit of connections, or of memory
+        uint64_t accept_pauses = 0;  // times that no connection was taken for a while
+        uint64_t handshakes = 0;     // that TLS completed
         uint64_t handshakes_failed = 0;
         uint64_t requests = 0;  // given to the handler
         uint64_t errors = 0;    // answered by http itself
     };
-    Stats stats() const;
+    Stats stats() const;  // from any thread
 
     struct State;
     explicit Server(std::unique_ptr<State> state);

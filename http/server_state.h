@@ -7,12 +7,26 @@
 #include <memory>
 #include <unordered_map>
 
+#include "base/metrics.h"
 #include "http/connection.h"
 #include "http/listener.h"
 #include "http/server.h"
 #include "http/tls_context.h"
 
 namespace cvlan::http {
+
+// What Server::Stats tells, counted where any thread may read it.
+struct Counts {
+    metrics::Gauge connections;
+    metrics::Gauge held;
+    metrics::Counter accepted;
+    metrics::Counter refused;
+    metrics::Counter accept_pauses;
+    metrics::Counter handshakes;
+    metrics::Counter handshakes_failed;
+    metrics::Counter requests;
+    metrics::Counter errors;
+};
 
 struct Server::State {
     State(EventLoop& on, Service what) : loop(on), service(std::move(what)) {}
@@ -39,7 +53,7 @@ struct Server::State {
 
     std::unordered_map<Connection*, std::unique_ptr<Connection>> connections;
     std::map<Address, size_t> per_address;
-    Stats stats;
+    Counts counts;
 
     bool is_draining = false;
     Timer drain_limit;

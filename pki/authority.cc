@@ -178,15 +178,17 @@ Result<Authority> Authority::open(const std::string& folder) {
 
     auto root_pem = certificate_pem(root->get());
     auto intermediate_pem = certificate_pem(intermediate->get());
+    auto root_ends = not_after(root->get());
     auto begins = not_before(intermediate->get());
     auto ends = not_after(intermediate->get());
-    if (!root_pem || !intermediate_pem || !begins || !ends)
+    if (!root_pem || !intermediate_pem || !root_ends || !begins || !ends)
         return fail(Code::Malformed, "{}: unreadable certificates", folder);
     Authority authority(std::move(*key));
     authority.trust_domain_ = uris.front().substr(kSpiffe.size());
     authority.root_pem_ = std::move(*root_pem);
     authority.intermediate_pem_ = std::move(*intermediate_pem);
     authority.root_spki_ = sha256(spki_der(X509_get0_pubkey(root->get())));
+    authority.root_not_after_ = *root_ends;
     authority.intermediate_not_before_ = *begins;
     authority.intermediate_not_after_ = *ends;
     authority.intermediate_ = std::move(*intermediate);

@@ -60,6 +60,7 @@ public:
     std::vector<std::string> trust_bundle() const { return {root_pem_}; }
     // SHA-256 of the root's SubjectPublicKeyInfo, as it stands in a token.
     const Bytes& root_spki() const { return root_spki_; }
+    WallTime root_not_after() const { return root_not_after_; }
     WallTime intermediate_not_after() const { return intermediate_not_after_; }
 
 private:
@@ -73,6 +74,7 @@ private:
     std::string root_pem_;
     std::string intermediate_pem_;
     Bytes root_spki_;
+    WallTime root_not_after_{};
     WallTime intermediate_not_before_{};
     WallTime intermediate_not_after_{};
 };

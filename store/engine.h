@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/unique_fd.h"
 #include "store/sqlite.h"
 #include "store/types.h"
@@ -40,6 +41,7 @@ public:
     const Clock& clock() const { return clock_; }
     int64_t epoch() const { return epoch_; }
     uint64_t commits() const { return commits_; }
+    const metrics::Histogram& write_seconds() const { return write_seconds_; }
 
 private:
     void deliver();
@@ -49,6 +51,7 @@ private:
     Database db_;
     int64_t epoch_;
     std::atomic<uint64_t> commits_ = 0;
+    metrics::Histogram write_seconds_;
     const Clock& clock_;
     std::vector<Event> pending_;  // of the open transaction
     std::deque<Event> committed_;
@@ -66,6 +69,7 @@ auto Engine::read(Body body) -> decltype(body()) {
 
 template <class Body>
 auto Engine::write(Body body) -> decltype(body()) {
+    const auto started = std::chrono::steady_clock::now();
     auto result = read([&]() -> decltype(body()) {
         pending_.clear();
         auto transaction = Transaction::begin(db_);
@@ -78,6 +82,7 @@ auto Engine::write(Body body) -> decltype(body()) {
         committed_.insert(committed_.end(), pending_.begin(), pending_.end());
         return done;
     });
+    write_seconds_.observe(std::chrono::steady_clock::now() - started);
     deliver();
     return result;
 }

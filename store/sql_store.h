@@ -41,6 +41,8 @@ public:
     }
     int64_t epoch() override { return engine_.epoch(); }
     uint64_t commits() override { return engine_.commits(); }
+    const metrics::Histogram& write_seconds() override { return engine_.write_seconds(); }
+    Result<Counts> counts() override;
 
     Result<model::Tenant> create_tenant(const NewTenant& tenant) override;
     Result<Page<model::Tenant>> tenants(const Filter& filter) override;
@@ -96,6 +98,7 @@ private:
     // Counts the tenant's revision up and writes the event's row. NotFound: no such tenant.
     Result<Revision> record(const Key& object, EventKind kind, std::vector<std::string> networks);
 
+    Result<int64_t> count(std::string_view query);
     Result<model::Tenant> find_tenant(const std::string& id);
     Result<model::Network> find_network(const Scope& scope, const std::string& id);
     Result<void> check_overlap(const std::string& tenant_id, const Prefix& prefix);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "model/objects.h"
 #include "model/token_claims.h"
 #include "store/types.h"
@@ -35,6 +36,9 @@ public:
     virtual int64_t epoch() = 0;
     // Transactions that changed something, since the start: each waited for the disk.
     virtual uint64_t commits() = 0;
+    // How long they took.
+    virtual const metrics::Histogram& write_seconds() = 0;
+    virtual Result<Counts> counts() = 0;
 
     virtual Result<model::Tenant> create_tenant(const NewTenant& tenant) = 0;
     virtual Result<Page<model::Tenant>> tenants(const Filter& filter) = 0;

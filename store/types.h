@@ -4,6 +4,7 @@
 // What goes into and comes out of the Store's verbs, beyond the nouns of model/objects.h.
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -142,6 +143,13 @@ struct NodeEndpoints {
     std::string network_id;
     uint16_t listen_port = 0;
     std::vector<Endpoint> endpoints;
+};
+
+// Over all tenants.
+struct Counts {
+    int64_t tenants = 0;
+    int64_t networks = 0;
+    std::map<model::NodeState, int64_t> nodes;  // absent: none
 };
 
 // Only nodes that are ACTIVE.

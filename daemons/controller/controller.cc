@@ -25,6 +25,19 @@ std::string url_of(const std::string& server_name, uint16_t port) {
                        port);
 }
 
+// "registration+session".
+std::string names_of(const api::Roles& roles) {
+    constexpr std::pair<api::Role, const char*> kNames[] = {
+        {api::Role::Discovery, "discovery"},
+        {api::Role::Registration, "registration"},
+        {api::Role::Session, "session"},
+        {api::Role::Api, "api"}};
+    std::string names;
+    for (const auto& [role, name] : kNames)
+        if (roles.contains(role)) names += (names.empty() ? "" : "+") + std::string(name);
+    return names;
+}
+
 Result<std::optional<gid_t>> group_of(const std::string& name) {
     if (name.empty()) return std::optional<gid_t>{};
     const struct group* found = getgrnam(name.c_str());
@@ -80,6 +93,8 @@ Result<void> Controller::open(Installation installation) {
     context_ = std::make_unique<api::Context>(
         api::Context{*store_, *maps_, *authority_, installation_->key, *keys_, *auth_, *polls_,
                      *limiter_, clock_, std::move(settings)});
+    context_->metrics->listeners = [this] { return listener_figures(); };
+    context_->metrics->certificates = [this] { return certificate_figures(); };
     store_->on_event([this](const store::Event& event) { on_event(event); });
     return {};
 }
@@ -91,6 +106,21 @@ void Controller::on_event(const store::Event& event) {
     feed_->take(event);
 }
 
+std::vector<api::ListenerFigures> Controller::listener_figures() const {
+    std::vector<api::ListenerFigures> figures;
+    for (const TcpListener& listener : tcp_)
+        figures.push_back({listener.name, listener.server->stats()});
+    for (const LocalListener& listener : local_)
+        figures.push_back({listener.name, listener.server->stats()});
+    return figures;
+}
+
+std::vector<api::CertificateFigures> Controller::certificate_figures() const {
+    return {{"root", authority_->root_not_after()},
+            {"intermediate", authority_->intermediate_not_after()},
+            {"server", server_not_after_}};
+}
+
 http::Service Controller::service(api::Roles roles, std::vector<std::string> hosts) {
     http::Limits limits = config_.limits;
     limits.allowed_hosts = std::move(hosts);
@@ -100,13 +130,14 @@ http::Service Controller::service(api::Roles roles, std::vector<std::string> hos
             std::move(limits)};
 }
 
-Result<http::TlsServerOptions> Controller::tls_options(bool asks_for_client) const {
+Result<http::TlsServerOptions> Controller::tls_options(bool asks_for_client) {
     auto key = pki::TlsKey::generate();
     if (!key) return failed(key.error());
     auto issued = authority_->issue_server(*key, {installation_->server_name}, clock_.now());
     if (!issued) return failed(issued.error().while_doing("server certificate"));
     auto pem = key->to_pem();
     if (!pem) return failed(pem.error());
+    server_not_after_ = issued->not_after;
     http::TlsServerOptions options{issued->chain_pem, std::move(*pem)};
     if (asks_for_client) {
         options.client_ca_pem = authority_->trust_bundle();
@@ -140,7 +171,7 @@ Result<void> Controller::listen_tcp() {
             loop_, at, *tls, service(served, hosts_at(installation_->server_name, at)));
         if (!server)
             return failed(server.error().while_doing(fmt::format("listen on {}", at.text())));
-        tcp_.push_back({std::move(*server), asks});
+        tcp_.push_back({names_of(served), std::move(*server), asks});
         log::info("controller.listening", {{"address", at.text()}, {"roles", served.size()}});
     }
     return {};
@@ -155,7 +186,7 @@ Result<void> Controller::listen_local() {
         http::Server::listen_unix(loop_, {config_.admin_socket, 0660, *group},
                                   service({api::Role::Api, api::Role::Discovery}, {"localhost"}));
     if (!admin) return failed(admin.error().while_doing("admin_socket"));
-    local_.push_back(std::move(*admin));
+    local_.push_back({"admin", std::move(*admin)});
     log::info("controller.listening", {{"address", config_.admin_socket}, {"roles", 2}});
     if (!config_.metrics) return {};
     auto served = service({}, local_hosts(*config_.metrics));
@@ -165,7 +196,7 @@ Result<void> Controller::listen_local() {
     };
     auto metrics = http::Server::listen_plain(loop_, *config_.metrics, std::move(served));
     if (!metrics) return failed(metrics.error().while_doing("listen.metrics"));
-    local_.push_back(std::move(*metrics));
+    local_.push_back({"metrics", std::move(*metrics)});
     return {};
 }
 
@@ -206,7 +237,7 @@ void Controller::drain(std::function<void()> done) {
         done();
     };
     for (TcpListener& listener : tcp_) listener.server->drain(kDrainLimit, one_done);
-    for (auto& server : local_) server->drain(kDrainLimit, one_done);
+    for (LocalListener& listener : local_) listener.server->drain(kDrainLimit, one_done);
 }
 
 }  // namespace cvlan::controller

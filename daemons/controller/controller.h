@@ -32,15 +32,22 @@ private:
     Result<void> listen();
     Result<void> listen_tcp();
     Result<void> listen_local();
-    Result<http::TlsServerOptions> tls_options(bool asks_for_client) const;
+    Result<http::TlsServerOptions> tls_options(bool asks_for_client);
     void renew_intermediate();
     void renew_server_certificate();
     void on_event(const store::Event& event);
+    std::vector<api::ListenerFigures> listener_figures() const;
+    std::vector<api::CertificateFigures> certificate_figures() const;
     http::Service service(api::Roles roles, std::vector<std::string> hosts);
 
     struct TcpListener {
+        std::string name;
         std::unique_ptr<http::Server> server;
         bool asks_for_client = false;
+    };
+    struct LocalListener {
+        std::string name;
+        std::unique_ptr<http::Server> server;
     };
 
     EventLoop& loop_;
@@ -57,7 +64,8 @@ private:
     std::unique_ptr<api::Limiter> limiter_;
     std::unique_ptr<api::Context> context_;
     std::vector<TcpListener> tcp_;
-    std::vector<std::unique_ptr<http::Server>> local_;
+    std::vector<LocalListener> local_;
+    WallTime server_not_after_{};
     Timer renewal_;
     Timer seen_;
     size_t draining_ = 0;

@@ -20,6 +20,8 @@ public:
     }
     int64_t epoch() override { return inner_.epoch(); }
     uint64_t commits() override { return inner_.commits(); }
+    const metrics::Histogram& write_seconds() override { return inner_.write_seconds(); }
+    Result<store::Counts> counts() override { return ask(&Store::counts); }
 
     Result<model::Tenant> create_tenant(const store::NewTenant& tenant) override {
         return ask(&Store::create_tenant, tenant);
