@@ -38,7 +38,7 @@ Result<model::Node> SqlStore::renew_certificate(const Key& key, const Renewal& r
                    renewal.certificate.expires_at, key.tenant_id, key.id)
                 .run();
         if (!done) return failed(done.error());
-        return change_certificate(key);
+        return change_certificate(key, public_text(*node));
     });
 }
 
@@ -51,20 +51,20 @@ Result<void> SqlStore::confirm_certificate(const Key& key, const std::string& se
                            key.tenant_id, key.id, serial)
                         .run();
         if (!done || db_.changes() == 0) return done;
-        if (auto changed = change_certificate(key); !changed) return failed(changed.error());
+        if (auto changed = change_certificate(key, {}); !changed) return failed(changed.error());
         return {};
     });
 }
 
 // No network is touched: certificates stand in no map.
-Result<model::Node> SqlStore::change_certificate(const Key& key) {
-    auto revision = record(key, EventKind::CertificateRenewed, {});
+Result<model::Node> SqlStore::change_certificate(const Key& key, std::string before) {
+    auto revision = record(key, EventKind::CertificateRenewed, {}, std::move(before));
     if (!revision) return failed(revision.error());
     auto marked = db_.sql("UPDATE nodes SET revision = ? WHERE tenant_id = ? AND id = ?", *revision,
                           key.tenant_id, key.id)
                       .run();
     if (!marked) return failed(marked.error());
-    return find_node(key.tenant_id, key.id);
+    return audited(find_node(key.tenant_id, key.id));
 }
 
 }  // namespace cvlan::store

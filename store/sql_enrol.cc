@@ -226,11 +226,17 @@ Result<std::string> SqlStore::name_of_known(const Enrolling& enrolling) {
 
 Result<Enrolled> SqlStore::store_enrolled(const Enrolling& enrolling, bool is_new) {
     const Joining& joining = enrolling.request.joining;
+    std::string before;
+    if (!is_new) {
+        auto known = find_node(enrolling.node.tenant_id, enrolling.node.id);
+        if (!known) return failed(known.error());
+        before = public_text(*known);
+    }
     auto stored = is_new ? insert_node(enrolling) : renew_node(enrolling);
     if (stored) stored = put_membership(enrolling.node, joining);
     if (stored) stored = put_inventory(enrolling.node, enrolling.request.inventory);
     if (!stored) return failed(stored.error());
-    auto node = change_node(enrolling.node, EventKind::NodeEnrolled);
+    auto node = change_node(enrolling.node, EventKind::NodeEnrolled, std::move(before));
     if (!node) return failed(node.error());
     auto enrolled = finish(enrolling.node, joining, node->revision);
     if (enrolled) enrolled->is_new = is_new;
@@ -253,7 +259,8 @@ Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joini
 
         if (auto spent = spend_token(joining.token); !spent) return failed(spent.error());
         if (auto put = put_membership(key, joining); !put) return failed(put.error());
-        auto revision = record(key, EventKind::NodeJoined, {joining.token.network_id});
+        auto revision =
+            record(key, EventKind::NodeJoined, {joining.token.network_id}, public_text(*node));
         if (!revision) return failed(revision.error());
         auto marked = db_.sql(
                              "UPDATE memberships SET revision = ? WHERE tenant_id = ? AND "
@@ -262,7 +269,9 @@ Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joini
                           .run();
         if (!marked) return failed(marked.error());
         auto joined = finish(key, joining, *revision);
-        if (joined) joined->is_new = !has;
+        if (!joined) return joined;
+        joined->is_new = !has;
+        (void)audited(Result<model::Node>(joined->node));
         return joined;
     });
 }

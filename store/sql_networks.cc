@@ -116,7 +116,7 @@ Result<model::Network> SqlStore::create_network(const NewNetwork& wanted) {
         bind_prefix(insert, network.ipv4);
         bind_prefix(insert, network.ipv6);
         if (auto done = insert.run(); !done) return failed(done.error());
-        return find_network(key.tenant_id, key.id);
+        return audited(find_network(key.tenant_id, key.id));
     });
 }
 
@@ -145,14 +145,14 @@ Result<model::Network> SqlStore::rename_network(const Key& key, const std::strin
             db_.sql("SELECT 1 FROM networks WHERE tenant_id = ? AND name = ?", key.tenant_id, name);
         if (taken.next()) return fail(Code::Exists, "network name '{}' is taken", name);
         if (taken.error()) return failed(*taken.error());
-        auto revision = record(key, EventKind::NetworkRenamed, {key.id});
+        auto revision = record(key, EventKind::NetworkRenamed, {key.id}, public_text(*network));
         if (!revision) return failed(revision.error());
         auto done =
             db_.sql("UPDATE networks SET name = ?, revision = ? WHERE tenant_id = ? AND id = ?",
                     name, *revision, key.tenant_id, key.id)
                 .run();
         if (!done) return failed(done.error());
-        return find_network(key.tenant_id, key.id);
+        return audited(find_network(key.tenant_id, key.id));
     });
 }
 
@@ -163,7 +163,7 @@ Result<Revision> SqlStore::delete_network(const Key& key) {
         if (network->node_count > 0)
             return fail(Code::Conflict, "network '{}' still has {} nodes", network->name,
                         network->node_count);
-        auto revision = record(key, EventKind::NetworkDeleted, {key.id});
+        auto revision = record(key, EventKind::NetworkDeleted, {key.id}, public_text(*network));
         if (!revision) return revision;
         auto done =
             db_.sql("DELETE FROM networks WHERE tenant_id = ? AND id = ?", key.tenant_id, key.id)

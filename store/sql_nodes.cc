@@ -124,10 +124,10 @@ Result<std::vector<std::string>> SqlStore::networks_of(const Key& node) {
 
 // The event of a change that was made to the node's row, and the revision of it and its
 // memberships.
-Result<model::Node> SqlStore::change_node(const Key& node, EventKind kind) {
+Result<model::Node> SqlStore::change_node(const Key& node, EventKind kind, std::string before) {
     auto networks = networks_of(node);
     if (!networks) return failed(networks.error());
-    auto revision = record(node, kind, std::move(*networks));
+    auto revision = record(node, kind, std::move(*networks), std::move(before));
     if (!revision) return failed(revision.error());
     auto marked = db_.sql("UPDATE nodes SET revision = ? WHERE tenant_id = ? AND id = ?", *revision,
                           node.tenant_id, node.id)
@@ -137,7 +137,7 @@ Result<model::Node> SqlStore::change_node(const Key& node, EventKind kind) {
                      *revision, node.tenant_id, node.id)
                  .run();
     if (!marked) return failed(marked.error());
-    return find_node(node.tenant_id, node.id);
+    return audited(find_node(node.tenant_id, node.id));
 }
 
 Result<bool> SqlStore::is_name_free(const std::string& tenant_id, const std::string& name) {
@@ -160,7 +160,7 @@ Result<model::Node> SqlStore::rename_node(const Key& key, const std::string& nam
                             key.tenant_id, key.id)
                         .run();
         if (!done) return failed(done.error());
-        return change_node(key, EventKind::NodeRenamed);
+        return change_node(key, EventKind::NodeRenamed, public_text(*node));
     });
 }
 
@@ -174,7 +174,7 @@ Result<model::Node> SqlStore::expire_node(const Key& key) {
                             model::NodeState::Expired, key.tenant_id, key.id)
                         .run();
         if (!done) return failed(done.error());
-        return change_node(key, EventKind::NodeExpired);
+        return change_node(key, EventKind::NodeExpired, public_text(*node));
     });
 }
 
@@ -203,7 +203,7 @@ Result<model::Node> SqlStore::revoke_node(const Key& key) {
                             model::NodeState::Revoked, key.tenant_id, key.id)
                         .run();
         if (!done) return failed(done.error());
-        return change_node(key, EventKind::NodeRevoked);
+        return change_node(key, EventKind::NodeRevoked, public_text(*node));
     });
 }
 
@@ -211,7 +211,7 @@ Result<Revision> SqlStore::delete_node(const Key& key) {
     return write([&]() -> Result<Revision> {
         auto node = find_node(key.tenant_id, key.id);
         if (!node) return failed(node.error());
-        auto revision = record(key, EventKind::NodeDeleted, network_ids(*node));
+        auto revision = record(key, EventKind::NodeDeleted, network_ids(*node), public_text(*node));
         if (!revision) return revision;
         if (auto released = release(key); !released) return failed(released.error());
         constexpr const char* kSteps[] = {
@@ -268,7 +268,8 @@ Result<std::optional<Revision>> SqlStore::set_endpoints(const Key& key,
                         printable(wanted.network_id));
         if (found->listen_port == wanted.listen_port && found->endpoints == wanted.endpoints)
             return std::nullopt;
-        auto revision = record(key, EventKind::EndpointsChanged, {wanted.network_id});
+        auto revision =
+            record(key, EventKind::EndpointsChanged, {wanted.network_id}, public_text(*found));
         if (!revision) return failed(revision.error());
         auto done = db_.sql(
                            "UPDATE memberships SET listen_port = ?, endpoints = ?, revision = ? "
@@ -277,6 +278,9 @@ Result<std::optional<Revision>> SqlStore::set_endpoints(const Key& key,
                            key.tenant_id, wanted.network_id, key.id)
                         .run();
         if (!done) return failed(done.error());
+        found->listen_port = wanted.listen_port;
+        found->endpoints = wanted.endpoints;
+        (void)audited(Result<model::Membership>(*found));
         return *revision;
     });
 }

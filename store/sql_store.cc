@@ -66,7 +66,7 @@ Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock&
 }
 
 Result<Revision> SqlStore::record(const Key& object, EventKind kind,
-                                  std::vector<std::string> networks) {
+                                  std::vector<std::string> networks, std::string before) {
     Statement next =
         db_.sql("UPDATE tenants SET revision = revision + 1 WHERE id = ? RETURNING revision",
                 object.tenant_id);
@@ -80,6 +80,7 @@ Result<Revision> SqlStore::record(const Key& object, EventKind kind,
                            fmt::format("{}", fmt::join(event.network_ids, " ")), event.at)
                        .run();
     if (!written) return failed(written.error());
+    draft(event, std::move(before));
     engine_.announce(event);
     return event.revision;
 }

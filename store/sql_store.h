@@ -10,10 +10,17 @@
 #include <memory>
 #include <string>
 
+#include "model/to_wire.h"
 #include "store/engine.h"
 #include "store/store.h"
 
 namespace cvlan::store {
+
+// What the audit keeps of an object: its form on the wire, which holds no secret.
+template <class T>
+std::string public_text(const T& object) {
+    return encode(model::to_wire(object));
+}
 
 // Whether an absent database may be made. A controller that made a new one in the place of one that
 // was lost would tell every node that it is deleted.
@@ -79,6 +86,11 @@ public:
                                                   const NodeEndpoints& endpoints) override;
     Result<void> set_inventory(const Key& node, const model::Inventory& inventory) override;
 
+    Result<void> record_refusals(const std::vector<Refusal>& refusals) override;
+    Result<AuditPage> audit(const AuditFilter& filter) override;
+    Result<std::vector<AuditVerdict>> verify_audit() override;
+    Result<int64_t> prune_audit(const std::string& tenant_id, WallTime before) override;
+
     Result<MapInputs> map_inputs(const std::string& tenant_id) override;
     Result<std::vector<Event>> events_since(const std::string& tenant_id, Revision since,
                                             int limit) override;
@@ -93,10 +105,36 @@ private:
     }
     template <class Body>
     auto write(Body body) -> decltype(body()) {
-        return engine_.write(std::move(body));
+        return engine_.write([&]() -> decltype(body()) {
+            drafts_.clear();
+            auto done = body();
+            if (!done) return done;
+            // A change that can not be audited is none.
+            if (auto written = append_drafts(); !written) return failed(written.error());
+            return done;
+        });
     }
-    // Counts the tenant's revision up and writes the event's row. NotFound: no such tenant.
-    Result<Revision> record(const Key& object, EventKind kind, std::vector<std::string> networks);
+    // Counts the tenant's revision up, writes the event's row and begins the audit's: `before` is
+    // the object's public_text, empty where it is new. NotFound: no such tenant.
+    Result<Revision> record(const Key& object, EventKind kind, std::vector<std::string> networks,
+                            std::string before = {});
+    // What the object is after the change that was recorded last.
+    template <class T>
+    Result<T> audited(Result<T> object) {
+        if (object && !drafts_.empty()) drafts_.back().after = public_text(*object);
+        return object;
+    }
+    void draft(const Event& event, std::string before);
+    Result<void> append_drafts();
+    Result<void> append_audit(std::vector<model::AuditEntry> entries);
+    Result<model::AuditAnchor> extend_chain(const std::string& tenant_id, int64_t count);
+    struct AuditHead {
+        model::AuditAnchor last;
+        model::AuditAnchor pruned;
+    };
+    Result<AuditHead> audit_head(const std::string& tenant_id);
+    Result<AuditVerdict> verify_chain(const std::string& tenant_id);
+    Result<int64_t> cut_chain(const std::string& tenant_id, const model::AuditAnchor& through);
 
     Result<int64_t> count(std::string_view query);
     Result<model::Tenant> find_tenant(const std::string& id);
@@ -106,7 +144,7 @@ private:
     Result<model::Node> find_node(const Scope& scope, const std::string& id);
     Result<void> load_parts(model::Node& node);
     Result<std::vector<std::string>> networks_of(const Key& node);
-    Result<model::Node> change_node(const Key& node, EventKind kind);
+    Result<model::Node> change_node(const Key& node, EventKind kind, std::string before);
     Result<void> bar_keys(const model::Node& node);
 
     Result<void> check_token(const Joining& joining);
@@ -125,7 +163,7 @@ private:
     Result<bool> repeats(const Enrolling& enrolling);
     Result<std::string> name_of_known(const Enrolling& enrolling);
     Result<Enrolled> store_enrolled(const Enrolling& enrolling, bool is_new);
-    Result<model::Node> change_certificate(const Key& node);
+    Result<model::Node> change_certificate(const Key& node, std::string before);
     Result<Enrolled> finish(const Key& node, const Joining& joining, Revision revision);
 
     Result<std::optional<Address>> allocate(const model::Network& network, Family family);
@@ -138,6 +176,7 @@ private:
     Cause cause_;
     Database& db_ = engine_.db();
     const Clock& clock_ = engine_.clock();
+    std::vector<model::AuditEntry> drafts_;  // of the open transaction
 };
 
 }  // namespace cvlan::store

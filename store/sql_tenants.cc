@@ -40,7 +40,7 @@ Result<model::Tenant> SqlStore::create_tenant(const NewTenant& tenant) {
         }
         if (auto event = record({tenant.id, tenant.id}, EventKind::TenantCreated, {}); !event)
             return failed(event.error());
-        return find_tenant(tenant.id);
+        return audited(find_tenant(tenant.id));
     });
 }
 
@@ -67,17 +67,20 @@ Result<model::Tenant> SqlStore::rename_tenant(const std::string& id, const std::
         Statement taken = db_.sql("SELECT 1 FROM tenants WHERE name = ?", name);
         if (taken.next()) return fail(Code::Exists, "tenant name '{}' is taken", name);
         if (taken.error()) return failed(*taken.error());
-        if (auto event = record({id, id}, EventKind::TenantRenamed, {}); !event)
+        if (auto event = record({id, id}, EventKind::TenantRenamed, {}, public_text(*tenant));
+            !event)
             return failed(event.error());
         auto done = db_.sql("UPDATE tenants SET name = ? WHERE id = ?", name, id).run();
         if (!done) return failed(done.error());
-        return find_tenant(id);
+        return audited(find_tenant(id));
     });
 }
 
 Result<Revision> SqlStore::delete_tenant(const std::string& id) {
     return write([&]() -> Result<Revision> {
-        auto revision = record({id, id}, EventKind::TenantDeleted, {});
+        auto tenant = find_tenant(id);
+        if (!tenant) return failed(tenant.error());
+        auto revision = record({id, id}, EventKind::TenantDeleted, {}, public_text(*tenant));
         if (!revision) return revision;
         Statement left = db_.sql(
             "SELECT (SELECT count(*) FROM networks WHERE tenant_id = ?1),"

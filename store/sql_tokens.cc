@@ -60,7 +60,7 @@ Result<model::Token> SqlStore::create_token(const model::TokenClaims& claims) {
                            claims.expires_at)
                         .run();
         if (!made) return failed(made.error());
-        return find_token(claims.tenant_id, claims.id);
+        return audited(find_token(claims.tenant_id, claims.id));
     });
 }
 
@@ -83,13 +83,13 @@ Result<model::Token> SqlStore::revoke_token(const Key& key) {
     return write([&]() -> Result<model::Token> {
         auto token = find_token(key.tenant_id, key.id);
         if (!token || token->revoked) return token;
-        if (auto event = record(key, EventKind::TokenRevoked, {}); !event)
+        if (auto event = record(key, EventKind::TokenRevoked, {}, public_text(*token)); !event)
             return failed(event.error());
         auto done = db_.sql("UPDATE tokens SET revoked = 1 WHERE tenant_id = ? AND id = ?",
                             key.tenant_id, key.id)
                         .run();
         if (!done) return failed(done.error());
-        return find_token(key.tenant_id, key.id);
+        return audited(find_token(key.tenant_id, key.id));
     });
 }
 
@@ -97,7 +97,7 @@ Result<Revision> SqlStore::delete_token(const Key& key) {
     return write([&]() -> Result<Revision> {
         auto token = find_token(key.tenant_id, key.id);
         if (!token) return failed(token.error());
-        auto revision = record(key, EventKind::TokenDeleted, {});
+        auto revision = record(key, EventKind::TokenDeleted, {}, public_text(*token));
         if (!revision) return revision;
         auto done =
             db_.sql("DELETE FROM tokens WHERE tenant_id = ? AND id = ?", key.tenant_id, key.id)

@@ -21,6 +21,7 @@
 #include "base/metrics.h"
 #include "model/objects.h"
 #include "model/token_claims.h"
+#include "store/audit.h"
 #include "store/types.h"
 
 namespace cvlan::store {
@@ -88,6 +89,16 @@ public:
                                                           const NodeEndpoints& endpoints) = 0;
     // Writes nothing where nothing changed; never an event.
     virtual Result<void> set_inventory(const Key& node, const model::Inventory& inventory) = 0;
+
+    // Every change above is in the audit, written with it: where that fails, so does the change.
+    // Refused attempts are written here, all in one transaction.
+    virtual Result<void> record_refusals(const std::vector<Refusal>& refusals) = 0;
+    virtual Result<AuditPage> audit(const AuditFilter& filter) = 0;
+    // Every chain, the operator's and those of tenants that are gone too.
+    virtual Result<std::vector<AuditVerdict>> verify_audit() = 0;
+    // Takes away what is older than `before`, at most some thousands, and tells how many; leaves an
+    // entry that says where the chain goes on.
+    virtual Result<int64_t> prune_audit(const std::string& tenant_id, WallTime before) = 0;
 
     virtual Result<MapInputs> map_inputs(const std::string& tenant_id) = 0;
     // Oldest first, at most `limit`.

@@ -119,6 +119,19 @@ public:
         return ask(&Store::set_inventory, node, inventory);
     }
 
+    Result<void> record_refusals(const std::vector<store::Refusal>& refusals) override {
+        return ask(&Store::record_refusals, refusals);
+    }
+    Result<store::AuditPage> audit(const store::AuditFilter& filter) override {
+        return ask(&Store::audit, filter);
+    }
+    Result<std::vector<store::AuditVerdict>> verify_audit() override {
+        return ask(&Store::verify_audit);
+    }
+    Result<int64_t> prune_audit(const std::string& tenant_id, WallTime before) override {
+        return ask(&Store::prune_audit, tenant_id, before);
+    }
+
     Result<store::MapInputs> map_inputs(const std::string& tenant_id) override {
         return ask(&Store::map_inputs, tenant_id);
     }

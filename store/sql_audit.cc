@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+// The audit's rows: written in the transaction of the change, each chained to the one before.
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <map>
+
+#include "store/event_names.h"
+#include "store/sql_store.h"
+
+namespace cvlan::store {
+
+namespace {
+
+constexpr const char* kSelect =
+    "SELECT tenant_id, sequence, at, actor, source, request_id, action, object_kind, object_id, "
+    "outcome, count, before_json, after_json, previous_hash, hash FROM audit";
+constexpr int kVerifiedAtOnce = 500;
+constexpr int kPrunedAtOnce = 5000;
+
+model::AuditEntry audit_row(const Statement& row) {
+    model::AuditEntry entry;
+    entry.tenant_id = row.text(0);
+    entry.sequence = row.integer(1);
+    entry.at = row.time(2);
+    entry.actor = row.text(3);
+    entry.source = row.text(4);
+    entry.request_id = row.text(5);
+    entry.action = row.text(6);
+    entry.object_kind = row.text(7);
+    entry.object_id = row.text(8);
+    entry.outcome = row.text(9);
+    entry.count = row.integer(10);
+    entry.before = row.text(11);
+    entry.after = row.text(12);
+    entry.previous_hash = row.text(13);
+    entry.hash = row.text(14);
+    return entry;
+}
+
+Result<int64_t> sequence_of(const std::string& page_token) {
+    int64_t sequence = 0;
+    if (page_token.empty()) return sequence;
+    const char* end = page_token.data() + page_token.size();
+    const auto [stop, error] = std::from_chars(page_token.data(), end, sequence);
+    if (error != std::errc() || stop != end || sequence < 1)
+        return fail(Code::Invalid, "page token: not one of ours");
+    return sequence;
+}
+
+}  // namespace
+
+// Takes the next `count` numbers of the chain and tells the entry before them. The row stays locked
+// until the transaction ends: nobody else appends to this chain meanwhile.
+Result<model::AuditAnchor> SqlStore::extend_chain(const std::string& tenant_id, int64_t count) {
+    for (int tries = 0; tries < 2; ++tries) {
+        Statement head = db_.sql(
+            "UPDATE audit_heads SET sequence = sequence + ? WHERE tenant_id = ? RETURNING "
+            "sequence, hash",
+            count, tenant_id);
+        if (head.next()) return model::AuditAnchor{head.integer(0) - count, head.text(1)};
+        if (head.error()) return failed(*head.error());
+        auto made = db_.sql(
+                           "INSERT INTO audit_heads (tenant_id, sequence, hash, pruned_sequence, "
+                           "pruned_hash) VALUES (?, 0, '', 0, '') ON CONFLICT DO NOTHING",
+                           tenant_id)
+                        .run();
+        if (!made) return failed(made.error());
+    }
+    return fail(Code::Internal, "the audit's chain has no head");
+}
+
+Result<void> SqlStore::append_audit(std::vector<model::AuditEntry> entries) {
+    if (entries.empty()) return {};
+    const std::string& tenant_id = entries.front().tenant_id;
+    auto last = extend_chain(tenant_id, static_cast<int64_t>(entries.size()));
+    if (!last) return failed(last.error());
+    for (model::AuditEntry& entry : entries) {
+        entry.sequence = last->sequence + 1;
+        entry.previous_hash = last->hash;
+        *last = {entry.sequence, model::audit_hash(entry)};
+        auto written =
+            db_.sql(
+                   "INSERT INTO audit (tenant_id, sequence, at, actor, source, request_id, action, "
+                   "object_kind, object_id, outcome, count, before_json, after_json, "
+                   "previous_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   entry.tenant_id, entry.sequence, entry.at, entry.actor, entry.source,
+                   entry.request_id, entry.action, entry.object_kind, entry.object_id,
+                   entry.outcome, entry.count, entry.before, entry.after, entry.previous_hash,
+                   last->hash)
+                .run();
+        if (!written) return failed(written.error().while_doing("audit"));
+    }
+    auto moved =
+        db_.sql("UPDATE audit_heads SET hash = ? WHERE tenant_id = ?", last->hash, tenant_id).run();
+    if (!moved) return failed(moved.error().while_doing("audit"));
+    return {};
+}
+
+void SqlStore::draft(const Event& event, std::string before) {
+    const EventName name = name_of(event.kind);
+    model::AuditEntry entry;
+    entry.tenant_id = event.tenant_id;
+    entry.at = event.at;
+    entry.actor = cause_.actor;
+    entry.source = cause_.source;
+    entry.request_id = cause_.request_id;
+    entry.action = name.name;
+    entry.object_kind = name.object_kind;
+    entry.object_id = event.object_id;
+    entry.outcome = model::kAuditOk;
+    entry.before = std::move(before);
+    drafts_.push_back(std::move(entry));
+}
+
+// At the end of a body. Where this fails so does the change: what can not be audited is not done.
+Result<void> SqlStore::append_drafts() {
+    while (!drafts_.empty()) {
+        const std::string tenant_id = drafts_.front().tenant_id;
+        const auto rest =
+            std::stable_partition(drafts_.begin(), drafts_.end(),
+                                  [&](const auto& entry) { return entry.tenant_id == tenant_id; });
+        std::vector<model::AuditEntry> entries(std::make_move_iterator(drafts_.begin()),
+                                               std::make_move_iterator(rest));
+        drafts_.erase(drafts_.begin(), rest);
+        if (auto appended = append_audit(std::move(entries)); !appended) return appended;
+    }
+    return {};
+}
+
+Result<void> SqlStore::record_refusals(const std::vector<Refusal>& refusals) {
+    return write([&]() -> Result<void> {
+        // By tenant in a fixed order: two writers never wait for each other's chains.
+        std::map<std::string, std::vector<model::AuditEntry>> chains;
+        for (const Refusal& refusal : refusals) {
+            model::AuditEntry entry;
+            entry.tenant_id = refusal.tenant_id;
+            entry.at = refusal.at;
+            entry.actor = refusal.cause.actor;
+            entry.source = refusal.cause.source;
+            entry.request_id = refusal.cause.request_id;
+            entry.action = refusal.action;
+            entry.object_id = refusal.object_id;
+            entry.outcome = refusal.outcome;
+            entry.count = refusal.count;
+            chains[entry.tenant_id].push_back(std::move(entry));
+        }
+        for (auto& [tenant_id, entries] : chains)
+            if (auto appended = append_audit(std::move(entries)); !appended) return appended;
+        return {};
+    });
+}
+
+Result<SqlStore::AuditHead> SqlStore::audit_head(const std::string& tenant_id) {
+    Statement row = db_.sql(
+        "SELECT sequence, hash, pruned_sequence, pruned_hash FROM audit_heads WHERE tenant_id = ?",
+        tenant_id);
+    AuditHead head;
+    if (row.next()) head = {{row.integer(0), row.text(1)}, {row.integer(2), row.text(3)}};
+    if (row.error()) return failed(*row.error());
+    return head;
+}
+
+Result<AuditPage> SqlStore::audit(const AuditFilter& filter) {
+    if (filter.page_size < 1 || filter.page_size > 1000)
+        return fail(Code::Invalid, "page size: must be from 1 to 1000");
+    auto after = sequence_of(filter.page_token);
+    if (!after) return failed(after.error());
+    return read([&]() -> Result<AuditPage> {
+        auto head = audit_head(filter.tenant_id);
+        if (!head) return failed(head.error());
+        AuditPage page;
+        page.head = head->last;
+        std::string text = fmt::format("{} WHERE tenant_id = ? AND sequence > ?", kSelect);
+        if (filter.actor) text += " AND actor = ?";
+        if (filter.action) text += " AND action = ?";
+        if (filter.object_id) text += " AND object_id = ?";
+        if (filter.since) text += " AND at >= ?";
+        if (filter.until) text += " AND at < ?";
+        Statement rows = db_.sql(text + " ORDER BY sequence LIMIT ?", filter.tenant_id, *after);
+        for (const auto& value : {filter.actor, filter.action, filter.object_id})
+            if (value) rows.bind(*value);
+        for (const auto& time : {filter.since, filter.until})
+            if (time) rows.bind(*time);
+        rows.bind(filter.page_size + 1);
+        while (rows.next()) page.items.push_back(audit_row(rows));
+        if (rows.error()) return failed(*rows.error());
+        if (page.items.size() > static_cast<size_t>(filter.page_size)) {
+            page.items.pop_back();
+            page.next_page_token = fmt::format("{}", page.items.back().sequence);
+        }
+        return page;
+    });
+}
+
+// In slices, so that a long chain keeps no writer waiting. Entries that come meanwhile are not
+// looked at.
+Result<AuditVerdict> SqlStore::verify_chain(const std::string& tenant_id) {
+    auto head = read([&] { return audit_head(tenant_id); });
+    if (!head) return failed(head.error());
+    AuditVerdict verdict{tenant_id, 0, head->last, {}};
+    model::AuditChain chain;
+    const auto judge = [&](const Result<void>& good) {
+        if (!good && verdict.fault.empty()) verdict.fault = good.error().message;
+        return good.has_value();
+    };
+    chain.begin_after(head->pruned);
+    bool goes_on = true;
+    int64_t after = 0;
+    const bool has_head = head->last.sequence > 0;
+    const int64_t last = has_head ? head->last.sequence : std::numeric_limits<int64_t>::max();
+    while (goes_on) {
+        auto slice = read([&]() -> Result<std::vector<model::AuditEntry>> {
+            std::vector<model::AuditEntry> entries;
+            Statement rows = db_.sql(fmt::format("{} WHERE tenant_id = ? AND sequence > ? AND "
+                                                 "sequence <= ? ORDER BY sequence LIMIT ?",
+                                                 kSelect),
+                                     tenant_id, after, last, kVerifiedAtOnce);
+            while (rows.next()) entries.push_back(audit_row(rows));
+            if (rows.error()) return failed(*rows.error());
+            return entries;
+        });
+        if (!slice) return failed(slice.error());
+        if (slice->empty()) break;
+        after = slice->back().sequence;
+        for (const model::AuditEntry& entry : *slice)
+            if (goes_on) goes_on = judge(chain.take(entry));
+    }
+    if (goes_on) judge(chain.finish(head->last));
+    verdict.entries = chain.taken();
+    return verdict;
+}
+
+Result<std::vector<AuditVerdict>> SqlStore::verify_audit() {
+    auto chains = read([&]() -> Result<std::vector<std::string>> {
+        std::vector<std::string> ids;
+        // A chain without its head is one that somebody has cut off.
+        Statement rows = db_.sql(
+            "SELECT tenant_id FROM audit_heads UNION SELECT tenant_id FROM audit UNION "
+            "SELECT id FROM tenants ORDER BY 1");
+        while (rows.next()) ids.push_back(rows.text(0));
+        if (rows.error()) return failed(*rows.error());
+        return ids;
+    });
+    if (!chains) return failed(chains.error());
+    std::vector<AuditVerdict> verdicts;
+    for (const std::string& tenant_id : *chains) {
+        auto verdict = verify_chain(tenant_id);
+        // Retention may have cut it, or its first entry have come, while it was read.
+        if (verdict && !verdict->fault.empty()) verdict = verify_chain(tenant_id);
+        if (!verdict) return failed(verdict.error());
+        verdicts.push_back(std::move(*verdict));
+    }
+    return verdicts;
+}
+
+Result<int64_t> SqlStore::prune_audit(const std::string& tenant_id, WallTime before) {
+    return write([&]() -> Result<int64_t> {
+        auto head = audit_head(tenant_id);
+        if (!head) return failed(head.error());
+        // Up to the first that is kept: a clock which went back leaves no hole.
+        Statement kept = db_.sql("SELECT min(sequence) FROM audit WHERE tenant_id = ? AND at >= ?",
+                                 tenant_id, before);
+        int64_t through = head->last.sequence;
+        if (kept.next() && !kept.is_null(0)) through = kept.integer(0) - 1;
+        if (kept.error()) return failed(*kept.error());
+        through = std::min(through, head->pruned.sequence + kPrunedAtOnce);
+        if (through <= head->pruned.sequence) return 0;
+
+        Statement last = db_.sql("SELECT hash FROM audit WHERE tenant_id = ? AND sequence = ?",
+                                 tenant_id, through);
+        if (!last.next())
+            return fail(Code::Conflict, "audit of {}: entry {} is missing", tenant_id, through);
+        return cut_chain(tenant_id, {through, last.text(0)});
+    });
+}
+
+// What is taken away is named by an entry of the chain that remains.
+Result<int64_t> SqlStore::cut_chain(const std::string& tenant_id,
+                                    const model::AuditAnchor& through) {
+    auto gone = db_.sql("DELETE FROM audit WHERE tenant_id = ? AND sequence <= ?", tenant_id,
+                        through.sequence)
+                    .run();
+    if (!gone) return failed(gone.error());
+    const int64_t count = db_.changes();
+    auto anchored = db_.sql(
+                           "UPDATE audit_heads SET pruned_sequence = ?, pruned_hash = ? WHERE "
+                           "tenant_id = ?",
+                           through.sequence, through.hash, tenant_id)
+                        .run();
+    if (!anchored) return failed(anchored.error());
+    model::AuditEntry entry;
+    entry.tenant_id = tenant_id;
+    entry.at = clock_.now();
+    entry.actor = cause_.actor;
+    entry.source = cause_.source;
+    entry.request_id = cause_.request_id;
+    entry.action = model::kAuditPruned;
+    entry.outcome = model::kAuditOk;
+    entry.count = count;
+    entry.after = model::encode_anchor(through);
+    if (auto appended = append_audit({std::move(entry)}); !appended)
+        return failed(appended.error());
+    return count;
+}
+
+}  // namespace cvlan::store
