@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The controller's figures: what is counted, and that Prometheus' own promtool takes the text.
+#include "api/metrics.h"
+
+#include <gmock/gmock.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "tests/api/fixture.h"
+
+namespace cvlan::api {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+struct MetricsTest : ApiTest {
+    MetricsTest() {
+        context.metrics->listeners = [] {
+            http::Server::Stats stats;
+            stats.connections = 3;
+            stats.handshakes_failed = 2;
+            return std::vector<ListenerFigures>{{"session", stats}};
+        };
+        context.metrics->certificates = [this] {
+            return std::vector<CertificateFigures>{{"root", authority.root_not_after()}};
+        };
+    }
+    // What promtool finds wrong with `text`; empty where it finds nothing.
+    std::string promtool(const std::string& text) {
+        const std::string path = folder + "/metrics";
+        std::ofstream(path) << text;
+        FILE* told = popen(("promtool check metrics < " + path + " 2>&1").c_str(), "r");
+        std::string said;
+        for (int c = fgetc(told); c != EOF; c = fgetc(told)) said += static_cast<char>(c);
+        const int status = pclose(told);
+        return status == 0 && said.empty() ? "" : fmt::format("{}: {}", status, said);
+    }
+};
+
+TEST_F(MetricsTest, PromtoolTakesTheText) {
+    const auto network = make_network(make_tenant());
+    ask("GET", "/nowhere");
+    EXPECT_EQ(promtool(metrics_text(context)), "") << network;
+    EXPECT_NE(promtool("bad name 1\n"), "");
+}
+
+TEST_F(MetricsTest, AnswersAreCountedByRouteAndClass) {
+    make_tenant();
+    ask("GET", "/api/v1/tenants");
+    ask("GET", "/api/v1/tenants?nonsense=1");
+    ask("GET", "/nowhere");
+    const std::string text = metrics_text(context);
+    const std::string requests = "cvlan_controller_http_requests_total{role=";
+    EXPECT_THAT(text, HasSubstr(requests + R"("api",route="POST /api/v1/tenants",class="2xx"} 1)"));
+    EXPECT_THAT(text, HasSubstr(requests + R"("api",route="GET /api/v1/tenants",class="2xx"} 1)"));
+    EXPECT_THAT(text, HasSubstr(requests + R"("api",route="GET /api/v1/tenants",class="4xx"} 1)"));
+    EXPECT_THAT(text, HasSubstr(requests + R"("none",route="none",class="4xx"} 1)"));
+    EXPECT_THAT(
+        text, HasSubstr("cvlan_controller_http_request_duration_seconds_count{role=\"api\"} 3\n"));
+    EXPECT_THAT(text, HasSubstr("cvlan_controller_http_connections{listener=\"session\"} 3\n"));
+    EXPECT_THAT(text, HasSubstr("handshakes_total{listener=\"session\",result=\"failed\"} 2\n"));
+}
+
+TEST_F(MetricsTest, EnrolmentsAreCountedByOutcomeAndNodesByState) {
+    const auto tenant = make_tenant();
+    const auto token = make_token(tenant, make_network(tenant));
+    const TestNode node = enrolled(token.token, "one");
+    EXPECT_EQ(enrol(new_node(), token.token, "two").status, 410);
+    EXPECT_EQ(enrol(new_node(), "cvlan_reg_nonsense", "three").status, 401);
+    ask("POST", "/api/v1/nodes/" + node.enrolment.node_id + "/revoke");
+    const std::string text = metrics_text(context);
+    const std::string outcomes = "cvlan_controller_enrolments_total{outcome=";
+    EXPECT_THAT(text, HasSubstr(outcomes + "\"ENROLLED\"} 1\n"));
+    EXPECT_THAT(text, HasSubstr(outcomes + "\"TOKEN_SPENT\"} 1\n"));
+    EXPECT_THAT(text, HasSubstr(outcomes + "\"TOKEN_INVALID\"} 1\n"));
+    EXPECT_THAT(text, HasSubstr("cvlan_controller_nodes{state=\"ACTIVE\"} 0\n"));
+    EXPECT_THAT(text, HasSubstr("cvlan_controller_nodes{state=\"REVOKED\"} 1\n"));
+}
+
+// F103, F104: no name or id of a tenant, a network or a node, and no more lines for more of them.
+TEST_F(MetricsTest, TenantsMakeNoLines) {
+    const auto first = make_tenant("canary-0");
+    const std::string before = metrics_text(context);
+    for (int i = 1; i < 20; ++i) make_network(make_tenant(fmt::format("canary-{}", i)));
+    ask("GET", "/api/v1/tenants/" + first);
+    ask("GET", "/api/v1/networks");
+    const auto lines = [](const std::string& text) {
+        return std::count(text.begin(), text.end(), '\n');
+    };
+    const std::string after = metrics_text(context);
+    EXPECT_EQ(lines(after), lines(before) + 3);  // three routes that were not asked before
+    EXPECT_THAT(after, Not(HasSubstr("canary")));
+    EXPECT_THAT(after, Not(HasSubstr(first)));
+}
+
+}  // namespace
+}  // namespace cvlan::api
