@@ -94,8 +94,10 @@ void node_map(Context& context, const Call& call, const NodeIdentity& who, http:
     };
     if (auto now = ask()) return reply.send(std::move(*now));
     if (*wait == 0 || context.draining) return reply.send(http::Response{.status = 304});
-    context.polls.hold({who.tenant_id, who.node_id, request_id, std::chrono::seconds(*wait)}, ask,
-                       std::move(reply));
+    context.polls.hold(
+        {who.tenant_id, who.node_id, request_id,
+         context.maps.networks_of(who.tenant_id, who.node_id), std::chrono::seconds(*wait)},
+        ask, std::move(reply));
 }
 
 }  // namespace cvlan::api

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "maps/maps.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <charconv>
+#include <tuple>
 #include <unordered_map>
 
 #include "base/log.h"
@@ -17,8 +21,36 @@ using namespace std::chrono_literals;
 constexpr auto kMapLife = 24h * 7;        // decisions.md: a map's life without a controller
 constexpr auto kHeadRenewedAfter = 24h;   // so that a node in contact always has most of it left
 constexpr size_t kMaxTombstones = 10000;  // a network; who is further behind gets a full map
+// What is kept of deltas for others who ask the same, until the tenant's next change.
+constexpr size_t kSharedDeltas = 256;
+constexpr size_t kSharedFragments = 16;
 
 }  // namespace
+
+Result<Change> read_change(const store::Event& event, store::Store& store) {
+    using store::EventKind;
+    Change change{event, store.epoch()};
+    switch (event.kind) {
+        case EventKind::NetworkCreated:
+        case EventKind::NetworkRenamed: {
+            auto network = store.network(event.tenant_id, event.object_id);
+            if (network) change.network = std::move(*network);
+            if (!network && network.error().code != Code::NotFound) return failed(network.error());
+            return change;
+        }
+        case EventKind::NodeEnrolled:
+        case EventKind::NodeJoined:
+        case EventKind::NodeRenamed:
+        case EventKind::EndpointsChanged: {
+            auto node = store.node(event.tenant_id, event.object_id);
+            if (node) change.node = std::move(*node);
+            if (!node && node.error().code != Code::NotFound) return failed(node.error());
+            return change;
+        }
+        default:
+            return change;
+    }
+}
 
 Result<Since> Since::parse(std::string_view text) {
     Since since;
@@ -40,40 +72,40 @@ struct Maps::Fragment {
 };
 
 struct Maps::Network {
-    std::map<std::string, std::shared_ptr<const Fragment>> current;  // by key
-    std::multimap<int64_t, std::shared_ptr<const Fragment>>
-        by_revision;  // the same, in order of change
-    std::set<std::string> members;
+    using Shared = std::shared_ptr<const Fragment>;
+    // In order of change; a look is by revision alone.
+    struct Older {
+        using is_transparent = void;
+        bool operator()(const Shared& a, const Shared& b) const {
+            return std::tie(a->revision, a->key) < std::tie(b->revision, b->key);
+        }
+        bool operator()(int64_t a, const Shared& b) const { return a < b->revision; }
+    };
+    std::unordered_map<std::string, Shared> current;  // by key
+    std::set<Shared, Older> by_revision;              // the same
+    size_t members = 0;
     size_t tombstones = 0;
     int64_t floor = 0;  // what was removed before is not known any more
 
-    void erase_from_order(const Fragment& old) {
-        const auto [first, last] = by_revision.equal_range(old.revision);
-        for (auto entry = first; entry != last; ++entry) {
-            if (entry->second->key != old.key) continue;
-            by_revision.erase(entry);
-            return;
-        }
-    }
-    void put(std::shared_ptr<const Fragment> fragment) {
-        auto& slot = current[fragment->key];
+    void put(Shared fragment) {
+        Shared& slot = current[fragment->key];
         if (slot) {
-            erase_from_order(*slot);
+            by_revision.erase(slot);
             tombstones -= slot->removed ? 1 : 0;
         }
         tombstones += fragment->removed ? 1 : 0;
         slot = fragment;
-        by_revision.emplace(fragment->revision, std::move(fragment));
+        by_revision.insert(std::move(fragment));
         if (tombstones > kMaxTombstones) forget_tombstones();
     }
     void forget_tombstones() {
         for (auto entry = by_revision.begin(); entry != by_revision.end();) {
-            if (!entry->second->removed) {
+            if (!(*entry)->removed) {
                 ++entry;
                 continue;
             }
-            floor = std::max(floor, entry->first);
-            current.erase(entry->second->key);
+            floor = std::max(floor, (*entry)->revision);
+            current.erase((*entry)->key);
             entry = by_revision.erase(entry);
         }
         tombstones = 0;
@@ -93,6 +125,16 @@ struct Maps::Tenant {
     bool is_held_back = false;
     std::unordered_map<std::string, Network> networks;
     std::unordered_map<std::string, Node> nodes;
+
+    // By networks and since; null where nothing is new. Of `deltas_at` alone.
+    std::unordered_map<std::string, std::shared_ptr<const std::string>> deltas;
+    int64_t deltas_at = 0;
+};
+
+struct Maps::Update {
+    Tenant& tenant;
+    int64_t revision = 0;
+    Touched touched{};
 };
 
 Maps::Maps(Sign sign, const Clock& clock) : sign_(std::move(sign)), clock_(clock) {}
@@ -162,30 +204,41 @@ Result<std::shared_ptr<const Maps::Fragment>> Maps::encode(const Tenant& tenant,
     return encoded;
 }
 
-Result<Touched> Maps::publish(Tenant& tenant, const wire::MapFragment& fragment) {
-    auto encoded = encode(tenant, fragment);
+Result<void> Maps::publish(Update& update, const wire::MapFragment& fragment) {
+    auto encoded = encode(update.tenant, fragment);
     if (!encoded) return failed(encoded.error());
-    Network& network = tenant.networks[fragment.scope];
-    network.put(std::move(*encoded));
-    tenant.revision = std::max(tenant.revision, fragment.revision);
-    return Touched(network.members.begin(), network.members.end());
+    update.tenant.networks[fragment.scope].put(std::move(*encoded));
+    update.touched.networks.insert(fragment.scope);
+    return {};
+}
+
+// The tenant is at the update's revision from here on.
+Result<Touched> Maps::counted(Update update) {
+    Tenant& tenant = update.tenant;
+    tenant.revision = std::max(tenant.revision, update.revision);
+    for (const std::string& id : update.touched.networks)
+        counters_.node_maps_touched += tenant.networks[id].members;
+    return std::move(update.touched);
 }
 
 Touched Maps::load(const std::string& tenant_id, int64_t epoch, const store::MapInputs& inputs) {
     auto& slot = tenants_[tenant_id];
-    std::set<std::string> touched;
-    if (slot)
-        for (const auto& [id, node] : slot->nodes) touched.insert(id);
+    Touched touched;
+    if (slot) {
+        for (const auto& [id, network] : slot->networks) touched.networks.insert(id);
+        for (const auto& [id, node] : slot->nodes) touched.nodes.insert(id);
+    }
     slot = std::make_unique<Tenant>();
     Tenant& tenant = *slot;
     tenant.id = tenant_id;
     tenant.epoch = epoch;
+    Update update{tenant, inputs.revision, std::move(touched)};
     const auto leave_out = [&](std::string_view kind, const std::string& id, const Error& why) {
         log::error("maps.object_left_out",
                    {{"tenant", tenant.id}, {"kind", kind}, {"id", id}, {"reason", why.message}});
     };
     for (const model::Network& network : inputs.networks) {
-        auto put = publish(tenant, network_fragment(network, network.revision));
+        auto put = publish(update, network_fragment(network, network.revision));
         if (!put) leave_out("network", network.id, put.error());
         // What was removed before we started is not known: older maps are answered in full.
         tenant.networks[network.id].floor = inputs.revision;
@@ -193,14 +246,14 @@ Touched Maps::load(const std::string& tenant_id, int64_t epoch, const store::Map
     for (const store::MapMember& member : inputs.members) {
         const model::Membership& membership = member.membership;
         auto put =
-            publish(tenant, peer_fragment(member.node_name, membership, membership.revision));
+            publish(update, peer_fragment(member.node_name, membership, membership.revision));
         if (!put) leave_out("node", membership.node_id, put.error());
         tenant.nodes[membership.node_id].networks.insert(membership.network_id);
-        tenant.networks[membership.network_id].members.insert(membership.node_id);
-        touched.insert(membership.node_id);
+        ++tenant.networks[membership.network_id].members;
+        update.touched.nodes.insert(membership.node_id);
     }
     tenant.revision = inputs.revision;
-    return Touched(touched.begin(), touched.end());
+    return update.touched;
 }
 
 void Maps::drop_tenant(const std::string& tenant_id) { tenants_.erase(tenant_id); }
@@ -215,46 +268,55 @@ void Maps::hold_back(const std::string& tenant_id) {
 Result<Touched> Maps::put_network(const model::Network& network, int64_t revision) {
     Tenant* tenant = find(network.tenant_id);
     if (!tenant) return fail(Code::NotFound, "maps: no tenant {}", network.tenant_id);
-    auto touched = publish(*tenant, network_fragment(network, revision));
-    if (touched) counters_.node_maps_touched += touched->size();
-    return touched;
+    Update update{*tenant, revision};
+    auto put = publish(update, network_fragment(network, revision));
+    if (!put) return failed(put.error());
+    return counted(std::move(update));
 }
 
+// The store deletes none that has nodes; whoever is in it all the same gets a full map.
 Result<Touched> Maps::remove_network(const std::string& tenant_id, const std::string& network_id,
                                      int64_t revision) {
     Tenant* tenant = find(tenant_id);
     if (!tenant) return fail(Code::NotFound, "maps: no tenant {}", tenant_id);
-    Touched touched;
+    Update update{*tenant, revision};
     for (auto& [id, node] : tenant->nodes) {
         if (node.networks.erase(network_id) == 0) continue;
         node.networks_changed_at = revision;
-        touched.push_back(id);
+        update.touched.nodes.insert(id);
     }
+    counters_.node_maps_touched += update.touched.nodes.size();
     tenant->networks.erase(network_id);
-    tenant->revision = std::max(tenant->revision, revision);
-    counters_.node_maps_touched += touched.size();
-    return touched;
+    return counted(std::move(update));
 }
 
-Result<void> Maps::publish_membership(Tenant& tenant, const model::Node& node,
-                                      const model::Membership& membership, int64_t revision,
-                                      std::set<std::string>& touched) {
-    if (!tenant.networks.contains(membership.network_id))
+Result<void> Maps::publish_membership(Update& update, const model::Node& node,
+                                      const model::Membership& membership) {
+    Tenant& tenant = update.tenant;
+    const auto network = tenant.networks.find(membership.network_id);
+    if (network == tenant.networks.end())
         return fail(Code::NotFound, "maps: no network {}", membership.network_id);
     Node& entry = tenant.nodes[node.id];
-    if (entry.networks.insert(membership.network_id).second) entry.networks_changed_at = revision;
-    tenant.networks[membership.network_id].members.insert(node.id);
+    if (entry.networks.insert(membership.network_id).second) {
+        entry.networks_changed_at = update.revision;
+        ++network->second.members;
+        update.touched.nodes.insert(node.id);  // which waits for its other networks alone
+    }
     // A membership that did not change keeps its fragment: a node in ten networks with one new
     // endpoint costs one.
-    const auto& current = tenant.networks[membership.network_id].current;
+    const auto& current = network->second.current;
     const auto old = current.find(fmt::format("{} {}", text(wire::FragmentKind::Peer), node.id));
     const bool same = old != current.end() && !old->second->removed &&
                       old->second->revision >= membership.revision;
     if (same) return {};
-    auto members = publish(tenant, peer_fragment(node.name, membership, revision));
-    if (!members) return failed(members.error());
-    touched.insert(members->begin(), members->end());
-    return {};
+    return publish(update, peer_fragment(node.name, membership, update.revision));
+}
+
+Result<void> Maps::withdraw(Update& update, const std::string& network_id,
+                            const std::string& node_id) {
+    auto put = publish(update, tombstone(network_id, node_id, update.revision));
+    if (put) --update.tenant.networks[network_id].members;
+    return put;
 }
 
 Result<Touched> Maps::put_node(const model::Node& node, int64_t revision) {
@@ -262,43 +324,37 @@ Result<Touched> Maps::put_node(const model::Node& node, int64_t revision) {
     if (!tenant) return fail(Code::NotFound, "maps: no tenant {}", node.tenant_id);
     // An expired node that is renamed, say, is in nobody's map.
     if (node.state != model::NodeState::Active) return Touched{};
-    std::set<std::string> touched;
+    Update update{*tenant, revision};
     std::set<std::string> now_in;
     for (const model::Membership& membership : node.memberships) {
         now_in.insert(membership.network_id);
-        auto put = publish_membership(*tenant, node, membership, revision, touched);
+        auto put = publish_membership(update, node, membership);
         if (!put) return failed(put.error());
     }
     Node& entry = tenant->nodes[node.id];
     const std::set<std::string> before = entry.networks;
     for (const std::string& network_id : before) {
         if (now_in.contains(network_id)) continue;
-        auto members = publish(*tenant, tombstone(network_id, node.id, revision));
-        if (!members) return failed(members.error());
-        touched.insert(members->begin(), members->end());
-        tenant->networks[network_id].members.erase(node.id);
+        if (auto out = withdraw(update, network_id, node.id); !out) return failed(out.error());
         entry.networks.erase(network_id);
         entry.networks_changed_at = revision;
+        update.touched.nodes.insert(node.id);
     }
-    counters_.node_maps_touched += touched.size();
-    return Touched(touched.begin(), touched.end());
+    return counted(std::move(update));
 }
 
 Result<Touched> Maps::remove_node(const std::string& tenant_id, const std::string& node_id,
                                   int64_t revision) {
     Tenant* tenant = find(tenant_id);
     if (!tenant) return fail(Code::NotFound, "maps: no tenant {}", tenant_id);
-    std::set<std::string> touched;
-    for (const std::string& network_id : tenant->nodes[node_id].networks) {
-        auto members = publish(*tenant, tombstone(network_id, node_id, revision));
-        if (!members) return failed(members.error());
-        touched.insert(members->begin(), members->end());
-        tenant->networks[network_id].members.erase(node_id);
+    Update update{*tenant, revision};
+    if (const auto node = tenant->nodes.find(node_id); node != tenant->nodes.end()) {
+        for (const std::string& network_id : node->second.networks)
+            if (auto out = withdraw(update, network_id, node_id); !out) return failed(out.error());
+        tenant->nodes.erase(node);
     }
-    tenant->nodes.erase(node_id);
-    touched.insert(node_id);  // its held poll must hear of it
-    counters_.node_maps_touched += touched.size();
-    return Touched(touched.begin(), touched.end());
+    update.touched.nodes.insert(node_id);  // its held poll must hear of it
+    return counted(std::move(update));
 }
 
 Result<std::string> Maps::sign_head(const Tenant& tenant, const std::string& node_id, Node& node) {
@@ -338,6 +394,61 @@ http::Response Maps::respond(const Tenant& tenant, bool is_full, const std::stri
     return response;
 }
 
+bool Maps::needs_full(const Tenant& tenant, const Node& node, const std::optional<Since>& since) {
+    if (!since || since->epoch != tenant.epoch || since->revision > tenant.revision ||
+        since->revision < node.networks_changed_at)
+        return true;
+    return std::any_of(node.networks.begin(), node.networks.end(), [&](const std::string& id) {
+        const auto network = tenant.networks.find(id);
+        return network != tenant.networks.end() && since->revision < network->second.floor;
+    });
+}
+
+// Without `since` all that is there, else what changed after it.
+Maps::Fragments Maps::fragments_of(const Tenant& tenant, const Node& node,
+                                   std::optional<int64_t> since) {
+    Fragments fragments;
+    for (const std::string& id : node.networks) {
+        const auto network = tenant.networks.find(id);
+        if (network == tenant.networks.end()) continue;
+        const auto& order = network->second.by_revision;
+        auto entry = since ? order.upper_bound(*since) : order.begin();
+        for (; entry != order.end(); ++entry)
+            if (since || !(*entry)->removed) fragments.push_back(*entry);
+    }
+    return fragments;
+}
+
+// The same bytes for all who have this revision of these networks. Nullopt: nothing is new.
+std::optional<http::Response> Maps::delta(Tenant& tenant, const Node& node, int64_t since) {
+    if (tenant.deltas_at != tenant.revision) tenant.deltas.clear();
+    tenant.deltas_at = tenant.revision;
+    const std::string asked = fmt::format("{} {}", since, fmt::join(node.networks, " "));
+    http::Response response;
+    response.content_type = "application/json";
+    if (const auto known = tenant.deltas.find(asked); known != tenant.deltas.end()) {
+        if (!known->second) return std::nullopt;
+        counters_.deltas++;
+        counters_.bytes_delta += known->second->size();
+        response.chunks.push_back(known->second);
+        return response;
+    }
+    const Fragments fragments = fragments_of(tenant, node, since);
+    std::shared_ptr<const std::string> whole;
+    if (!fragments.empty()) {
+        counters_.deltas_encoded++;
+        response = respond(tenant, false, "", fragments);
+        if (fragments.size() > kSharedFragments) return response;
+        std::string body = std::move(response.body);
+        for (const auto& chunk : response.chunks) body += *chunk;
+        whole = std::make_shared<const std::string>(std::move(body));
+        response.body.clear();
+        response.chunks.assign(1, whole);
+    }
+    if (tenant.deltas.size() < kSharedDeltas) tenant.deltas.emplace(asked, whole);
+    return whole ? std::optional(std::move(response)) : std::nullopt;
+}
+
 Result<std::optional<http::Response>> Maps::answer(const std::string& tenant_id,
                                                    const std::string& node_id,
                                                    std::optional<Since> since) {
@@ -348,74 +459,59 @@ Result<std::optional<http::Response>> Maps::answer(const std::string& tenant_id,
         return fail(Code::NotFound, "no node {} in this tenant's maps", node_id);
     Node& node = tenant->nodes[node_id];
 
-    bool is_full = !since || since->epoch != tenant->epoch || since->revision > tenant->revision ||
-                   since->revision < node.networks_changed_at;
-    for (const std::string& id : node.networks)
-        is_full = is_full || since->revision < tenant->networks[id].floor;
-
-    std::vector<std::shared_ptr<const Fragment>> fragments;
-    for (const std::string& id : node.networks) {
-        const auto& order = tenant->networks[id].by_revision;
-        auto entry = is_full ? order.begin() : order.upper_bound(since->revision);
-        for (; entry != order.end(); ++entry)
-            if (!is_full || !entry->second->removed) fragments.push_back(entry->second);
-    }
+    const bool is_full = needs_full(*tenant, node, since);
     const bool head_due =
         is_full || !node.head_issued_at || clock_.now() - *node.head_issued_at > kHeadRenewedAfter;
-    if (!head_due && fragments.empty()) return std::optional<http::Response>{};
-    std::string head;
-    if (head_due) {
-        auto made = sign_head(*tenant, node_id, node);
-        if (!made) return failed(made.error());
-        head = std::move(*made);
-    }
-    return std::optional(respond(*tenant, is_full, head, fragments));
+    if (!head_due) return delta(*tenant, node, since->revision);
+    auto head = sign_head(*tenant, node_id, node);
+    if (!head) return failed(head.error());
+    const auto after = is_full ? std::nullopt : std::optional(since->revision);
+    return std::optional(respond(*tenant, is_full, *head, fragments_of(*tenant, node, after)));
 }
 
-Result<Touched> Maps::apply(const store::Event& event, store::Store& store) {
+std::vector<std::string> Maps::networks_of(const std::string& tenant_id,
+                                           const std::string& node_id) {
+    const Tenant* tenant = find(tenant_id);
+    if (!tenant) return {};
+    const auto node = tenant->nodes.find(node_id);
+    if (node == tenant->nodes.end()) return {};
+    return {node->second.networks.begin(), node->second.networks.end()};
+}
+
+Result<Touched> Maps::apply(const Change& change) {
+    const store::Event& event = change.event;
     const Tenant* tenant = find(event.tenant_id);
     const bool is_whole = event.kind == store::EventKind::TenantCreated ||
                           event.kind == store::EventKind::TenantDeleted;
     if (tenant && tenant->is_held_back && !is_whole)
         return fail(Code::Unavailable, "maps: tenant {} is held back", event.tenant_id);
-    auto touched = bring_in(event, store);
+    auto touched = bring_in(change);
     if (!touched) hold_back(event.tenant_id);
     return touched;
 }
 
-Result<Touched> Maps::bring_in(const store::Event& event, store::Store& store) {
+Result<Touched> Maps::bring_in(const Change& change) {
     using store::EventKind;
+    const store::Event& event = change.event;
     switch (event.kind) {
         case EventKind::TenantCreated:
-            load(event.tenant_id, store.epoch(),
-                 {.revision = event.revision, .networks = {}, .members = {}});
-            return Touched{};
+            return load(event.tenant_id, change.epoch,
+                        {.revision = event.revision, .networks = {}, .members = {}});
         case EventKind::TenantDeleted:
             drop_tenant(event.tenant_id);
             return Touched{};
-        case EventKind::NetworkCreated:
-        case EventKind::NetworkRenamed: {
-            auto network = store.network(event.tenant_id, event.object_id);
-            if (!network) return failed(network.error());
-            return put_network(*network, event.revision);
-        }
         case EventKind::NetworkDeleted:
             return remove_network(event.tenant_id, event.object_id, event.revision);
-        case EventKind::NodeEnrolled:
-        case EventKind::NodeJoined:
-        case EventKind::NodeRenamed:
-        case EventKind::EndpointsChanged: {
-            auto node = store.node(event.tenant_id, event.object_id);
-            if (!node) return failed(node.error());
-            return put_node(*node, event.revision);
-        }
         case EventKind::NodeExpired:
         case EventKind::NodeRevoked:
         case EventKind::NodeDeleted:
             return remove_node(event.tenant_id, event.object_id, event.revision);
         default:
-            return Touched{};  // tokens, names of tenants, certificates: in nobody's map
+            break;
     }
+    if (change.network) return put_network(*change.network, event.revision);
+    if (change.node) return put_node(*change.node, event.revision);
+    return Touched{};  // tokens, names of tenants, certificates: in nobody's map
 }
 
 }  // namespace cvlan::maps

@@ -3,8 +3,9 @@
 
 // The controller's side of the map: what changed -> one signed fragment -> the deltas of the nodes
 // it concerns. A fragment (a peer or a network, in the scope of one network) is encoded and signed
-// once, where it changes, and shared by everyone's answers; a node costs a signature only when its
-// head is renewed. The cost of a change is one fragment and a look at the members of its network.
+// once, where it changes, and so is a delta: all who have the same revision of the same networks
+// get the same bytes. A node costs a signature only when its head is renewed. A change costs one
+// fragment, however many members its network has: it names the network, not them.
 //
 // Belongs to one thread. Fragments are immutable and outlive their replacement while an answer is
 // on its way. Wire format: api/openapi.yaml, NodeMap.
@@ -40,6 +41,7 @@ struct Since {
 struct Counters {
     uint64_t fragments_encoded = 0;
     uint64_t node_maps_touched = 0;
+    uint64_t deltas_encoded = 0;  // the others of `deltas` were shared
     uint64_t heads_signed = 0;
     uint64_t full_maps = 0;
     uint64_t deltas = 0;
@@ -47,8 +49,23 @@ struct Counters {
     uint64_t bytes_delta = 0;
 };
 
-// Ids of nodes whose map a change touched.
-using Touched = std::vector<std::string>;
+// Whose map a change touched: all members of these networks, and these nodes besides.
+struct Touched {
+    std::set<std::string> networks;
+    std::set<std::string> nodes;
+    bool empty() const { return networks.empty() && nodes.empty(); }
+};
+
+// An event with what it changed, as the store holds it now.
+struct Change {
+    store::Event event;
+    int64_t epoch = 0;
+    std::optional<model::Network> network{};
+    std::optional<model::Node> node{};
+};
+// From whichever thread tells the event, so that the maps' own never waits for the database. An
+// object that is gone already is left out: the event that says so is on its way.
+Result<Change> read_change(const store::Event& event, store::Store& store);
 
 class Maps {
 public:
@@ -57,7 +74,7 @@ public:
 
     // A tenant as the store holds it; replaces what is known of it. An object that can not be
     // encoded is left out and named in the log: it never spoils another's map. Touched are all
-    // nodes that it has, and had: each gets a full map.
+    // networks and nodes that it has, and had: each node gets a full map.
     Touched load(const std::string& tenant_id, int64_t epoch, const store::MapInputs& inputs);
     void drop_tenant(const std::string& tenant_id);
     // What is known of the tenant is not what the store holds: until it is loaded anew, its polls
@@ -80,8 +97,11 @@ public:
                                                  const std::string& node_id,
                                                  std::optional<Since> since);
 
-    // What a committed event changes, read from the store. A failure holds the tenant back.
-    Result<Touched> apply(const store::Event& event, store::Store& store);
+    // The networks whose changes the node hears of; none where it is unknown.
+    std::vector<std::string> networks_of(const std::string& tenant_id, const std::string& node_id);
+
+    // A failure holds the tenant back.
+    Result<Touched> apply(const Change& change);
 
     const Counters& counters() const { return counters_; }
 
@@ -93,14 +113,24 @@ private:
 
     Result<std::shared_ptr<const Fragment>> encode(const Tenant& tenant,
                                                    const model::wire::MapFragment& fragment);
-    Result<Touched> publish(Tenant& tenant, const model::wire::MapFragment& fragment);
-    Result<void> publish_membership(Tenant& tenant, const model::Node& node,
-                                    const model::Membership& membership, int64_t revision,
-                                    std::set<std::string>& touched);
-    Result<Touched> bring_in(const store::Event& event, store::Store& store);
+    struct Update;  // one change on its way in
+
+    Result<void> publish(Update& update, const model::wire::MapFragment& fragment);
+    Result<void> publish_membership(Update& update, const model::Node& node,
+                                    const model::Membership& membership);
+    Result<void> withdraw(Update& update, const std::string& network_id,
+                          const std::string& node_id);
+    Result<Touched> counted(Update update);
+    Result<Touched> bring_in(const Change& change);
     Result<std::string> sign_head(const Tenant& tenant, const std::string& node_id, Node& node);
+    using Fragments = std::vector<std::shared_ptr<const Fragment>>;
+    static bool needs_full(const Tenant& tenant, const Node& node,
+                           const std::optional<Since>& since);
+    static Fragments fragments_of(const Tenant& tenant, const Node& node,
+                                  std::optional<int64_t> since);
     http::Response respond(const Tenant& tenant, bool is_full, const std::string& head,
-                           const std::vector<std::shared_ptr<const Fragment>>& fragments);
+                           const Fragments& fragments);
+    std::optional<http::Response> delta(Tenant& tenant, const Node& node, int64_t since);
     Tenant* find(const std::string& tenant_id);
 
     Sign sign_;

@@ -89,7 +89,7 @@ Result<void> Controller::open(Installation installation) {
                            own_addresses(installation_->server_name, config_)};
     feed_ = std::make_unique<MapFeed>(
         MapFeed::Parts{loop_, *store_, *maps_, *keys_,
-                       [this](const maps::Touched& nodes) { polls_->wake(nodes); }});
+                       [this](const maps::Touched& touched) { polls_->wake(touched); }});
     context_ = std::make_unique<api::Context>(
         api::Context{*store_, *maps_, *authority_, installation_->key, *keys_, *auth_, *polls_,
                      *limiter_, clock_, std::move(settings)});

@@ -19,7 +19,9 @@ Result<void> MapFeed::load_all() {
 }
 
 void MapFeed::take(const store::Event& event) {
-    auto touched = parts_.maps.apply(event, parts_.store);
+    const auto change = maps::read_change(event, parts_.store);
+    if (!change) parts_.maps.hold_back(event.tenant_id);
+    auto touched = change ? parts_.maps.apply(*change) : failed(change.error());
     if (touched) return wake(std::move(*touched));
     log::warn("maps.event_failed", {{"tenant", event.tenant_id},
                                     {"revision", event.revision},
@@ -45,7 +47,7 @@ void MapFeed::catch_up(const std::string& tenant_id) {
     auto touched = load(tenant_id);
     if (touched) {
         behind_.erase(tenant_id);
-        log::info("maps.loaded_anew", {{"tenant", tenant_id}, {"nodes", touched->size()}});
+        log::info("maps.loaded_anew", {{"tenant", tenant_id}, {"nodes", touched->nodes.size()}});
         return wake(std::move(*touched));
     }
     parts_.maps.hold_back(tenant_id);
@@ -57,8 +59,9 @@ void MapFeed::catch_up(const std::string& tenant_id) {
     });
 }
 
-void MapFeed::wake(maps::Touched nodes) {
-    parts_.loop.post([wake = parts_.wake, nodes = std::move(nodes)] { wake(nodes); });
+void MapFeed::wake(maps::Touched touched) {
+    if (touched.empty()) return;
+    parts_.loop.post([wake = parts_.wake, touched = std::move(touched)] { wake(touched); });
 }
 
 }  // namespace cvlan::controller

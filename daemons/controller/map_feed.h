@@ -40,7 +40,7 @@ public:
 private:
     Result<maps::Touched> load(const std::string& tenant_id);
     void catch_up(const std::string& tenant_id);
-    void wake(maps::Touched nodes);
+    void wake(maps::Touched touched);
 
     Parts parts_;
     std::set<std::string> behind_;  // tenants whose maps are not what the store holds

@@ -52,7 +52,7 @@ struct ApiTest : testing::Test {
     ApiTest() {
         store->on_event([this](const store::Event& event) {
             auth.forget(event.object_id);
-            EXPECT_TRUE(maps.apply(event, *store));
+            EXPECT_TRUE(maps.apply(*maps::read_change(event, *store)));
         });
     }
     ~ApiTest() override { std::filesystem::remove_all(folder); }

@@ -119,7 +119,8 @@ TEST_F(MapsTest, OneNewEndpointAmongAThousandNodesTouchesTenMapsAndEncodesOneFra
     const auto touched = maps.put_node(moved, 2);
 
     ASSERT_TRUE(touched);
-    EXPECT_EQ(touched->size(), 10u);
+    EXPECT_EQ(touched->networks, std::set<std::string>{id(1, 1)});
+    EXPECT_TRUE(touched->nodes.empty());
     EXPECT_EQ(maps.counters().fragments_encoded - start.fragments_encoded, 1u);
     EXPECT_EQ(maps.counters().node_maps_touched - start.node_maps_touched, 10u);
     EXPECT_EQ(maps.counters().heads_signed, start.heads_signed);
@@ -129,6 +130,43 @@ TEST_F(MapsTest, OneNewEndpointAmongAThousandNodesTouchesTenMapsAndEncodesOneFra
     ASSERT_EQ(delta->fragments.size(), 1u);
     EXPECT_EQ(delta->fragments[0].peer->endpoints.at(0), "192.0.2.7:51820");
     EXPECT_LT(delta->bytes, 2048u);
+}
+
+TEST_F(MapsTest, ADeltaIsEncodedOnceForAllWhoHaveTheSame) {
+    load(2, 5);
+    for (int n = 1; n <= 10; ++n) settled(n);
+    const Since before{7, 1};
+    const Counters start = maps.counters();
+    ASSERT_TRUE(maps.put_node(node(5, {1}, 2), 2));
+    std::set<const std::string*> bodies;
+    for (int n = 1; n <= 5; ++n) {
+        const auto answer = maps.answer(kTenant, id(2, n), before);
+        ASSERT_TRUE(answer && *answer);
+        EXPECT_TRUE((*answer)->body.empty());
+        ASSERT_EQ((*answer)->chunks.size(), 1u);
+        bodies.insert((*answer)->chunks[0].get());
+    }
+    EXPECT_EQ(bodies.size(), 1u);
+    for (int n = 6; n <= 10; ++n) EXPECT_FALSE(poll(n, before)) << "the other network's";
+    EXPECT_EQ(maps.counters().deltas_encoded - start.deltas_encoded, 1u);
+    EXPECT_EQ(maps.counters().deltas - start.deltas, 5u);
+
+    // The next change makes another one, for those who are behind too.
+    ASSERT_TRUE(maps.put_node(node(4, {1}, 3), 3));
+    EXPECT_EQ(poll(1, before)->fragments.size(), 2u);
+    EXPECT_EQ(poll(1, Since{7, 2})->fragments.size(), 1u);
+    EXPECT_FALSE(poll(1, Since{7, 3}));
+}
+
+TEST_F(MapsTest, WhatIsSharedOfDeltasIsBoundedAndEveryAnswerIsRightAllTheSame) {
+    load(1, 300);
+    settled(1);
+    for (int n = 1; n <= 300; ++n) ASSERT_TRUE(maps.put_node(node(n, {1}, n + 1), n + 1));
+    // More than are kept, in an order in which the last ones find no place.
+    for (int since = 1; since < 300; ++since)
+        ASSERT_TRUE(*maps.answer(kTenant, id(2, 1), Since{7, since}));
+    for (int since : {1, 2, 150, 283, 284, 285, 298, 299})
+        EXPECT_EQ(poll(1, Since{7, since})->fragments.size(), size_t(301 - since));
 }
 
 TEST_F(MapsTest, ARemovedNodeIsATombstoneInTheDelta) {
@@ -152,7 +190,9 @@ TEST_F(MapsTest, AFurtherNetworkIsAFullMap) {
     auto joined = node(1, {1, 2});
     joined.memberships[1].revision = 2;
     const auto touched = maps.put_node(joined, 2);
-    EXPECT_EQ(touched->size(), 3u);  // itself and the two of the new network
+    EXPECT_EQ(touched->networks, std::set<std::string>{id(1, 2)});
+    EXPECT_EQ(touched->nodes, std::set<std::string>{id(2, 1)});  // waits for the first one alone
+    EXPECT_EQ(maps.networks_of(kTenant, id(2, 1)), (std::vector<std::string>{id(1, 1), id(1, 2)}));
     const auto answer = poll(1, before);
     EXPECT_EQ(answer->map.kind, wire::MapKind::Full);
     EXPECT_EQ(answer->fragments.size(), 3u + 4u);

@@ -4,8 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "base/bytes.h"
 #include "store/sql_store.h"
 #include "tests/support/failing_store.h"
@@ -26,10 +24,11 @@ struct MapFeedTest : testing::Test {
                         return keys.sign_map(tenant_id, std::move(payload));
                     },
                     clock};
-    std::vector<std::string> woken;
+    maps::Touched woken;
     MapFeed feed{{loop, failing, maps, keys,
-                  [this](const maps::Touched& nodes) {
-                      woken.insert(woken.end(), nodes.begin(), nodes.end());
+                  [this](const maps::Touched& touched) {
+                      woken.nodes.insert(touched.nodes.begin(), touched.nodes.end());
+                      woken.networks.insert(touched.networks.begin(), touched.networks.end());
                   },
                   std::chrono::milliseconds(20)}};
 
@@ -46,7 +45,7 @@ struct MapFeedTest : testing::Test {
         first = enrol();
         second = enrol();
         turn();
-        woken.clear();
+        woken = {};
     }
     std::string enrol() {
         model::TokenClaims claims;
@@ -71,9 +70,7 @@ struct MapFeedTest : testing::Test {
         for (int i = 0; i < 500 && !claim(); ++i) loop.run_once(std::chrono::milliseconds(10));
         return claim();
     }
-    bool was_woken(const std::string& node) const {
-        return std::find(woken.begin(), woken.end(), node) != woken.end();
-    }
+    bool was_woken(const std::string& node) const { return woken.nodes.contains(node); }
     // "FULL 4": the kind and the count of fragments; "304", or the code of a refusal.
     std::string poll(const std::string& node, std::optional<maps::Since> since) {
         auto answer = maps.answer(tenant, node, since);
