@@ -25,6 +25,18 @@ TEST_F(ObjectsTest, ATenantIsMadeListedShownAndDeleted) {
     EXPECT_FALSE(std::filesystem::exists(folder + "/keys/" + tenant));
 }
 
+TEST_F(ObjectsTest, TheAuditSaysWhoAskedForAChangeAndWhichRequestItWas) {
+    EXPECT_EQ(ask("PATCH", "/api/v1/tenants/" + tenant, R"({"name":"renamed"})").status, 200);
+    const auto page = store->audit({.tenant_id = tenant});
+    ASSERT_TRUE(page) << page.error().message;
+    ASSERT_FALSE(page->items.empty());
+    const model::AuditEntry& last = page->items.back();
+    EXPECT_EQ(last.action, "TENANT_RENAMED");
+    EXPECT_EQ(last.actor, "operator:0");
+    EXPECT_EQ(last.source, "unix");
+    EXPECT_EQ(last.request_id, "request-1");
+}
+
 TEST_F(ObjectsTest, ARefusedTenantLeavesNoKeysBehind) {
     EXPECT_EQ(ask("POST", "/api/v1/tenants", R"({"name":"acme"})").status, 409);
     EXPECT_EQ(ask("POST", "/api/v1/tenants", R"({"name":"../x"})").status, 400);

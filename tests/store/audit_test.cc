@@ -56,6 +56,19 @@ TEST_F(AuditTest, AChangeSaysWhatWasBeforeAndAfter) {
     EXPECT_EQ(renamed.previous_hash, all[1].hash);
 }
 
+TEST_F(AuditTest, AChangeSaysWhoAndFromWhereAndInWhichRequest) {
+    const auto acting = store_->as({"user:7", "192.0.2.7", "request-9"});
+    ASSERT_TRUE(acting->rename_network({tenant_, network_.id}, "lab"));
+    rename("office");  // the store's own changes stay the system's
+    const auto all = entries(tenant_);
+    ASSERT_EQ(all.size(), 4U);
+    EXPECT_EQ(all[2].actor, "user:7");
+    EXPECT_EQ(all[2].source, "192.0.2.7");
+    EXPECT_EQ(all[2].request_id, "request-9");
+    EXPECT_EQ(all[3].actor, "system");
+    EXPECT_EQ(all[3].request_id, "");
+}
+
 TEST_F(AuditTest, EveryEventHasItsEntryAndNoneHoldsASecret) {
     const auto claims = token(network_, 5);
     auto node = enrolled(enrolment(claims)).node;
