@@ -16,14 +16,10 @@ bool is_write(const http::Request& request) { return request.method != "GET"; }
 
 TenantRole least_role(Needs needs, bool writes) {
     switch (needs) {
-        case Needs::Member:
-            return TenantRole::Member;
         case Needs::Read:
             return TenantRole::Auditor;
         case Needs::Write:
             return TenantRole::Admin;
-        case Needs::Owner:
-            return TenantRole::Owner;
         case Needs::Operator:
             return writes ? TenantRole::Owner : TenantRole::Auditor;
     }

@@ -18,10 +18,8 @@ namespace cvlan::api {
 
 // What a route asks of who calls it; api/routes.cc has it beside each handler.
 enum class Needs {
-    Member,    // any role, for what is its own; others' by Read and Write
     Read,      // AUDITOR
     Write,     // ADMIN
-    Owner,     // OWNER
     Operator,  // above tenants: an AUDITOR there to look, an OWNER to change
 };
 
@@ -29,8 +27,6 @@ struct AdminIdentity {
     std::string actor;   // "operator:0", "user:<id>", "service-account:<id>"
     store::Scope scope;  // its tenant; none: the operator, above tenants
     model::TenantRole role = model::TenantRole::Member;
-    std::string account_id{};  // empty: somebody on the controller's own socket
-
     bool is_operator() const { return !scope.has_value(); }
 };
 
