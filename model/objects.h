@@ -48,6 +48,7 @@ struct Token {
     WallTime created_at{};
     WallTime expires_at{};
     bool revoked = false;
+    std::string owner{};  // the account that made it, "user:<id>", or empty
 };
 
 // What a node tells about its machine. All of it is the node's word: show it, decide nothing by it.
@@ -91,6 +92,7 @@ struct Node {
     std::vector<Membership> memberships;
     WallTime created_at{};
     std::optional<WallTime> last_seen_at;
+    std::string owner{};  // of the token that it enrolled with
     int64_t revision =
         0;  // of the node's last change; what is cached about it is void when this moves
 };

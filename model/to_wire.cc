@@ -33,6 +33,11 @@ wire::TokenRole to_wire(TokenRole role) {
     return wire::TokenRole::Node;
 }
 
+// Nobody's is not shown.
+std::optional<std::string> owner_to_wire(const std::string& owner) {
+    return owner.empty() ? std::nullopt : std::optional(owner);
+}
+
 wire::NodeState to_wire(NodeState state) {
     switch (state) {
         case NodeState::Active:
@@ -47,9 +52,9 @@ wire::NodeState to_wire(NodeState state) {
 }  // namespace
 
 wire::Token to_wire(const Token& token) {
-    return {token.id,         token.tenant_id, token.network_id, to_wire(token.role),
-            token.uses_total, token.uses_left, token.created_at, token.expires_at,
-            token.revoked};
+    return {token.id,         token.tenant_id,           token.network_id, to_wire(token.role),
+            token.uses_total, token.uses_left,           token.created_at, token.expires_at,
+            token.revoked,    owner_to_wire(token.owner)};
 }
 
 wire::NodeMembership to_wire(const Membership& membership) {
@@ -80,6 +85,49 @@ wire::Node to_wire(const Node& node) {
     shown.certificate_expires_at = node.certificate_expires_at;
     shown.created_at = node.created_at;
     shown.last_seen_at = node.last_seen_at;
+    shown.owner = owner_to_wire(node.owner);
+    return shown;
+}
+
+wire::TenantRole to_wire(TenantRole role) {
+    switch (role) {
+        case TenantRole::Member:
+            return wire::TenantRole::Member;
+        case TenantRole::Auditor:
+            return wire::TenantRole::Auditor;
+        case TenantRole::Admin:
+            return wire::TenantRole::Admin;
+        case TenantRole::Owner:
+            return wire::TenantRole::Owner;
+    }
+    return wire::TenantRole::Member;
+}
+
+wire::Account to_wire(const Account& account) {
+    wire::Account shown;
+    shown.id = account.id;
+    if (!account.tenant_id.empty()) shown.tenant_id = account.tenant_id;
+    shown.kind =
+        account.kind == AccountKind::User ? wire::AccountKind::User : wire::AccountKind::Service;
+    shown.name = account.name;
+    shown.role = to_wire(account.role);
+    shown.disabled = account.disabled;
+    if (account.kind == AccountKind::User) shown.has_password = account.has_password;
+    shown.created_at = account.created_at;
+    shown.last_login_at = account.last_login_at;
+    return shown;
+}
+
+wire::AccessToken to_wire(const AccessToken& token) {
+    wire::AccessToken shown;
+    shown.id = token.id;
+    if (!token.tenant_id.empty()) shown.tenant_id = token.tenant_id;
+    shown.account_id = token.account_id;
+    shown.name = token.name;
+    shown.prefix = token.prefix;
+    shown.created_at = token.created_at;
+    shown.expires_at = token.expires_at;
+    shown.last_used_at = token.last_used_at;
     return shown;
 }
 

@@ -4,6 +4,7 @@
 // The nouns in the wire's form: what the API answers, and what the audit keeps of before and after.
 // No secret has a place in there.
 
+#include "model/accounts.h"
 #include "model/objects.h"
 #include "model/wire.h"
 
@@ -15,5 +16,8 @@ wire::Token to_wire(const Token& token);
 wire::NodeMembership to_wire(const Membership& membership);
 // Names of networks come from the store; a network that is gone has an empty one.
 wire::Node to_wire(const Node& node);
+wire::TenantRole to_wire(TenantRole role);
+wire::Account to_wire(const Account& account);
+wire::AccessToken to_wire(const AccessToken& token);
 
 }  // namespace cvlan::model

@@ -1,57 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/event_names.h"
 
+#include <iterator>
+
 namespace cvlan::store {
 
+namespace {
+
+// In the order of EventKind.
+constexpr EventName kNames[] = {
+    {"TENANT_CREATED", "tenant"},
+    {"TENANT_RENAMED", "tenant"},
+    {"TENANT_DELETED", "tenant"},
+    {"NETWORK_CREATED", "network"},
+    {"NETWORK_DELETED", "network"},
+    {"TOKEN_CREATED", "token"},
+    {"TOKEN_REVOKED", "token"},
+    {"TOKEN_DELETED", "token"},
+    {"NODE_ENROLLED", "node"},
+    {"NODE_JOINED", "node"},
+    {"NODE_RENAMED", "node"},
+    {"NODE_EXPIRED", "node"},
+    {"NODE_REVOKED", "node"},
+    {"NODE_DELETED", "node"},
+    {"CERTIFICATE_RENEWED", "node"},
+    {"ENDPOINTS_CHANGED", "node"},
+    {"NETWORK_RENAMED", "network"},
+    {"ACCOUNT_CREATED", "account"},
+    {"ACCOUNT_CHANGED", "account"},
+    {"ACCOUNT_DELETED", "account"},
+    {"ACCOUNT_INVITED", "account"},
+    {"PASSWORD_SET", "account"},
+    {"SESSION_STARTED", "account"},
+    {"SESSION_ENDED", "account"},
+    {"ACCESS_TOKEN_CREATED", "access-token"},
+    {"ACCESS_TOKEN_DELETED", "access-token"},
+};
+static_assert(std::size(kNames) == static_cast<size_t>(EventKind::AccessTokenDeleted) + 1);
+
+}  // namespace
+
 EventName name_of(EventKind kind) {
-    switch (kind) {
-        case EventKind::TenantCreated:
-            return {"TENANT_CREATED", "tenant"};
-        case EventKind::TenantRenamed:
-            return {"TENANT_RENAMED", "tenant"};
-        case EventKind::TenantDeleted:
-            return {"TENANT_DELETED", "tenant"};
-        case EventKind::NetworkCreated:
-            return {"NETWORK_CREATED", "network"};
-        case EventKind::NetworkDeleted:
-            return {"NETWORK_DELETED", "network"};
-        case EventKind::TokenCreated:
-            return {"TOKEN_CREATED", "token"};
-        case EventKind::TokenRevoked:
-            return {"TOKEN_REVOKED", "token"};
-        case EventKind::TokenDeleted:
-            return {"TOKEN_DELETED", "token"};
-        case EventKind::NodeEnrolled:
-            return {"NODE_ENROLLED", "node"};
-        case EventKind::NodeJoined:
-            return {"NODE_JOINED", "node"};
-        case EventKind::NodeRenamed:
-            return {"NODE_RENAMED", "node"};
-        case EventKind::NodeExpired:
-            return {"NODE_EXPIRED", "node"};
-        case EventKind::NodeRevoked:
-            return {"NODE_REVOKED", "node"};
-        case EventKind::NodeDeleted:
-            return {"NODE_DELETED", "node"};
-        case EventKind::CertificateRenewed:
-            return {"CERTIFICATE_RENEWED", "node"};
-        case EventKind::EndpointsChanged:
-            return {"ENDPOINTS_CHANGED", "node"};
-        case EventKind::NetworkRenamed:
-            return {"NETWORK_RENAMED", "network"};
-    }
-    // A row that a newer program wrote.
-    return {"UNKNOWN", ""};
+    const auto number = static_cast<size_t>(kind);
+    if (number < std::size(kNames)) return kNames[number];
+    return {"UNKNOWN", ""};  // a row that a newer program wrote
 }
 
 std::optional<EventKind> event_kind_of(std::string_view name) {
-    // The numbers have no gap, and what comes after the last has no name.
-    for (int number = 0;; ++number) {
-        const auto kind = static_cast<EventKind>(number);
-        const EventName known = name_of(kind);
-        if (known.name == "UNKNOWN") return std::nullopt;
-        if (known.name == name) return kind;
-    }
+    for (size_t number = 0; number < std::size(kNames); ++number)
+        if (kNames[number].name == name) return static_cast<EventKind>(number);
+    return std::nullopt;
 }
 
 }  // namespace cvlan::store

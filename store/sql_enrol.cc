@@ -104,11 +104,12 @@ Result<void> SqlStore::insert_node(const Enrolling& enrolling) {
         .sql(
             "INSERT INTO nodes (tenant_id, id, name, state, role, certificate_serial, "
             "tls_key_hash, "
-            "certificate_expires_at, enrolled_with, created_at, revision) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+            "certificate_expires_at, enrolled_with, created_at, revision, owner) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, COALESCE((SELECT owner FROM tokens WHERE "
+            "tenant_id = ? AND id = ?), ''))",
             enrolling.node.tenant_id, enrolling.node.id, enrolling.name, model::NodeState::Active,
             token.role, enrolling.certificate.serial, enrolling.request.tls_key_hash,
-            enrolling.certificate.expires_at, token.id, now)
+            enrolling.certificate.expires_at, token.id, now, token.tenant_id, token.id)
         .run();
 }
 

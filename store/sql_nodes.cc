@@ -13,7 +13,7 @@ constexpr const char* kColumns =
     "n.tenant_id, n.id, n.name, n.state, n.role, n.certificate_serial, n.previous_serial, "
     "n.tls_key_hash, n.previous_tls_key_hash, n.certificate_expires_at, n.hostname, n.os, "
     "n.kernel, "
-    "n.architecture, n.agent_version, n.created_at, n.last_seen_at, n.revision";
+    "n.architecture, n.agent_version, n.created_at, n.last_seen_at, n.revision, n.owner";
 
 model::Node node_row(const Statement& row) {
     model::Node node;
@@ -31,6 +31,7 @@ model::Node node_row(const Statement& row) {
     node.created_at = row.time(15);
     if (!row.is_null(16)) node.last_seen_at = row.time(16);
     node.revision = row.integer(17);
+    node.owner = row.text(18);
     return node;
 }
 
@@ -99,6 +100,7 @@ Result<Page<model::Node>> SqlStore::nodes(const Filter& filter) {
                              .where(by_network ? "m.tenant_id = ?" : "n.tenant_id = ?", tenant)
                              .where("m.network_id = ?", filter.network_id)
                              .where("n.name = ?", filter.name)
+                             .where("n.owner = ?", filter.owner)
                              .run(db_);
         auto page = read_page<model::Node>(rows, filter, node_row);
         if (!page) return page;

@@ -68,8 +68,12 @@ Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock&
 Result<Revision> SqlStore::record(const Key& object, EventKind kind,
                                   std::vector<std::string> networks, std::string before) {
     Statement next =
-        db_.sql("UPDATE tenants SET revision = revision + 1 WHERE id = ? RETURNING revision",
-                object.tenant_id);
+        object.tenant_id.empty()
+            ? db_.sql(
+                  "UPDATE meta SET operator_revision = operator_revision + 1 RETURNING "
+                  "operator_revision")
+            : db_.sql("UPDATE tenants SET revision = revision + 1 WHERE id = ? RETURNING revision",
+                      object.tenant_id);
     const bool is_there = next.next();
     if (next.error()) return failed(*next.error());
     if (!is_there) return fail(Code::NotFound, "tenant {}: not found", printable(object.tenant_id));
@@ -83,6 +87,12 @@ Result<Revision> SqlStore::record(const Key& object, EventKind kind,
     draft(event, std::move(before));
     engine_.announce(event);
     return event.revision;
+}
+
+std::string SqlStore::owner() const {
+    const bool is_account =
+        cause_.actor.starts_with("user:") || cause_.actor.starts_with("service-account:");
+    return is_account ? cause_.actor : "";
 }
 
 }  // namespace cvlan::store

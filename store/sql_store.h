@@ -11,6 +11,7 @@
 #include <string>
 
 #include "model/to_wire.h"
+#include "store/accounts.h"
 #include "store/engine.h"
 #include "store/store.h"
 
@@ -50,6 +51,7 @@ public:
     uint64_t commits() override { return engine_.commits(); }
     const metrics::Histogram& write_seconds() override { return engine_.write_seconds(); }
     Result<Counts> counts() override;
+    Accounts accounts() override { return Accounts(*this); }
 
     Result<model::Tenant> create_tenant(const NewTenant& tenant) override;
     Result<Page<model::Tenant>> tenants(const Filter& filter) override;
@@ -96,6 +98,7 @@ public:
                                             int limit) override;
 
 private:
+    friend class Accounts;
     enum class BarredKind { Tls = 1, Wireguard = 2 };
     struct Enrolling;  // one enrolment on its way through the transaction
 
@@ -115,7 +118,8 @@ private:
         });
     }
     // Counts the tenant's revision up, writes the event's row and begins the audit's: `before` is
-    // the object's public_text, empty where it is new. NotFound: no such tenant.
+    // the object's public_text, empty where it is new. NotFound: no such tenant. What is of no
+    // tenant has a count of its own.
     Result<Revision> record(const Key& object, EventKind kind, std::vector<std::string> networks,
                             std::string before = {});
     // What the object is after the change that was recorded last.
@@ -125,6 +129,8 @@ private:
         return object;
     }
     void draft(const Event& event, std::string before);
+    // Whose is what is made now: an account's, or nobody's.
+    std::string owner() const;
     Result<void> append_drafts();
     Result<void> append_audit(std::vector<model::AuditEntry> entries);
     Result<model::AuditAnchor> extend_chain(const std::string& tenant_id, int64_t count);

@@ -90,6 +90,9 @@ Result<Revision> SqlStore::delete_tenant(const std::string& id) {
             return fail(Code::Conflict, "tenant still has {} networks and {} nodes",
                         left.integer(0), left.integer(1));
         if (left.error()) return failed(*left.error());
+        for (const char* step : {"DELETE FROM one_time_links WHERE tenant_id = ?",
+                                 "DELETE FROM accounts WHERE tenant_id = ?"})
+            if (auto gone = db_.sql(step, id).run(); !gone) return failed(gone.error());
         auto done = db_.sql("DELETE FROM tenants WHERE id = ?", id).run();
         if (!done) return failed(done.error());
         return revision;

@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* kSelect =
     "SELECT tenant_id, id, network_id, role, nonce_hash, uses_total, uses_left, created_at, "
-    "expires_at, revoked FROM tokens";
+    "expires_at, revoked, owner FROM tokens";
 
 model::Token token_row(const Statement& row) {
     model::Token token;
@@ -24,6 +24,7 @@ model::Token token_row(const Statement& row) {
     token.created_at = row.time(7);
     token.expires_at = row.time(8);
     token.revoked = row.integer(9) != 0;
+    token.owner = row.text(10);
     return token;
 }
 
@@ -53,11 +54,11 @@ Result<model::Token> SqlStore::create_token(const model::TokenClaims& claims) {
         if (!event) return failed(event.error());
         auto made = db_.sql(
                            "INSERT INTO tokens (tenant_id, id, network_id, role, nonce_hash, "
-                           "uses_total, uses_left, created_at, expires_at) "
-                           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                           "uses_total, uses_left, created_at, expires_at, owner) "
+                           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                            claims.tenant_id, claims.id, claims.network_id, claims.role,
                            model::nonce_hash(claims), claims.uses, claims.uses, clock_.now(),
-                           claims.expires_at)
+                           claims.expires_at, owner())
                         .run();
         if (!made) return failed(made.error());
         return audited(find_token(claims.tenant_id, claims.id));
@@ -70,6 +71,7 @@ Result<Page<model::Token>> SqlStore::tokens(const Filter& filter) {
         Statement rows = ListQuery(kSelect, "id", filter)
                              .where("tenant_id = ?", filter.tenant)
                              .where("network_id = ?", filter.network_id)
+                             .where("owner = ?", filter.owner)
                              .run(db_);
         return read_page<model::Token>(rows, filter, token_row);
     });

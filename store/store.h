@@ -21,6 +21,7 @@
 #include "base/metrics.h"
 #include "model/objects.h"
 #include "model/token_claims.h"
+#include "store/accounts.h"
 #include "store/audit.h"
 #include "store/types.h"
 
@@ -40,6 +41,9 @@ public:
     // How long they took.
     virtual const metrics::Histogram& write_seconds() = 0;
     virtual Result<Counts> counts() = 0;
+
+    // Users, service accounts, and what they prove themselves by.
+    virtual Accounts accounts() = 0;
 
     virtual Result<model::Tenant> create_tenant(const NewTenant& tenant) = 0;
     virtual Result<Page<model::Tenant>> tenants(const Filter& filter) = 0;

@@ -34,6 +34,7 @@ struct Filter {
     Scope tenant{};
     std::optional<std::string> name{};        // exactly this one
     std::optional<std::string> network_id{};  // of nodes and tokens
+    std::optional<std::string> owner{};       // likewise: "user:<id>"
     int page_size = 100;                      // 1 to 1000
     std::string page_token{};                 // empty: the first page
 };
@@ -63,6 +64,15 @@ enum class EventKind {
     CertificateRenewed,
     EndpointsChanged,
     NetworkRenamed,
+    AccountCreated,
+    AccountChanged,  // its role, or whether it is disabled
+    AccountDeleted,
+    AccountInvited,  // a link that sets its password was made
+    PasswordSet,
+    SessionStarted,  // of the account; this one and the next stand in the audit alone
+    SessionEnded,
+    AccessTokenCreated,
+    AccessTokenDeleted,
 };
 
 struct Event {

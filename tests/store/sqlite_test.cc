@@ -116,7 +116,8 @@ TEST_F(SqliteTest, KeepsTheFirstFailureOfAStatement) {
     ASSERT_TRUE(bad.error());
     EXPECT_NE(bad.error()->message.find("nonsense"), std::string::npos);
     EXPECT_FALSE(db.sql("SELECT 1", 2).run());
-    EXPECT_FAILS(db.sql("INSERT INTO meta VALUES (1, 2)").run(), Code::Exists, "UNIQUE");
+    EXPECT_FAILS(db.sql("INSERT INTO meta (id, epoch) VALUES (1, 2)").run(), Code::Exists,
+                 "UNIQUE");
     EXPECT_FAILS(db.sql("INSERT INTO signing_keys VALUES ('x', '', 0, '', 0)").run(),
                  Code::Conflict, "FOREIGN");
     // The same statement inside its own loop.

@@ -23,6 +23,8 @@ public:
     const metrics::Histogram& write_seconds() override { return inner_.write_seconds(); }
     Result<store::Counts> counts() override { return ask(&Store::counts); }
 
+    store::Accounts accounts() override { return inner_.accounts(); }
+
     Result<model::Tenant> create_tenant(const store::NewTenant& tenant) override {
         return ask(&Store::create_tenant, tenant);
     }

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The form of an account's row, which several files of the store read. Only store includes it.
+
+#include "model/accounts.h"
+#include "store/sqlite.h"
+
+namespace cvlan::store {
+
+inline constexpr const char* kAccountColumns =
+    "a.tenant_id, a.id, a.kind, a.name, a.role, a.disabled, a.password_hash, a.created_at, "
+    "a.last_login_at";
+inline constexpr int kAccountColumnCount = 9;
+model::Account account_row(const Statement& row);  // of a row that begins with these
+
+}  // namespace cvlan::store
