@@ -44,15 +44,27 @@ http::Response refuse(const Attempt& attempt, const Error& error) {
     return error_response(error, request.request_id);
 }
 
-// The claims of a token that this controller's tenant key signed and that is in time.
+// What the token must be signed by: the tenant's key here, or one that makes tokens offline.
+// NotFound for any other.
+Result<pki::VerifyKey> key_of(Context& context, const model::TokenClaims& claims) {
+    auto keys = context.keys.of(claims.tenant_id);
+    if (!keys) return failed(keys.error());
+    const pki::VerifyKey& own = (*keys)->token.public_key();
+    if (claims.kid == own.kid()) return pki::VerifyKey::from_bytes(own.bytes());
+    auto offline = context.store.token_key_of(claims.tenant_id, claims.kid);
+    if (!offline) return failed(offline.error());
+    return pki::VerifyKey::from_base64(offline->public_key);
+}
+
+// The claims of a token that a key of its tenant signed and that is in time.
 Result<model::TokenClaims> verified(Context& context, const std::string& text, Attempt& attempt) {
     auto token = pki::parse_token(text);
     if (!token) return fail_as(model::kTokenInvalid, Code::Denied, token.error().message);
-    auto keys = context.keys.of(token->claims.tenant_id);
-    if (!keys && keys.error().code != Code::NotFound) return failed(keys.error());
-    if (!keys || token->claims.kid != (*keys)->token.kid())
+    auto key = key_of(context, token->claims);
+    if (!key && key.error().code == Code::NotFound)
         return fail_as(model::kTokenInvalid, Code::Denied, "token is not of this controller");
-    auto good = pki::verify_token(*token, (*keys)->token.public_key(), context.clock.now());
+    if (!key) return failed(key.error());
+    auto good = pki::verify_token(*token, *key, context.clock.now());
     if (good || good.error().reason == model::kTokenExpired) {
         attempt.tenant = token->claims.tenant_id;
         attempt.token = token->claims.id;

@@ -7,6 +7,7 @@
 #include "api/self.h"
 #include "api/service.h"
 #include "api/tenants.h"
+#include "api/token_keys.h"
 #include "api/tokens.h"
 
 namespace cvlan::api {
@@ -57,6 +58,14 @@ const std::vector<Route> kRoutes{
     {Role::Api, "GET", "/api/v1/tokens/{id}", may(Read, get_token), {"tenant"}},
     {Role::Api, "DELETE", "/api/v1/tokens/{id}", may(Write, delete_token), {"tenant"}},
     {Role::Api, "POST", "/api/v1/tokens/{id}/revoke", may(Write, revoke_token), {"tenant"}},
+    {Role::Api,
+     "GET",
+     "/api/v1/token-keys",
+     may(Read, list_token_keys),
+     {"tenant", "name", "pageSize", "pageToken"}},
+    {Role::Api, "POST", "/api/v1/token-keys", may(Write, create_token_key)},
+    {Role::Api, "GET", "/api/v1/token-keys/{id}", may(Read, get_token_key), {"tenant"}},
+    {Role::Api, "DELETE", "/api/v1/token-keys/{id}", may(Write, delete_token_key), {"tenant"}},
     {Role::Api,
      "GET",
      "/api/v1/nodes",

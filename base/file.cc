@@ -190,6 +190,19 @@ Result<void> write_durable(const std::string& path, std::string_view content, mo
     return replace(path, content, mode, true);
 }
 
+Result<void> create_durable(const std::string& path, std::string_view content, mode_t mode) {
+    const std::string temporary = path + ".tmp";
+    auto written = write_temporary(temporary, content, mode);
+    // A link refuses a name that is taken, where a rename would replace it.
+    if (written && link(temporary.c_str(), path.c_str()) != 0) {
+        const int error = errno;
+        written = fail(error == EEXIST ? Code::Exists : Code::Internal, "create {}: {}", path,
+                       std::strerror(error));
+    }
+    unlink(temporary.c_str());
+    return written ? sync_folder_of(path) : written;
+}
+
 Result<void> save_state(const std::string& path, int version, std::string_view content) {
     // A file that is bad must not push the last good one out of `.prev`.
     const auto present = read_framed(path, read_file);

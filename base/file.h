@@ -24,6 +24,8 @@ Result<std::string> read_secret_file(const std::string& path, size_t max_bytes);
 Result<std::string> read_trusted_file(const std::string& path, size_t max_bytes);
 
 Result<void> write_durable(const std::string& path, std::string_view content, mode_t mode);
+// A new file, whole or not at all. Exists where anything is there already.
+Result<void> create_durable(const std::string& path, std::string_view content, mode_t mode);
 
 // A state file: content framed with a magic line, a format version and a SHA-256, so that a file
 // which is empty, cut, filled with NULs or flipped is told from a good one. load falls back to

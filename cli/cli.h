@@ -52,6 +52,7 @@ struct Args {
     model::wire::TokenRole role = model::wire::TokenRole::Node;
 
     std::string token, token_file;
+    std::string signing_key, out_file;
     std::chrono::seconds wait{30};
     int64_t count = 3;
 };

@@ -31,6 +31,14 @@ int token_show(const Args& args, Io& io);
 int token_delete(const Args& args, Io& io);
 int token_revoke(const Args& args, Io& io);
 void token_create_options(CLI::App& app, Args& args);
+// token_key.cc
+int token_key_create(const Args& args, Io& io);
+int token_key_list(const Args& args, Io& io);
+int token_key_show(const Args& args, Io& io);
+int token_key_delete(const Args& args, Io& io);
+int token_make(const Args& args, Io& io);
+void token_key_create_options(CLI::App& app, Args& args);
+void token_make_options(CLI::App& app, Args& args);
 // node.cc
 int node_list(const Args& args, Io& io);
 int node_show(const Args& args, Io& io);

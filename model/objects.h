@@ -49,6 +49,17 @@ struct Token {
     WallTime expires_at{};
     bool revoked = false;
     std::string owner{};  // the account that made it, "user:<id>", or empty
+    std::string token_key_id{};  // the key that made it offline; empty: the controller made it
+};
+
+// The public half of a key that makes tokens offline.
+struct TokenKey {
+    std::string tenant_id;
+    std::string id;
+    std::string name;
+    std::string kid;
+    std::string public_key;  // base64 of Ed25519's 32 bytes
+    WallTime created_at{};
 };
 
 // What a node tells about its machine. All of it is the node's word: show it, decide nothing by it.

@@ -52,9 +52,23 @@ wire::NodeState to_wire(NodeState state) {
 }  // namespace
 
 wire::Token to_wire(const Token& token) {
-    return {token.id,         token.tenant_id,           token.network_id, to_wire(token.role),
-            token.uses_total, token.uses_left,           token.created_at, token.expires_at,
-            token.revoked,    owner_to_wire(token.owner)};
+    wire::Token shown;
+    shown.id = token.id;
+    shown.tenant_id = token.tenant_id;
+    shown.network_id = token.network_id;
+    shown.role = to_wire(token.role);
+    shown.uses_total = token.uses_total;
+    shown.uses_left = token.uses_left;
+    shown.created_at = token.created_at;
+    shown.expires_at = token.expires_at;
+    shown.revoked = token.revoked;
+    shown.owner = owner_to_wire(token.owner);
+    if (!token.token_key_id.empty()) shown.token_key_id = token.token_key_id;
+    return shown;
+}
+
+wire::TokenKey to_wire(const TokenKey& key) {
+    return {key.id, key.tenant_id, key.name, key.kid, key.public_key, key.created_at};
 }
 
 wire::NodeMembership to_wire(const Membership& membership) {

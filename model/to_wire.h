@@ -13,6 +13,7 @@ namespace cvlan::model {
 wire::Tenant to_wire(const Tenant& tenant);
 wire::Network to_wire(const Network& network);
 wire::Token to_wire(const Token& token);
+wire::TokenKey to_wire(const TokenKey& key);
 wire::NodeMembership to_wire(const Membership& membership);
 // Names of networks come from the store; a network that is gone has an empty one.
 wire::Node to_wire(const Node& node);

@@ -35,8 +35,10 @@ constexpr EventName kNames[] = {
     {"SESSION_ENDED", "account"},
     {"ACCESS_TOKEN_CREATED", "access-token"},
     {"ACCESS_TOKEN_DELETED", "access-token"},
+    {"TOKEN_KEY_CREATED", "token-key"},
+    {"TOKEN_KEY_DELETED", "token-key"},
 };
-static_assert(std::size(kNames) == static_cast<size_t>(EventKind::AccessTokenDeleted) + 1);
+static_assert(std::size(kNames) == static_cast<size_t>(EventKind::TokenKeyDeleted) + 1);
 
 }  // namespace
 

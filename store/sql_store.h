@@ -71,6 +71,13 @@ public:
     Result<model::Token> revoke_token(const Key& token) override;
     Result<Revision> delete_token(const Key& token) override;
 
+    Result<model::TokenKey> create_token_key(const model::TokenKey& key) override;
+    Result<Page<model::TokenKey>> token_keys(const Filter& filter) override;
+    Result<model::TokenKey> token_key(const Scope& scope, const std::string& id) override;
+    Result<model::TokenKey> token_key_of(const std::string& tenant_id,
+                                         const std::string& kid) override;
+    Result<Revision> delete_token_key(const Key& key) override;
+
     Result<Enrolled> enrol(const Enrolment& request, const IssueCertificate& issue) override;
     Result<Enrolled> join(const std::string& node_id, const Joining& request) override;
 
@@ -153,6 +160,9 @@ private:
     Result<model::Node> change_node(const Key& node, EventKind kind, std::string before);
     Result<void> bar_keys(const model::Node& node);
 
+    Result<model::TokenKey> find_token_key(const Scope& scope, const std::string& id);
+    Result<model::TokenKey> find_token_key_of(const std::string& tenant_id, const std::string& kid);
+    Result<model::Token> admit_offline(const model::TokenClaims& claims);
     Result<void> check_token(const Joining& joining);
     Result<void> spend_token(const model::TokenClaims& token);
     Result<bool> is_barred(BarredKind kind, std::string_view hash);

@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* kSelect =
     "SELECT tenant_id, id, network_id, role, nonce_hash, uses_total, uses_left, created_at, "
-    "expires_at, revoked, owner FROM tokens";
+    "expires_at, revoked, owner, token_key_id FROM tokens";
 
 model::Token token_row(const Statement& row) {
     model::Token token;
@@ -25,6 +25,7 @@ model::Token token_row(const Statement& row) {
     token.expires_at = row.time(8);
     token.revoked = row.integer(9) != 0;
     token.owner = row.text(10);
+    token.token_key_id = row.text(11);
     return token;
 }
 
@@ -99,6 +100,12 @@ Result<Revision> SqlStore::delete_token(const Key& key) {
     return write([&]() -> Result<Revision> {
         auto token = find_token(key.tenant_id, key.id);
         if (!token) return failed(token.error());
+        // What was made offline would count as new again.
+        if (!token->token_key_id.empty() && clock_.now() < token->expires_at)
+            return fail(Code::Conflict,
+                        "token {} was made offline: its record stays until it has expired; revoke "
+                        "it instead",
+                        token->id);
         auto revision = record(key, EventKind::TokenDeleted, {}, public_text(*token));
         if (!revision) return revision;
         auto done =
@@ -113,8 +120,9 @@ Result<Revision> SqlStore::delete_token(const Key& key) {
 Result<void> SqlStore::check_token(const Joining& joining) {
     const model::TokenClaims& claims = joining.token;
     auto token = find_token(claims.tenant_id, claims.id);
-    if (!token && token.error().code != Code::NotFound) return failed(token.error());
-    if (!token || !same_hash(token->nonce_hash, model::nonce_hash(claims)) ||
+    if (!token && token.error().code == Code::NotFound) token = admit_offline(claims);
+    if (!token) return failed(token.error());
+    if (!same_hash(token->nonce_hash, model::nonce_hash(claims)) ||
         token->network_id != claims.network_id)
         return fail_as(model::kTokenInvalid, Code::Denied, "token is unknown here");
     if (token->revoked) return fail_as(model::kTokenRevoked, Code::Gone, "token was revoked");

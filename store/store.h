@@ -62,7 +62,17 @@ public:
     virtual Result<Page<model::Token>> tokens(const Filter& filter) = 0;
     virtual Result<model::Token> token(const Scope& scope, const std::string& id) = 0;
     virtual Result<model::Token> revoke_token(const Key& token) = 0;
+    // Conflict for one that was made offline and has not expired.
     virtual Result<Revision> delete_token(const Key& token) = 0;
+
+    // Keys that make tokens offline: a token of such a key gets its row when it is first used. `id`
+    // and `created_at` are the store's to give. With the key end its tokens.
+    virtual Result<model::TokenKey> create_token_key(const model::TokenKey& key) = 0;
+    virtual Result<Page<model::TokenKey>> token_keys(const Filter& filter) = 0;
+    virtual Result<model::TokenKey> token_key(const Scope& scope, const std::string& id) = 0;
+    virtual Result<model::TokenKey> token_key_of(const std::string& tenant_id,
+                                                 const std::string& kid) = 0;
+    virtual Result<Revision> delete_token_key(const Key& key) = 0;
 
     // Checks and spends the token, gives addresses, makes the node and stores its certificate, in
     // one transaction: two racing agents get one success. A node which comes back with a TLS key it

@@ -73,6 +73,8 @@ enum class EventKind {
     SessionEnded,
     AccessTokenCreated,
     AccessTokenDeleted,
+    TokenKeyCreated,
+    TokenKeyDeleted,
 };
 
 struct Event {

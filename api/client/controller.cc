@@ -127,6 +127,21 @@ Result<void> Controller::delete_token(const std::string& tenant, const std::stri
     return remove(one("token", id, tenant));
 }
 
+Result<wire::TokenKeyList> Controller::list_token_keys(const std::string& tenant) {
+    return pages("/api/v1/token-keys" + query({{"tenant", tenant}}),
+                 &wire::TokenKeyList::token_keys);
+}
+Result<wire::TokenKey> Controller::find_token_key(const std::string& tenant,
+                                                  const std::string& id_or_name) {
+    return find("token-key", tenant, id_or_name, &wire::TokenKeyList::token_keys);
+}
+Result<wire::TokenKeyCreated> Controller::create_token_key(const wire::TokenKeyCreate& key) {
+    return call<wire::TokenKeyCreated>("POST", "/api/v1/token-keys", encode(key));
+}
+Result<void> Controller::delete_token_key(const std::string& tenant, const std::string& id) {
+    return remove(one("token-key", id, tenant));
+}
+
 Result<wire::NodeList> Controller::list_nodes(const std::string& tenant,
                                               const std::string& network) {
     return pages("/api/v1/nodes" + query({{"tenant", tenant}, {"network", network}}),

@@ -37,6 +37,11 @@ public:
     Result<wire::Token> revoke_token(const std::string& tenant, const std::string& id);
     Result<void> delete_token(const std::string& tenant, const std::string& id);
 
+    Result<wire::TokenKeyList> list_token_keys(const std::string& tenant);
+    Result<wire::TokenKey> find_token_key(const std::string& tenant, const std::string& id_or_name);
+    Result<wire::TokenKeyCreated> create_token_key(const wire::TokenKeyCreate& key);
+    Result<void> delete_token_key(const std::string& tenant, const std::string& id);
+
     // `network` is an id; empty means all of them.
     Result<wire::NodeList> list_nodes(const std::string& tenant, const std::string& network);
     Result<wire::Node> find_node(const std::string& tenant, const std::string& id_or_name);

@@ -97,6 +97,15 @@ std::string new_network(AuthorisationTest& t) {
 std::string new_token(AuthorisationTest& t) {
     return fmt::format(R"({{"tenantId":"{}","networkId":"{}"}})", t.tenant, t.network);
 }
+std::string new_token_key(AuthorisationTest& t) {
+    return fmt::format(R"({{"tenantId":"{}","name":"key-{}","publicKey":"{}"}})", t.tenant,
+                       ++t.made, pki::SigningKey::generate().public_key().to_base64());
+}
+std::string token_key_id(AuthorisationTest& t) {
+    return t
+        .expect<wire::TokenKeyCreated>(201, t.ask("POST", "/api/v1/token-keys", new_token_key(t)))
+        .token_key.id;
+}
 std::string endpoints(AuthorisationTest& t) {
     return fmt::format(
         R"({{"networks":[{{"networkId":"{}","listenPort":1,"endpoints":["192.0.2.9:1"]}}]}})",
@@ -145,6 +154,10 @@ const Row kRows[] = {
     {"GET /api/v1/tokens/{id}", {401, 401, 401, 401, 200, 200}, token_id},
     {"DELETE /api/v1/tokens/{id}", {401, 401, 401, 401, 403, 204}, token_id},
     {"POST /api/v1/tokens/{id}/revoke", {401, 401, 401, 401, 403, 200}, token_id},
+    {"GET /api/v1/token-keys", {401, 401, 401, 401, 200, 200}},
+    {"POST /api/v1/token-keys", {401, 401, 401, 401, 403, 201}, nullptr, new_token_key},
+    {"GET /api/v1/token-keys/{id}", {401, 401, 401, 401, 200, 200}, token_key_id},
+    {"DELETE /api/v1/token-keys/{id}", {401, 401, 401, 401, 403, 204}, token_key_id},
     {"GET /api/v1/nodes", {401, 401, 401, 401, 200, 200}},
     {"GET /api/v1/nodes/{id}", {401, 401, 401, 401, 200, 200}, node_id},
     {"PATCH /api/v1/nodes/{id}", {401, 401, 401, 401, 403, 200}, node_id, new_name},

@@ -78,6 +78,45 @@ TEST_F(EnrolTest, ASpentExpiredRevokedForgedOrForeignTokenIsRefusedByName) {
     EXPECT_EQ(code_of(enrol(new_node(), "nonsense", "b")), "TOKEN_INVALID");
 }
 
+// Made where nobody could ask the controller.
+TEST_F(EnrolTest, ATokenMadeOfflineEnrolsOnceAndNotAfterItsKeyIsGone) {
+    const auto key = pki::SigningKey::generate();
+    const auto made = expect<wire::TokenKeyCreated>(
+        201, ask("POST", "/api/v1/token-keys",
+                 fmt::format(R"({{"tenantId":"{}","name":"field","publicKey":"{}"}})", tenant,
+                             key.public_key().to_base64())));
+    const auto offline = [&] {
+        model::TokenClaims claims;
+        claims.id = new_uuid(unix_ms(clock.now()));
+        claims.tenant_id = tenant;
+        claims.network_id = network;
+        claims.expires_at = clock.now() + std::chrono::hours(1);
+        claims.nonce = random_bytes(32);
+        claims.url = made.url;
+        claims.ca_spki = made.ca_spki;
+        return pki::make_token(claims, key)->reveal();
+    };
+    const std::string token = offline();
+    EXPECT_EQ(enrolled(token, "web").enrolment.name, "web");
+    EXPECT_EQ(code_of(enrol(new_node(), token, "b")), "TOKEN_SPENT");
+    const auto records = expect<wire::TokenList>(200, ask("GET", "/api/v1/tokens"));
+    ASSERT_EQ(records.tokens.size(), 1u);
+    EXPECT_EQ(records.tokens[0].token_key_id, made.token_key.id);
+
+    EXPECT_EQ(ask("DELETE", "/api/v1/token-keys/" + made.token_key.id).status, 204);
+    EXPECT_EQ(code_of(enrol(new_node(), offline(), "b")), "TOKEN_INVALID");
+}
+
+TEST_F(EnrolTest, AKeyThatIsNoneIsRefusedByItsField) {
+    for (const std::string text : {"", "AAAA", "not base64"}) {
+        const auto answer =
+            ask("POST", "/api/v1/token-keys",
+                fmt::format(R"({{"tenantId":"{}","name":"k","publicKey":"{}"}})", tenant, text));
+        EXPECT_EQ(answer.status, 400) << text;
+        EXPECT_NE(answer.body.find("publicKey"), std::string::npos) << answer.body;
+    }
+}
+
 TEST_F(EnrolTest, GuessesFromOneAddressAreSlowedDownAndRecover) {
     for (int i = 0; i < 5; ++i) EXPECT_EQ(enrol(new_node(), "cvlan_reg_x.y", "a").status, 401);
     const auto slowed = enrol(new_node(), "cvlan_reg_x.y", "a");

@@ -224,5 +224,17 @@ TEST_F(FileTest, AConfigThatOthersCanWriteIsRefused) {
     EXPECT_FALSE(Config::load(folder));
 }
 
+TEST_F(FileTest, CreateDurableMakesANewFileAndReplacesNone) {
+    ASSERT_TRUE(create_durable(path, "one", 0600));
+    struct stat status {};
+    ASSERT_EQ(stat(path.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0600u);
+    const auto again = create_durable(path, "two", 0600);
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code, Code::Exists);
+    EXPECT_EQ(*read_file(path, 10), "one");
+    EXPECT_NE(access((path + ".tmp").c_str(), F_OK), 0);
+}
+
 }  // namespace
 }  // namespace cvlan

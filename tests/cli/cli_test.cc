@@ -6,7 +6,9 @@
 #include <sstream>
 
 #include "cli/cli.h"
+#include "pki/token.h"
 #include "tests/support/fake_api.h"
+#include "tests/support/temp_dir.h"
 
 namespace cvlan::cli {
 namespace {
@@ -241,6 +243,51 @@ TEST_F(Cvlanctl, SaysUsageForWordsItDoesNotKnow) {
         EXPECT_EQ(ran.out, "");
         EXPECT_NE(ran.err, "");
     }
+}
+
+// The controller hears the public half, and is not asked for a token.
+TEST_F(Cvlanctl, MakesATokenOfflineWithAKeyOfItsOwn) {
+    const test::TempDir dir;
+    const std::string file = dir.file("field.key");
+    const std::string known = fmt::format(
+        R"({{"id":"{}","tenantId":"{}","name":"field","kid":"0123","publicKey":"AA==","createdAt":"{}"}})",
+        kTokenId, kTenantId, kTime);
+    api_.reply(
+        "POST", "/api/v1/token-keys", 201,
+        fmt::format(R"({{"tokenKey":{},"url":"https://controller.test:8443","caSpki":"{}"}})",
+                    known, base64(Bytes(32, 7))));
+    api_.reply("DELETE", fmt::format("/api/v1/token-keys/{}", kTokenId), 204, "");
+    ASSERT_EQ(run_it({"token-key", "create", "field", "--out", file}).code, kOk);
+    struct stat status {};
+    ASSERT_EQ(stat(file.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0600u);
+    const std::string body = api_.bodies().back();
+    const size_t key_at = body.find("publicKey\":\"") + 12;
+    const auto key = pki::VerifyKey::from_base64(body.substr(key_at, 44));
+    ASSERT_TRUE(key) << body;
+
+    const auto asked = api_.seen().size();
+    const Ran ran = run_it({"token", "make", "--signing-key", file, "--network", kNetworkId,
+                            "--uses", "3", "--expires", "2h", "--role", "relay"});
+    ASSERT_EQ(ran.code, kOk) << ran.err;
+    EXPECT_EQ(api_.seen().size(), asked);
+    const auto token = pki::parse_token(ran.out.substr(0, ran.out.size() - 1));
+    ASSERT_TRUE(token) << ran.out;
+    EXPECT_TRUE(pki::verify_token(*token, *key, *from_rfc3339("2026-11-20T12:00:59.000Z")));
+    EXPECT_FALSE(pki::verify_token(*token, *key, *from_rfc3339("2026-11-20T12:01:01.000Z")));
+    EXPECT_EQ(token->claims.tenant_id, kTenantId);
+    EXPECT_EQ(token->claims.network_id, kNetworkId);
+    EXPECT_EQ(token->claims.uses, 3);
+    EXPECT_EQ(token->claims.role, model::TokenRole::Relay);
+    EXPECT_EQ(token->claims.url, "https://controller.test:8443");
+
+    // A name means nothing without the controller; and no file of somebody is written over.
+    EXPECT_NE(run_it({"token", "make", "--signing-key", file, "--network", "lab"}).err.find("id"),
+              std::string::npos);
+    const Ran again = run_it({"token-key", "create", "field", "--out", file});
+    EXPECT_EQ(again.code, kConflict) << again.err;
+    EXPECT_EQ(api_.seen().back(),
+              fmt::format("DELETE /api/v1/token-keys/{}?tenant={}", kTokenId, kTenantId));
 }
 
 TEST_F(Cvlanctl, PrintsHelpAndVersionOnStandardOutput) {

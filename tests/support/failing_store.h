@@ -72,6 +72,23 @@ public:
         return ask(&Store::delete_token, token);
     }
 
+    Result<model::TokenKey> create_token_key(const model::TokenKey& key) override {
+        return ask(&Store::create_token_key, key);
+    }
+    Result<store::Page<model::TokenKey>> token_keys(const store::Filter& filter) override {
+        return ask(&Store::token_keys, filter);
+    }
+    Result<model::TokenKey> token_key(const store::Scope& scope, const std::string& id) override {
+        return ask(&Store::token_key, scope, id);
+    }
+    Result<model::TokenKey> token_key_of(const std::string& tenant_id,
+                                         const std::string& kid) override {
+        return ask(&Store::token_key_of, tenant_id, kid);
+    }
+    Result<store::Revision> delete_token_key(const store::Key& key) override {
+        return ask(&Store::delete_token_key, key);
+    }
+
     Result<store::Enrolled> enrol(const store::Enrolment& request,
                                   const store::IssueCertificate& issue) override {
         return ask(&Store::enrol, request, issue);
