@@ -42,7 +42,7 @@ spdlog::level::level_enum spdlog_level(Level level) {
 }
 
 std::string quoted(std::string_view value) {
-    const std::string safe = printable(value);
+    std::string safe = printable(value);
     const bool plain = !safe.empty() && safe.find_first_of(" =\"\\") == std::string::npos;
     if (plain) return safe;
     std::string text = "\"";
