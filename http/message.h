@@ -40,7 +40,7 @@ struct Request {
     std::string query;   // raw, what follows the first '?'
     Headers headers;     // in order of arrival; proxy headers have no meaning here
     std::string body;
-    Endpoint peer;                   // of the TCP connection; 0.0.0.0:0 on a unix socket
+    Endpoint peer;  // of the TCP connection, or whom a balancer names; 0.0.0.0:0 on a unix socket
     std::optional<LocalPeer> local;  // set on a unix socket alone
     std::string
         client_certificate_pem;  // the leaf which TLS verified against the client CAs, or empty

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -17,6 +18,7 @@ using namespace std::chrono_literals;
 
 constexpr int kAcceptedAtOnce = 64;  // then the open connections have their turn
 constexpr auto kRetryAccept = 100ms;
+constexpr auto kWarnEvery = 1min;  // of faults that come with each connection
 
 // Whom a limit of connections counts as one. A site has a /64 of its own to pick addresses from.
 Address counted_address(const Address& address) {
@@ -30,6 +32,7 @@ Address counted_address(const Address& address) {
 Server::State::~State() {
     // Replies that are still held find their client gone; none is called back.
     acceptable.cancel();
+    gates.clear();
     connections.clear();
 }
 
@@ -46,13 +49,13 @@ void Server::State::pause_accepting(std::string_view why) {
 
 void Server::State::accept_some() {
     for (int i = 0; i < kAcceptedAtOnce; ++i) {
-        if (connections.size() >= limits().connections) {
+        if (open_count() >= limits().connections) {
             is_full = true;
             return pause_accepting("connection limit");
         }
         UniqueFd fd(accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
         if (fd) {
-            admit(std::move(fd));
+            is_unix ? admit_local(std::move(fd)) : admit_tcp(std::move(fd));
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -67,24 +70,63 @@ void Server::State::accept_some() {
         log::info("http.accept_resumed", {{"connections", connections.size()}});
 }
 
-void Server::State::admit(UniqueFd fd) {
-    Accepted accepted;
-    if (is_unix) {
-        const auto local = local_peer_of(fd.get());
-        if (!local) return;
-        accepted.local = *local;
-    } else {
-        const auto peer = peer_of(fd.get());
-        if (!peer) return;  // gone already
-        accepted.peer = *peer;
-        tune_tcp(fd.get());
-        size_t& count = per_address[counted_address(peer->address)];
-        if (count >= limits().connections_per_address) {
-            counts.refused.add();
-            return;
+void Server::State::admit_local(UniqueFd fd) {
+    const auto local = local_peer_of(fd.get());
+    if (!local) return;
+    admit({std::move(fd), nullptr, {}, *local});
+}
+
+void Server::State::admit_tcp(UniqueFd fd) {
+    const auto peer = peer_of(fd.get());
+    if (!peer) return;  // gone already
+    tune_tcp(fd.get());
+    const auto& proxies = service.proxies;
+    const bool is_balancer = std::any_of(proxies.begin(), proxies.end(), [&](const Prefix& prefix) {
+        return prefix.contains(peer->address);
+    });
+    if (is_balancer) return wait_for_proxy_header(std::move(fd), *peer);
+    admit_client(std::move(fd), *peer);
+}
+
+// Counted in all, but against no address: a balancer's is that of everybody.
+void Server::State::wait_for_proxy_header(UniqueFd fd, const Endpoint& balancer) {
+    const uint64_t number = next_gate++;
+    gates[number] =
+        std::make_unique<ProxyGate>(loop, std::move(fd), limits().handshake,
+                                    [this, number, balancer](Result<ProxyGate::Passed> outcome) {
+                                        leave_gate(number, balancer, std::move(outcome));
+                                    });
+}
+
+void Server::State::leave_gate(uint64_t number, const Endpoint& balancer,
+                               Result<ProxyGate::Passed> outcome) {
+    const auto gate = std::move(gates.at(number));  // it is calling: it ends with this function
+    gates.erase(number);
+    if (outcome) {
+        admit_client(std::move(outcome->fd), outcome->client.value_or(balancer));
+    } else if (outcome.error().code == Code::Denied) {
+        counts.proxy_headers_refused.add();
+        const auto now = std::chrono::steady_clock::now();
+        if (now >= next_proxy_warning) {
+            next_proxy_warning = now + kWarnEvery;
+            log::warn("http.proxy_header_refused",
+                      {{"peer", balancer.text()}, {"error", outcome.error().message}});
         }
-        ++count;
     }
+    made_room();
+}
+
+void Server::State::admit_client(UniqueFd fd, const Endpoint& client) {
+    size_t& count = per_address[counted_address(client.address)];
+    if (count >= limits().connections_per_address) {
+        counts.refused.add();
+        return;
+    }
+    ++count;
+    admit({std::move(fd), nullptr, client, std::nullopt});
+}
+
+void Server::State::admit(Accepted accepted) {
     if (tls) {
         accepted.ssl.reset(SSL_new(tls.get()));
         if (!accepted.ssl) {  // out of memory: never in plain text instead
@@ -93,7 +135,6 @@ void Server::State::admit(UniqueFd fd) {
             return uncount(accepted.peer.address);
         }
     }
-    accepted.fd = std::move(fd);
     counts.accepted.add();
     counts.connections.add(1);
     auto connection = std::make_unique<Connection>(*this, std::move(accepted));
@@ -115,7 +156,11 @@ void Server::State::remove(Connection* connection) {
         if (connections.empty()) drain_limit = loop.after(0ms, [this] { finish_drain(); });
         return;
     }
-    if (std::exchange(is_full, false)) start_accepting();
+    made_room();
+}
+
+void Server::State::made_room() {
+    if (open_count() < limits().connections && std::exchange(is_full, false)) start_accepting();
 }
 
 void Server::State::finish_drain() {
@@ -181,6 +226,7 @@ void Server::drain(std::chrono::milliseconds limit, std::function<void()> done) 
     state.acceptable.cancel();
     state.retry.cancel();
     state.listener.close();
+    state.gates.clear();
     state.drain_limit = state.loop.after(state.connections.empty() ? 0ms : limit,
                                          [&state] { state.finish_drain(); });
     std::vector<Connection*> open;
@@ -197,6 +243,7 @@ Server::Stats Server::stats() const {
     stats.accepted = counts.accepted.value();
     stats.refused = counts.refused.value();
     stats.accept_pauses = counts.accept_pauses.value();
+    stats.proxy_headers_refused = counts.proxy_headers_refused.value();
     stats.handshakes = counts.handshakes.value();
     stats.handshakes_failed = counts.handshakes_failed.value();
     stats.requests = counts.requests.value();

@@ -73,6 +73,10 @@ using Handler = std::function<void(Request, Reply)>;
 struct Service {
     Handler handler;
     Limits limits{};
+    // Load balancers: a connection from one of these begins with a PROXY header (version 1 or 2),
+    // whose client is its peer from there on; one without is closed. From elsewhere such a header
+    // is as malformed as any other bytes. TCP alone.
+    std::vector<Prefix> proxies{};
 };
 
 struct UnixSocket {
@@ -110,7 +114,8 @@ public:
         uint64_t accepted = 0;
         uint64_t refused = 0;        // over a limit of connections, or of memory
         uint64_t accept_pauses = 0;  // times that no connection was taken for a while
-        uint64_t handshakes = 0;     // that TLS completed
+        uint64_t proxy_headers_refused = 0;
+        uint64_t handshakes = 0;  // that TLS completed
         uint64_t handshakes_failed = 0;
         uint64_t requests = 0;  // given to the handler
         uint64_t errors = 0;    // answered by http itself

@@ -3,6 +3,7 @@
 
 // What a Server is made of: the listener, the connections it owns, and their counts.
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <unordered_map>
@@ -10,6 +11,7 @@
 #include "base/metrics.h"
 #include "http/connection.h"
 #include "http/listener.h"
+#include "http/proxy_gate.h"
 #include "http/server.h"
 #include "http/tls_context.h"
 
@@ -22,6 +24,7 @@ struct Counts {
     metrics::Counter accepted;
     metrics::Counter refused;
     metrics::Counter accept_pauses;
+    metrics::Counter proxy_headers_refused;
     metrics::Counter handshakes;
     metrics::Counter handshakes_failed;
     metrics::Counter requests;
@@ -35,9 +38,16 @@ struct Server::State {
     void start_accepting();
     void pause_accepting(std::string_view why);
     void accept_some();
-    void admit(UniqueFd fd);
+    void admit_local(UniqueFd fd);
+    void admit_tcp(UniqueFd fd);
+    void wait_for_proxy_header(UniqueFd fd, const Endpoint& balancer);
+    void leave_gate(uint64_t number, const Endpoint& balancer, Result<ProxyGate::Passed> outcome);
+    void admit_client(UniqueFd fd, const Endpoint& client);
+    void admit(Accepted accepted);
     void uncount(const Address& peer);
     void remove(Connection* connection);
+    void made_room();
+    size_t open_count() const { return connections.size() + gates.size(); }
     void finish_drain();
     const Limits& limits() const { return service.limits; }
 
@@ -52,6 +62,9 @@ struct Server::State {
     bool is_full = false;
 
     std::unordered_map<Connection*, std::unique_ptr<Connection>> connections;
+    std::unordered_map<uint64_t, std::unique_ptr<ProxyGate>> gates;
+    uint64_t next_gate = 0;
+    std::chrono::steady_clock::time_point next_proxy_warning{};
     std::map<Address, size_t> per_address;
     Counts counts;
 

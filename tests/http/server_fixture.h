@@ -34,6 +34,20 @@ public:
             take(std::move(made));
         });
     }
+    // Behind load balancers.
+    TestServer(Limits limits, std::vector<Prefix> proxies) : proxies_(std::move(proxies)) {
+        thread_.call([&] {
+            take(Server::listen_plain(thread_.loop(), *Endpoint::parse("127.0.0.1:0"),
+                                      service(std::move(limits))));
+        });
+    }
+    TestServer(const TlsServerOptions& tls, Limits limits, std::vector<Prefix> proxies)
+        : proxies_(std::move(proxies)) {
+        thread_.call([&] {
+            take(Server::listen_tls(thread_.loop(), *Endpoint::parse("127.0.0.1:0"), tls,
+                                    service(std::move(limits))));
+        });
+    }
     TestServer(const TlsServerOptions& tls, Limits limits, Handler handler = nullptr)
         : handler_(std::move(handler)) {
         thread_.call([&] {
@@ -84,7 +98,7 @@ private:
                     if (handler_) return handler_(std::move(request), std::move(reply));
                     reply.send(echo(request));
                 },
-                std::move(limits)};
+                std::move(limits), proxies_};
     }
     void take(Result<std::unique_ptr<Server>> made) {
         if (!made) {
@@ -97,6 +111,7 @@ private:
 
     cvlan::test::LoopThread thread_;
     Handler handler_;
+    std::vector<Prefix> proxies_;
     std::mutex mutex_;
     std::vector<Request> seen_;
     std::unique_ptr<Server> server_;
