@@ -3,6 +3,7 @@
 
 #include <grp.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/config.h"
@@ -41,6 +42,45 @@ void read_listen(Config& file, ControllerConfig& config) {
         file.reject("listen.metrics", "must be a loopback address");
 }
 
+struct RoleListener {
+    const char* name;
+    const Endpoint ControllerConfig::*at;
+};
+constexpr RoleListener kRoleListeners[] = {{"discovery", &ControllerConfig::discovery},
+                                           {"registration", &ControllerConfig::registration},
+                                           {"session", &ControllerConfig::session},
+                                           {"api", &ControllerConfig::api}};
+
+// Roles that share a listener share its balancers too.
+void read_proxies(Config& file, ControllerConfig& config) {
+    for (const RoleListener& role : kRoleListeners) {
+        const std::string key = fmt::format("proxy_protocol_from.{}", role.name);
+        for (const std::string& text : file.texts(key).value_or(std::vector<std::string>{})) {
+            const auto prefix = Prefix::parse(text);
+            if (!prefix) {
+                file.reject(key, prefix.error().message);
+                continue;
+            }
+            auto& known = config.proxies[config.*role.at];
+            if (std::find(known.begin(), known.end(), *prefix) == known.end())
+                known.push_back(*prefix);
+        }
+    }
+}
+
+std::string print_proxies(const ControllerConfig& config) {
+    std::string text;
+    for (const RoleListener& role : kRoleListeners) {
+        const auto found = config.proxies.find(config.*role.at);
+        if (found == config.proxies.end()) continue;
+        std::string prefixes;
+        for (const Prefix& prefix : found->second)
+            prefixes += fmt::format("{}'{}'", prefixes.empty() ? "" : ", ", prefix.text());
+        text += fmt::format("{} = [{}]\n", role.name, prefixes);
+    }
+    return text.empty() ? text : "\n[proxy_protocol_from]\n" + text;
+}
+
 void read_limits(Config& file, ControllerConfig& config) {
     if (auto per_address = file.integer("limits.connections_per_address", 1, 1000000))
         config.limits.connections_per_address = static_cast<size_t>(*per_address);
@@ -73,6 +113,7 @@ Result<ControllerConfig> load_config(const std::string& path) {
             file->reject("log_level", parsed.error().message);
     }
     read_listen(*file, config);
+    read_proxies(*file, config);
     read_limits(*file, config);
     if (!config.state_dir.starts_with('/')) file->reject("state_dir", "must be an absolute path");
     if (!config.admin_socket.starts_with('/'))
@@ -91,6 +132,7 @@ std::string print_config(const ControllerConfig& config) {
         kLevels[static_cast<int>(config.log_level)], config.discovery.text(),
         config.registration.text(), config.session.text(), config.api.text());
     if (config.metrics) text += fmt::format("metrics = '{}'\n", config.metrics->text());
+    text += print_proxies(config);
     text += fmt::format(
         "\n[limits]\nconnections = {}\nconnections_per_address = {}\nfailed_enrolments_per_minute "
         "= {}\n",

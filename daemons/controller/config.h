@@ -3,7 +3,9 @@
 
 // The controller's configuration, /etc/cvlan/controller.toml (cvlan-controller.toml(5)).
 
+#include <map>
 #include <string>
+#include <vector>
 
 #include "base/ip.h"
 #include "base/log.h"
@@ -22,6 +24,8 @@ struct ControllerConfig {
     Endpoint registration;
     Endpoint session;
     std::optional<Endpoint> metrics;  // loopback; absent: none
+    // Load balancers that speak the PROXY protocol to the listener at this address.
+    std::map<Endpoint, std::vector<Prefix>> proxies;
     int failed_enrolments_per_minute = 5;
     http::Limits limits;
     log::Level log_level = log::Level::Info;

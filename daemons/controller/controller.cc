@@ -167,8 +167,10 @@ Result<void> Controller::listen_tcp() {
         const bool asks = served.contains(api::Role::Session);
         auto tls = tls_options(asks);
         if (!tls) return failed(tls.error());
-        auto server = http::Server::listen_tls(
-            loop_, at, *tls, service(served, hosts_at(installation_->server_name, at)));
+        auto what = service(served, hosts_at(installation_->server_name, at));
+        if (const auto found = config_.proxies.find(at); found != config_.proxies.end())
+            what.proxies = found->second;
+        auto server = http::Server::listen_tls(loop_, at, *tls, std::move(what));
         if (!server)
             return failed(server.error().while_doing(fmt::format("listen on {}", at.text())));
         tcp_.push_back({names_of(served), std::move(*server), asks});
@@ -190,7 +192,7 @@ Result<void> Controller::listen_local() {
     log::info("controller.listening", {{"address", config_.admin_socket}, {"roles", 2}});
     if (!config_.metrics) return {};
     auto served = service({}, local_hosts(*config_.metrics));
-    served.handler = [this](http::Request request, http::Reply reply) {
+    served.handler = [this](const http::Request& request, http::Reply reply) {
         if (request.path != "/metrics") return reply.send({.status = 404});
         reply.send(api::metrics(*context_, {request, {}, {}, *store_}));
     };
@@ -228,7 +230,7 @@ void Controller::renew_server_certificate() {
     }
 }
 
-void Controller::drain(std::function<void()> done) {
+void Controller::drain(const std::function<void()>& done) {
     context_->draining = true;
     draining_ = tcp_.size() + local_.size();
     const auto one_done = [this, done] {

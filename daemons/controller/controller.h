@@ -24,7 +24,7 @@ public:
     ~Controller();
 
     // Stops accepting, answers what is under way, then runs `done`.
-    void drain(std::function<void()> done);
+    void drain(const std::function<void()>& done);
 
 private:
     Controller(EventLoop& loop, const ControllerConfig& config, const Clock& clock);

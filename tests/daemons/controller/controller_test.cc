@@ -390,6 +390,18 @@ TEST_F(ControllerTest, ProxyHeadersChangeNothing) {
     EXPECT_EQ(ask(tls(), std::move(request)).status, 401);
 }
 
+// A ClientHello of nothing is answered by an alert, where TLS comes to see it.
+TEST_F(ControllerTest, AListedBalancerHasToSayWhoseConnectionItIs) {
+    config.proxies[config.api] = {*Prefix::parse("127.0.0.0/8")};
+    start();
+    const std::string hello("\x16\x03\x01\0\x04\x01\0\0\0", 9);
+    const auto answer = [&](const std::string& bytes) {
+        return raw(http::test::RawClient(config.api), bytes);
+    };
+    EXPECT_EQ(answer("PROXY UNKNOWN\r\n" + hello).substr(0, 1), "\x15");
+    EXPECT_EQ(answer(hello), "");
+}
+
 TEST_F(ControllerTest, ARestartedControllerKnowsItsNodesAndTheirMaps) {
     start();
     make_token();
@@ -425,8 +437,28 @@ TEST(ControllerConfigTest, FaultsNameFileLineAndCause) {
     EXPECT_EQ(load("admin_group = 'no-such-group'\n"),
               ":1:15: admin_group names no group of this machine: 'no-such-group'");
     EXPECT_EQ(load("[limits]\nconnections = 0\n").substr(0, 24), ":2:15: limits.connection");
+    EXPECT_EQ(load("[proxy_protocol_from]\nsession = ['192.0.2.1/24']\n").substr(0, 34),
+              ":2:11: proxy_protocol_from.session");
     const auto printed = print_config(ControllerConfig{});
     EXPECT_NE(printed.find("state_dir = '/var/lib/cvlan-controller'"), std::string::npos);
+}
+
+TEST(ControllerConfigTest, BalancersAreThoseOfAListenersRoles) {
+    test::TempDir folder;
+    const std::string path = folder.path() + "/c.toml";
+    ASSERT_TRUE(write_durable(path,
+                              "[listen]\nsession = '[::]:8444'\n[proxy_protocol_from]\n"
+                              "session = ['192.0.2.0/24']\napi = ['198.51.100.1/32']\n"
+                              "discovery = ['198.51.100.2/32', '198.51.100.1/32']\n",
+                              0600));
+    const auto config = load_config(path);
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_EQ(config->proxies.at(config->session).size(), 1u);
+    EXPECT_EQ(config->proxies.at(config->api).size(), 2u);
+    EXPECT_NE(print_config(*config).find("[proxy_protocol_from]\ndiscovery = ['198.51.100.2/32', "
+                                         "'198.51.100.1/32']\nregistration = "),
+              std::string::npos)
+        << print_config(*config);
 }
 
 }  // namespace
