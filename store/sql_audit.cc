@@ -38,6 +38,16 @@ model::AuditEntry audit_row(const Statement& row) {
     return entry;
 }
 
+// What the audit says of who acts.
+model::AuditEntry entry_of(const Cause& cause, WallTime at) {
+    model::AuditEntry entry;
+    entry.at = at;
+    entry.actor = cause.actor;
+    entry.source = cause.source;
+    entry.request_id = cause.request_id;
+    return entry;
+}
+
 Result<int64_t> sequence_of(const std::string& page_token) {
     int64_t sequence = 0;
     if (page_token.empty()) return sequence;
@@ -99,12 +109,8 @@ Result<void> SqlStore::append_audit(std::vector<model::AuditEntry> entries) {
 
 void SqlStore::draft(const Event& event, std::string before) {
     const EventName name = name_of(event.kind);
-    model::AuditEntry entry;
+    model::AuditEntry entry = entry_of(cause_, event.at);
     entry.tenant_id = event.tenant_id;
-    entry.at = event.at;
-    entry.actor = cause_.actor;
-    entry.source = cause_.source;
-    entry.request_id = cause_.request_id;
     entry.action = name.name;
     entry.object_kind = name.object_kind;
     entry.object_id = event.object_id;
@@ -123,7 +129,8 @@ Result<void> SqlStore::append_drafts() {
         std::vector<model::AuditEntry> entries(std::make_move_iterator(drafts_.begin()),
                                                std::make_move_iterator(rest));
         drafts_.erase(drafts_.begin(), rest);
-        if (auto appended = append_audit(std::move(entries)); !appended) return appended;
+        if (auto appended = append_audit(std::move(entries)); !appended)
+            return fail_as("AUDIT_UNAVAILABLE", Code::Unavailable, appended.error().message);
     }
     return {};
 }
@@ -133,12 +140,8 @@ Result<void> SqlStore::record_refusals(const std::vector<Refusal>& refusals) {
         // By tenant in a fixed order: two writers never wait for each other's chains.
         std::map<std::string, std::vector<model::AuditEntry>> chains;
         for (const Refusal& refusal : refusals) {
-            model::AuditEntry entry;
+            model::AuditEntry entry = entry_of(refusal.cause, refusal.at);
             entry.tenant_id = refusal.tenant_id;
-            entry.at = refusal.at;
-            entry.actor = refusal.cause.actor;
-            entry.source = refusal.cause.source;
-            entry.request_id = refusal.cause.request_id;
             entry.action = refusal.action;
             entry.object_id = refusal.object_id;
             entry.outcome = refusal.outcome;
@@ -231,17 +234,8 @@ Result<AuditVerdict> SqlStore::verify_chain(const std::string& tenant_id) {
     return verdict;
 }
 
-Result<std::vector<AuditVerdict>> SqlStore::verify_audit() {
-    auto chains = read([&]() -> Result<std::vector<std::string>> {
-        std::vector<std::string> ids;
-        // A chain without its head is one that somebody has cut off.
-        Statement rows = db_.sql(
-            "SELECT tenant_id FROM audit_heads UNION SELECT tenant_id FROM audit UNION "
-            "SELECT id FROM tenants ORDER BY 1");
-        while (rows.next()) ids.push_back(rows.text(0));
-        if (rows.error()) return failed(*rows.error());
-        return ids;
-    });
+Result<std::vector<AuditVerdict>> SqlStore::verify_audit(const Scope& scope) {
+    auto chains = chains_of(scope);
     if (!chains) return failed(chains.error());
     std::vector<AuditVerdict> verdicts;
     for (const std::string& tenant_id : *chains) {
@@ -252,6 +246,20 @@ Result<std::vector<AuditVerdict>> SqlStore::verify_audit() {
         verdicts.push_back(std::move(*verdict));
     }
     return verdicts;
+}
+
+Result<std::vector<std::string>> SqlStore::chains_of(const Scope& scope) {
+    if (scope) return std::vector<std::string>{*scope};
+    return read([&]() -> Result<std::vector<std::string>> {
+        std::vector<std::string> ids;
+        // A chain without its head is one that somebody has cut off.
+        Statement rows = db_.sql(
+            "SELECT tenant_id FROM audit_heads UNION SELECT tenant_id FROM audit UNION "
+            "SELECT id FROM tenants ORDER BY 1");
+        while (rows.next()) ids.push_back(rows.text(0));
+        if (rows.error()) return failed(*rows.error());
+        return ids;
+    });
 }
 
 Result<int64_t> SqlStore::prune_audit(const std::string& tenant_id, WallTime before) {
@@ -289,12 +297,8 @@ Result<int64_t> SqlStore::cut_chain(const std::string& tenant_id,
                            through.sequence, through.hash, tenant_id)
                         .run();
     if (!anchored) return failed(anchored.error());
-    model::AuditEntry entry;
+    model::AuditEntry entry = entry_of(cause_, clock_.now());
     entry.tenant_id = tenant_id;
-    entry.at = clock_.now();
-    entry.actor = cause_.actor;
-    entry.source = cause_.source;
-    entry.request_id = cause_.request_id;
     entry.action = model::kAuditPruned;
     entry.outcome = model::kAuditOk;
     entry.count = count;

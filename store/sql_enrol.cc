@@ -272,7 +272,7 @@ Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joini
         auto joined = finish(key, joining, *revision);
         if (!joined) return joined;
         joined->is_new = !has;
-        (void)audited(Result<model::Node>(joined->node));
+        note_after(joined->node);
         return joined;
     });
 }

@@ -270,8 +270,7 @@ Result<std::optional<Revision>> SqlStore::set_endpoints(const Key& key,
                         printable(wanted.network_id));
         if (found->listen_port == wanted.listen_port && found->endpoints == wanted.endpoints)
             return std::nullopt;
-        auto revision =
-            record(key, EventKind::EndpointsChanged, {wanted.network_id}, public_text(*found));
+        auto revision = record(key, EventKind::EndpointsChanged, {wanted.network_id});
         if (!revision) return failed(revision.error());
         auto done = db_.sql(
                            "UPDATE memberships SET listen_port = ?, endpoints = ?, revision = ? "
@@ -280,9 +279,6 @@ Result<std::optional<Revision>> SqlStore::set_endpoints(const Key& key,
                            key.tenant_id, wanted.network_id, key.id)
                         .run();
         if (!done) return failed(done.error());
-        found->listen_port = wanted.listen_port;
-        found->endpoints = wanted.endpoints;
-        (void)audited(Result<model::Membership>(*found));
         return *revision;
     });
 }

@@ -84,7 +84,8 @@ Result<Revision> SqlStore::record(const Key& object, EventKind kind,
                            fmt::format("{}", fmt::join(event.network_ids, " ")), event.at)
                        .run();
     if (!written) return failed(written.error());
-    draft(event, std::move(before));
+    // A node that says where it can be reached administers nothing (store.h).
+    if (kind != EventKind::EndpointsChanged) draft(event, std::move(before));
     engine_.announce(event);
     return event.revision;
 }

@@ -97,7 +97,7 @@ public:
 
     Result<void> record_refusals(const std::vector<Refusal>& refusals) override;
     Result<AuditPage> audit(const AuditFilter& filter) override;
-    Result<std::vector<AuditVerdict>> verify_audit() override;
+    Result<std::vector<AuditVerdict>> verify_audit(const Scope& scope) override;
     Result<int64_t> prune_audit(const std::string& tenant_id, WallTime before) override;
 
     Result<MapInputs> map_inputs(const std::string& tenant_id) override;
@@ -132,8 +132,12 @@ private:
     // What the object is after the change that was recorded last.
     template <class T>
     Result<T> audited(Result<T> object) {
-        if (object && !drafts_.empty()) drafts_.back().after = public_text(*object);
+        if (object) note_after(*object);
         return object;
+    }
+    template <class T>
+    void note_after(const T& object) {
+        if (!drafts_.empty()) drafts_.back().after = public_text(object);
     }
     void draft(const Event& event, std::string before);
     // Whose is what is made now: an account's, or nobody's.
@@ -146,6 +150,7 @@ private:
         model::AuditAnchor pruned;
     };
     Result<AuditHead> audit_head(const std::string& tenant_id);
+    Result<std::vector<std::string>> chains_of(const Scope& scope);
     Result<AuditVerdict> verify_chain(const std::string& tenant_id);
     Result<int64_t> cut_chain(const std::string& tenant_id, const model::AuditAnchor& through);
 

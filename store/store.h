@@ -104,12 +104,14 @@ public:
     // Writes nothing where nothing changed; never an event.
     virtual Result<void> set_inventory(const Key& node, const model::Inventory& inventory) = 0;
 
-    // Every change above is in the audit, written with it: where that fails, so does the change.
+    // Every change above is in the audit, written with it: where that fails, so does the change
+    // (Unavailable AUDIT_UNAVAILABLE). Only where a node says that it can be reached is none: ten
+    // thousand that roam would bury what people did. It is an event like any other.
     // Refused attempts are written here, all in one transaction.
     virtual Result<void> record_refusals(const std::vector<Refusal>& refusals) = 0;
     virtual Result<AuditPage> audit(const AuditFilter& filter) = 0;
-    // Every chain, the operator's and those of tenants that are gone too.
-    virtual Result<std::vector<AuditVerdict>> verify_audit() = 0;
+    // A tenant's chain; for the operator every one, its own and those of tenants that are gone too.
+    virtual Result<std::vector<AuditVerdict>> verify_audit(const Scope& scope) = 0;
     // Takes away what is older than `before`, at most some thousands, and tells how many; leaves an
     // entry that says where the chain goes on.
     virtual Result<int64_t> prune_audit(const std::string& tenant_id, WallTime before) = 0;

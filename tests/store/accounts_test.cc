@@ -181,7 +181,7 @@ TEST_F(AccountsTest, ChangesAreInTheAuditAndNoSecretIs) {
     EXPECT_EQ(actions,
               "TENANT_CREATED ACCOUNT_CREATED ACCOUNT_INVITED PASSWORD_SET ACCOUNT_CHANGED ");
     EXPECT_EQ(store_->audit({.tenant_id = "", .page_size = 1000})->items.size(), 3U);
-    const auto verdicts = *store_->verify_audit();
+    const auto verdicts = *store_->verify_audit({});
     for (const auto& verdict : verdicts) EXPECT_EQ(verdict.fault, "");
 }
 

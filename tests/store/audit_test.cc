@@ -20,7 +20,7 @@ struct AuditTest : StoreTest {
     }
     // Of the tenant's chain; empty: whole.
     std::string fault() {
-        auto verdicts = store_->verify_audit();
+        auto verdicts = store_->verify_audit({});
         EXPECT_TRUE(verdicts) << verdicts.error().message;
         std::string found;
         for (const AuditVerdict& verdict : *verdicts)
@@ -74,7 +74,6 @@ TEST_F(AuditTest, EveryEventHasItsEntryAndNoneHoldsASecret) {
     auto node = enrolled(enrolment(claims)).node;
     const Key key = key_of(node);
     ASSERT_TRUE(store_->rename_node(key, "renamed"));
-    ASSERT_TRUE(store_->set_endpoints(key, {network_.id, 1, {*Endpoint::parse("192.0.2.1:1")}}));
     ASSERT_TRUE(store_->expire_node(key));
     ASSERT_TRUE(store_->revoke_node(key));
     ASSERT_TRUE(store_->delete_node(key));
@@ -96,6 +95,25 @@ TEST_F(AuditTest, EveryEventHasItsEntryAndNoneHoldsASecret) {
             EXPECT_EQ((all[i].before + all[i].after).find(secret), std::string::npos);
     }
     EXPECT_EQ(fault(), "");
+}
+
+// Ten thousand nodes that roam would bury what people did.
+TEST_F(AuditTest, ANodeThatMovesIsAnEventAndNoEntry) {
+    const Key key = key_of(enrolled(enrolment(token(network_, 1))).node);
+    const size_t before = entries(tenant_).size();
+    ASSERT_TRUE(store_->set_endpoints(key, {network_.id, 1, {*Endpoint::parse("192.0.2.1:1")}}));
+    EXPECT_EQ(events_.back().kind, EventKind::EndpointsChanged);
+    EXPECT_EQ(entries(tenant_).size(), before);
+    EXPECT_EQ(fault(), "");
+}
+
+TEST_F(AuditTest, ATenantsVerdictIsOfItsChainAlone) {
+    const std::string other = tenant("other");
+    const auto verdicts = store_->verify_audit(tenant_);
+    ASSERT_TRUE(verdicts);
+    ASSERT_EQ(verdicts->size(), 1u);
+    EXPECT_EQ(verdicts->front().tenant_id, tenant_);
+    EXPECT_EQ(store_->verify_audit({})->size(), 2u);
 }
 
 TEST_F(AuditTest, WhatFailsLeavesNoEntry) {
@@ -216,7 +234,10 @@ TEST_F(AuditTest, WhatCanNotBeAuditedIsNotDone) {
                     ->run_script("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT "
                                  "RAISE(ABORT, 'no room'); END"));
     open();
-    EXPECT_FALSE(store_->rename_network({tenant_, network_.id}, "lab"));
+    const auto refused = store_->rename_network({tenant_, network_.id}, "lab");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::Unavailable);
+    EXPECT_EQ(refused.error().reason, "AUDIT_UNAVAILABLE");
     EXPECT_EQ(store_->network(tenant_, network_.id)->name, "office");
     EXPECT_FALSE(store_->record_refusals({refusal("", "DENIED")}));
     EXPECT_TRUE(events_.empty() || events_.back().kind == EventKind::NetworkCreated);

@@ -144,8 +144,8 @@ public:
     Result<store::AuditPage> audit(const store::AuditFilter& filter) override {
         return ask(&Store::audit, filter);
     }
-    Result<std::vector<store::AuditVerdict>> verify_audit() override {
-        return ask(&Store::verify_audit);
+    Result<std::vector<store::AuditVerdict>> verify_audit(const store::Scope& scope) override {
+        return ask(&Store::verify_audit, scope);
     }
     Result<int64_t> prune_audit(const std::string& tenant_id, WallTime before) override {
         return ask(&Store::prune_audit, tenant_id, before);
