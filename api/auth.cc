@@ -101,15 +101,26 @@ Verdict<NodeIdentity> Auth::node(const http::Request& request) {
     if (request.client_certificate_pem.empty())
         return refusal(401, "CLIENT_CERTIFICATE_REQUIRED",
                        "this needs the client certificate of an enrolled node", request.request_id);
-    const auto certificate =
-        pki::parse_node_certificate(request.client_certificate_pem, trust_domain_);
-    if (!certificate)
-        return refusal(403, "CERTIFICATE_REFUSED", certificate.error().message, request.request_id);
-    NodeIdentity identity{certificate->tenant_id, certificate->node_id, certificate->serial,
-                          certificate->key_hash, certificate->not_after};
-    if (auto refused = standing(identity, request.request_id)) return *refused;
-    note_use(identity);
-    return identity;
+    const auto identity = identity_of(request);
+    if (!identity)
+        return refusal(403, "CERTIFICATE_REFUSED", identity.error().message, request.request_id);
+    if (auto refused = standing(*identity, request.request_id)) return *refused;
+    note_use(*identity);
+    return *identity;
+}
+
+Result<NodeIdentity> Auth::identity_of(const http::Request& request) const {
+    auto certificate = pki::parse_node_certificate(request.client_certificate_pem, trust_domain_);
+    if (!certificate) return failed(certificate.error());
+    return NodeIdentity{certificate->tenant_id, certificate->node_id, certificate->serial,
+                        certificate->key_hash, certificate->not_after};
+}
+
+std::optional<NodeIdentity> Auth::shown(const http::Request& request) const {
+    if (request.client_certificate_pem.empty()) return std::nullopt;
+    auto identity = identity_of(request);
+    if (!identity) return std::nullopt;
+    return *identity;
 }
 
 }  // namespace cvlan::api

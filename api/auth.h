@@ -38,6 +38,9 @@ public:
     // CERTIFICATE_SUPERSEDED, CERTIFICATE_EXPIRED; 503 while the database can not be read.
     Verdict<NodeIdentity> node(const http::Request& request);
 
+    // Whom the certificate names, however it stands with that one; for the audit of refusals.
+    std::optional<NodeIdentity> shown(const http::Request& request) const;
+
     // The node's row changed: the next request reads it anew.
     void forget(const std::string& node_id) { rows_.erase(node_id); }
     // What a node hears that is not (or no longer) welcome; nullopt while it is.
@@ -62,6 +65,7 @@ private:
         bool is_current(const NodeIdentity& identity) const;
         bool is_previous(const NodeIdentity& identity) const;
     };
+    Result<NodeIdentity> identity_of(const http::Request& request) const;
     Result<const Row*> row_of(const NodeIdentity& identity);
     void note_use(const NodeIdentity& identity);
 

@@ -17,6 +17,7 @@
 #include "api/metrics.h"
 #include "api/polls.h"
 #include "api/query.h"
+#include "api/refusals.h"
 #include "http/server.h"
 #include "maps/maps.h"
 #include "pki/authority.h"
@@ -43,6 +44,13 @@ struct Context {
     Settings settings;
     bool draining = false;
     std::unique_ptr<Metrics> metrics = std::make_unique<Metrics>();
+    std::unique_ptr<Refusals> refusals = std::make_unique<Refusals>(store, clock);
+};
+
+// Whom a refusal is noted for in the audit.
+struct Who {
+    std::string actor = "anonymous";
+    std::string tenant_id{};
 };
 
 struct Call {
@@ -50,6 +58,8 @@ struct Call {
     std::string id;  // of the path, a UUID; empty where the route has none
     Query query;
     store::Store& store;  // of who asks, for what it changes; not to be kept beyond the handler
+    // Where a public handler says who has proved itself; null elsewhere.
+    Who* who = nullptr;
 };
 
 enum class Role { Discovery, Registration, Session, Api };

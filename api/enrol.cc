@@ -68,6 +68,7 @@ Result<model::TokenClaims> verified(Context& context, const std::string& text, A
     if (good || good.error().reason == model::kTokenExpired) {
         attempt.tenant = token->claims.tenant_id;
         attempt.token = token->claims.id;
+        if (attempt.call.who) *attempt.call.who = {"token:" + attempt.token, attempt.tenant};
     }
     if (!good) return failed(good.error());
     return token->claims;
@@ -149,7 +150,11 @@ http::Response enrol_checked(Context& context, const Attempt& attempt,
         issued = std::move(*made);
         return store::CertificateRow{issued.serial, issued.not_after};
     };
-    auto enrolled = attempt.call.store.enrol(request, issue);
+    // Who enrols is known by its token alone.
+    const auto& asked = attempt.call.request;
+    const auto store =
+        context.store.as({"token:" + attempt.token, asked.peer.address.text(), asked.request_id});
+    auto enrolled = store->enrol(request, issue);
     if (!enrolled) return refuse(attempt, enrolled.error());
     context.auth.forget(enrolled->node.id);
     count(context, enrolled->is_new ? "ENROLLED" : "ENROLLED_AGAIN");

@@ -82,4 +82,12 @@ Result<std::optional<std::string>> Query::uuid(std::string_view name) const {
     return given;
 }
 
+Result<std::optional<WallTime>> Query::time(std::string_view name) const {
+    const auto given = text(name);
+    if (!given) return std::optional<WallTime>{};
+    const auto time = from_rfc3339(*given);
+    if (!time) return failed(bad_parameter(name, time.error().message));
+    return std::optional(*time);
+}
+
 }  // namespace cvlan::api

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace cvlan::api {
@@ -23,6 +24,8 @@ public:
                             int64_t otherwise) const;
     // Absent, or a UUID; anything else is Code::Invalid.
     Result<std::optional<std::string>> uuid(std::string_view name) const;
+    // Absent, or RFC 3339 in UTC; anything else is Code::Invalid.
+    Result<std::optional<WallTime>> time(std::string_view name) const;
 
 private:
     std::vector<std::pair<std::string, std::string>> parameters_;

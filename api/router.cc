@@ -3,6 +3,7 @@
 
 #include "api/error.h"
 #include "base/log.h"
+#include "model/wire.h"
 
 namespace cvlan::api {
 
@@ -25,51 +26,101 @@ std::optional<std::string> match(std::string_view pattern, std::string_view path
     return std::string(rest.substr(0, 36));
 }
 
+std::string source_of(const http::Request& request) {
+    return request.local ? "unix" : request.peer.address.text();
+}
+
+// What the audit keeps: who was not known, not allowed or held back, and what could not be changed.
+// A read that finds nothing is one only where it named an id.
+bool is_refused_attempt(const Route& route, int status) {
+    switch (status) {
+        case 401:
+        case 403:
+        case 429:
+            return true;
+        case 404:
+            return route.method != "GET" || route.pattern.find("{id}") != std::string_view::npos;
+        case 409:
+        case 410:
+            return route.method != "GET";
+        default:
+            return false;
+    }
+}
+
 // Calls the handler with the identity that its type asks for, and with the store of that one.
 struct Dispatch {
     Context& context;
+    const Route& route;
     const Call& call;
     http::Reply reply;
 
     void operator()(PublicHandler handler) {
-        const auto store = store_of("anonymous");
-        reply.send(handler(context, on(*store)));
+        Who who;
+        const auto store = store_of(who.actor);
+        auto response = handler(context, on(*store, &who));
+        send(std::move(response), who);
     }
     void operator()(NodeHandler handler) {
         auto who = context.auth.node(call.request);
         if (auto* refused = std::get_if<http::Response>(&who))
-            return reply.send(std::move(*refused));
+            return send(std::move(*refused), shown());
         const auto& identity = std::get<NodeIdentity>(who);
-        const auto store = store_of("node:" + identity.node_id);
-        reply.send(handler(context, on(*store), identity));
+        const auto store = store_of(name_of(identity));
+        send(handler(context, on(*store), identity), {name_of(identity), identity.tenant_id});
     }
     void operator()(HeldNodeHandler handler) {
         auto who = context.auth.node(call.request);
         if (auto* refused = std::get_if<http::Response>(&who))
-            return reply.send(std::move(*refused));
+            return send(std::move(*refused), shown());
         const auto& identity = std::get<NodeIdentity>(who);
-        const auto store = store_of("node:" + identity.node_id);
+        const auto store = store_of(name_of(identity));
         handler(context, on(*store), identity, std::move(reply));
     }
     void operator()(const Admin& handler) {
         auto who = admin_on_socket(call.request);
         if (auto* refused = std::get_if<http::Response>(&who))
-            return reply.send(std::move(*refused));
+            return send(std::move(*refused), shown());
         const auto& identity = std::get<AdminIdentity>(who);
+        const Who named{identity.actor, identity.scope.value_or("")};
         if (auto refused = refuse_role(identity, handler.needs, call.request))
-            return reply.send(std::move(*refused));
+            return send(std::move(*refused), named);
+        // Who looks may find out why.
+        if (route.method != "GET" && !context.refusals->are_written())
+            return reply.send(refusal(503, "AUDIT_UNAVAILABLE",
+                                      "the audit can not be written, so nothing may be changed",
+                                      call.request.request_id));
         const auto store = store_of(identity.actor);
-        reply.send(handler.run(context, on(*store), identity));
+        send(handler.run(context, on(*store), identity), named);
     }
 
 private:
-    std::unique_ptr<store::Store> store_of(std::string actor) const {
-        const http::Request& request = call.request;
-        return context.store.as({std::move(actor),
-                                 request.local ? "unix" : request.peer.address.text(),
-                                 request.request_id});
+    static std::string name_of(const NodeIdentity& identity) { return "node:" + identity.node_id; }
+    // Of somebody who was turned away: TLS has verified the certificate, if there is one.
+    Who shown() const {
+        const auto node = context.auth.shown(call.request);
+        return node ? Who{name_of(*node), node->tenant_id} : Who{};
     }
-    Call on(store::Store& store) const { return {call.request, call.id, call.query, store}; }
+    void send(http::Response response, const Who& who) {
+        if (is_refused_attempt(route, response.status)) note(response, who);
+        reply.send(std::move(response));
+    }
+    void note(const http::Response& response, const Who& who) const {
+        const auto problem = model::decode<model::wire::Problem>(response.body, model::kDocument);
+        context.refusals->note({who.tenant_id, cause(who.actor),
+                                fmt::format("{} {}", route.method, route.pattern), call.id,
+                                problem ? problem->code : fmt::format("{}", response.status), 1,
+                                context.clock.now()});
+    }
+    store::Cause cause(std::string actor) const {
+        return {std::move(actor), source_of(call.request), call.request.request_id};
+    }
+    std::unique_ptr<store::Store> store_of(std::string actor) const {
+        return context.store.as(cause(std::move(actor)));
+    }
+    Call on(store::Store& store, Who* who = nullptr) const {
+        return {call.request, call.id, call.query, store, who};
+    }
 };
 
 }  // namespace
@@ -92,7 +143,7 @@ void handle(Context& context, const Roles& roles, http::Request request, http::R
             "api.request",
             {{"method", request.method}, {"path", route.pattern}, {"request", request.request_id}});
         const Call call{request, std::move(*id), std::move(*query), context.store};
-        return std::visit(Dispatch{context, call, std::move(reply)}, route.handler);
+        return std::visit(Dispatch{context, route, call, std::move(reply)}, route.handler);
     }
     context.metrics->watch(nullptr, reply);
     if (allowed.empty())

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table: every way into the controller, who may take it, and the function behind it.
 
+#include "api/audit.h"
 #include "api/enrol.h"
 #include "api/networks.h"
 #include "api/nodes.h"
@@ -76,6 +77,17 @@ const std::vector<Route> kRoutes{
     {Role::Api, "DELETE", "/api/v1/nodes/{id}", may(Write, delete_node), {"tenant"}},
     {Role::Api, "POST", "/api/v1/nodes/{id}/expire", may(Write, expire_node), {"tenant"}},
     {Role::Api, "POST", "/api/v1/nodes/{id}/revoke", may(Write, revoke_node), {"tenant"}},
+    {Role::Api,
+     "GET",
+     "/api/v1/audit",
+     may(Read, list_audit),
+     {"tenant", "actor", "action", "object", "since", "until", "pageSize", "pageToken"}},
+    {Role::Api,
+     "GET",
+     "/api/v1/audit/export",
+     may(Read, export_audit),
+     {"tenant", "actor", "action", "object", "since", "until", "pageSize", "pageToken", "format"}},
+    {Role::Api, "GET", "/api/v1/audit/verify", may(Read, verify_audit), {"tenant"}},
 };
 
 }  // namespace

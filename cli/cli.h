@@ -55,6 +55,11 @@ struct Args {
     std::string signing_key, out_file;
     std::chrono::seconds wait{30};
     int64_t count = 3;
+
+    std::string actor, action, object;
+    std::string since, until;  // of the audit: RFC 3339, or so long ago
+    std::string format = "ndjson";
+    bool of_operator = false;
 };
 
 struct Io {

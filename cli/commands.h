@@ -47,6 +47,12 @@ int node_rename(const Args& args, Io& io);
 int node_expire(const Args& args, Io& io);
 int node_revoke(const Args& args, Io& io);
 void node_list_options(CLI::App& app, Args& args);
+// audit.cc
+int audit_list(const Args& args, Io& io);
+int audit_export(const Args& args, Io& io);
+int audit_verify(const Args& args, Io& io);
+void audit_list_options(CLI::App& app, Args& args);
+void audit_export_options(CLI::App& app, Args& args);
 // status.cc
 int status(const Args& args, Io& io);
 int plan(const Args& args, Io& io);

@@ -65,6 +65,10 @@ Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock&
     return store;
 }
 
+std::unique_ptr<Store> SqlStore::as(const Cause& cause) {
+    return std::make_unique<SqlStore>(engine_, cause);
+}
+
 Result<Revision> SqlStore::record(const Key& object, EventKind kind,
                                   std::vector<std::string> networks, std::string before) {
     Statement next =

@@ -3,9 +3,7 @@
 
 // The Store on one SQLite file. One connection, one writer: a second process that opens the file is
 // refused. WAL with synchronous=FULL, so that what was answered survives a power cut. The methods
-// are in one file a noun: sql_tenants.cc, sql_networks.cc, sql_tokens.cc, sql_nodes.cc,
-// sql_certificates.cc, sql_enrol.cc, sql_addresses.cc, sql_maps.cc. Private ones run inside a body
-// of read or write.
+// are in one file a noun: sql_tenants.cc, … Private ones run inside a body of read or write.
 
 #include <memory>
 #include <string>
@@ -41,9 +39,7 @@ public:
     // A view of it.
     SqlStore(Engine& engine, Cause cause) : engine_(engine), cause_(std::move(cause)) {}
 
-    std::unique_ptr<Store> as(const Cause& cause) override {
-        return std::make_unique<SqlStore>(engine_, cause);
-    }
+    std::unique_ptr<Store> as(const Cause& cause) override;
     void on_event(std::function<void(const Event&)> listener) override {
         engine_.on_event(std::move(listener));
     }

@@ -29,13 +29,18 @@ std::string one(const char* noun, const std::string& id, const std::string& tena
 }  // namespace
 
 template <class T>
-Result<T> Controller::call(const char* method, const std::string& path, const std::string& body) {
-    auto answer = transport_.send({.method = method, .path = path, .body = body});
-    if (!answer) return failed(answer.error());
-    auto document = model::decode<T>(*answer, model::kDocument);
+static Result<T> decoded(const std::string& answer) {
+    auto document = model::decode<T>(answer, model::kDocument);
     if (!document)
         return fail(Code::Malformed, "the controller's answer: {}", document.error().message);
     return document;
+}
+
+template <class T>
+Result<T> Controller::call(const char* method, const std::string& path, const std::string& body) {
+    auto answer = transport_.send({.method = method, .path = path, .body = body});
+    if (!answer) return failed(answer.error());
+    return decoded<T>(*answer);
 }
 
 template <class List, class Item>
@@ -163,6 +168,50 @@ Result<wire::Node> Controller::revoke_node(const std::string& tenant, const std:
 }
 Result<void> Controller::delete_node(const std::string& tenant, const std::string& id) {
     return remove(one("node", id, tenant));
+}
+
+static std::string audit_path(const char* path, const Controller::AuditQuery& asked) {
+    return path + query({{"tenant", asked.tenant},
+                         {"actor", asked.actor},
+                         {"action", asked.action},
+                         {"object", asked.object},
+                         {"since", asked.since},
+                         {"until", asked.until}});
+}
+
+Result<wire::AuditList> Controller::list_audit(const AuditQuery& asked, size_t most) {
+    wire::AuditList all;
+    const std::string path = join_query(audit_path("/api/v1/audit", asked), "pageSize=1000");
+    for (std::string at = path;;) {
+        auto page = call<wire::AuditList>("GET", at);
+        if (!page) return failed(page.error());
+        std::move(page->entries.begin(), page->entries.end(), std::back_inserter(all.entries));
+        if (page->next_page_token.empty()) return all;
+        if (all.entries.size() >= most || page->entries.empty())
+            return fail(Code::TooLarge, "more than {} entries: ask for less, or export them", most);
+        at = path + "&pageToken=" + url_encode(page->next_page_token);
+    }
+}
+
+Result<void> Controller::export_audit(const AuditQuery& asked, const std::string& format,
+                                      const std::function<void(const std::string&)>& take) {
+    std::string at = join_query(audit_path("/api/v1/audit/export", asked), "format=" + format);
+    while (!at.empty()) {
+        std::string next;
+        auto lines = transport_.send({.path = at, .next = &next});
+        if (!lines) return failed(lines.error());
+        take(*lines);
+        if (next == at) return fail(Code::Malformed, "the controller's pages never end");
+        at = std::move(next);
+    }
+    return {};
+}
+
+Result<wire::AuditVerdictList> Controller::verify_audit(const std::string& tenant) {
+    auto answer = transport_.send({.path = "/api/v1/audit/verify" + query({{"tenant", tenant}}),
+                                   .patience = std::chrono::minutes(10)});
+    if (!answer) return failed(answer.error());
+    return decoded<wire::AuditVerdictList>(*answer);
 }
 
 Result<wire::Version> Controller::version() { return call<wire::Version>("GET", "/version"); }

@@ -4,6 +4,7 @@
 // The operator's half of api/openapi.yaml as typed calls. A list is followed to its last page. An
 // object is asked for by id or by name; a name that nobody has is NotFound.
 
+#include <functional>
 #include <string>
 
 #include "api/client/transport.h"
@@ -50,6 +51,19 @@ public:
     Result<wire::Node> expire_node(const std::string& tenant, const std::string& id);
     Result<wire::Node> revoke_node(const std::string& tenant, const std::string& id);
     Result<void> delete_node(const std::string& tenant, const std::string& id);
+
+    // What to read of the audit; empty fields do not narrow it.
+    struct AuditQuery {
+        std::string tenant{};  // an id; empty: the operator's own chain
+        std::string actor{}, action{}, object{};
+        std::string since{}, until{};  // RFC 3339
+    };
+    // TooLarge beyond `most` entries.
+    Result<wire::AuditList> list_audit(const AuditQuery& query, size_t most);
+    // Hands each page's lines to `take`, as they come.
+    Result<void> export_audit(const AuditQuery& query, const std::string& format,
+                              const std::function<void(const std::string&)>& take);
+    Result<wire::AuditVerdictList> verify_audit(const std::string& tenant);
 
     Result<wire::Version> version();
 

@@ -58,6 +58,13 @@ std::string why(httplib::Error error, const std::string& ca_file) {
 
 }  // namespace
 
+// RFC 8288, of one link: `</path?query>; rel="next"`. Only a path of the same server is followed.
+static std::string next_of(const std::string& link) {
+    const size_t end = link.find(">; rel=\"next\"");
+    if (!link.starts_with("</") || end == std::string::npos) return {};
+    return link.substr(1, end - 1);
+}
+
 struct Transport::State {
     std::string server;       // as the user wrote it, for messages
     std::string socket_path;  // empty over TLS
@@ -155,6 +162,7 @@ Result<std::string> Transport::send(const Call& call) {
     if (!answer)
         return fail(Code::Unavailable, "{}: {}", state_->server,
                     why(answer.error(), state_->ca_file));
+    if (call.next) *call.next = next_of(answer->get_header_value("Link"));
     if (answer->status >= 200 && answer->status < 300) return body;
     return failed(problem_error(answer->status, body));
 }

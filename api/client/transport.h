@@ -27,6 +27,8 @@ struct Call {
     std::string body{};  // JSON, or empty
     // How long the server may take over the answer: above any wait that the request asks for.
     std::chrono::seconds patience{30};
+    // Where to put the target of a Link header with rel="next"; empty where there is none.
+    std::string* next = nullptr;
 };
 
 class Transport {

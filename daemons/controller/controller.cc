@@ -153,6 +153,7 @@ Result<void> Controller::listen() {
     if (auto local = listen_local(); !local) return local;
     renewal_ = loop_.every(24h, [this] { renew_server_certificate(); });
     seen_ = loop_.every(api::Auth::kSeenEvery, [this] { auth_->flush_seen(); });
+    refusals_ = loop_.every(1s, [this] { context_->refusals->flush_due(); });
     return {};
 }
 
@@ -236,6 +237,7 @@ void Controller::drain(const std::function<void()>& done) {
     const auto one_done = [this, done] {
         if (--draining_ > 0) return;
         auth_->flush_seen();
+        context_->refusals->flush();
         done();
     };
     for (TcpListener& listener : tcp_) listener.server->drain(kDrainLimit, one_done);

@@ -68,6 +68,7 @@ private:
     WallTime server_not_after_{};
     Timer renewal_;
     Timer seen_;
+    Timer refusals_;
     size_t draining_ = 0;
 };
 

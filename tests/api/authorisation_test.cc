@@ -164,6 +164,9 @@ const Row kRows[] = {
     {"DELETE /api/v1/nodes/{id}", {401, 401, 401, 401, 403, 204}, node_id},
     {"POST /api/v1/nodes/{id}/expire", {401, 401, 401, 401, 403, 200}, node_id},
     {"POST /api/v1/nodes/{id}/revoke", {401, 401, 401, 401, 403, 200}, node_id},
+    {"GET /api/v1/audit", {401, 401, 401, 401, 200, 200}},
+    {"GET /api/v1/audit/export", {401, 401, 401, 401, 200, 200}},
+    {"GET /api/v1/audit/verify", {401, 401, 401, 401, 200, 200}},
 };
 
 std::string name_of(const Route& route) {

@@ -303,6 +303,55 @@ TEST_F(Cvlanctl, PrintsHelpAndVersionOnStandardOutput) {
     }
 }
 
+constexpr const char* kEntry =
+    R"({"sequence":"7","at":"2026-11-20T10:00:00.000Z","actor":"operator:0","source":"unix",)"
+    R"("requestId":"r","action":"NODE_REVOKED","objectKind":"node","objectId":"n","outcome":"OK",)"
+    R"("count":"1","before":"","after":"","previousHash":"a","hash":"b"})";
+
+TEST_F(Cvlanctl, ListsTheAuditOfTheLastDayUnlessToldOtherwise) {
+    api_.reply("GET", "/api/v1/audit", 200, list("entries", kEntry));
+    const Ran ran = run_it({"audit", "list", "--actor", "operator:0"});
+    EXPECT_EQ(ran.code, kOk) << ran.err;
+    EXPECT_NE(ran.out.find("operator:0  unix    NODE_REVOKED  n       OK       1"),
+              std::string::npos)
+        << ran.out;
+    EXPECT_EQ(api_.seen().back(),
+              fmt::format("GET /api/v1/audit?tenant={}&actor=operator%3A0&since=2026-11-19T10%3A01"
+                          "%3A00.000Z&pageSize=1000",
+                          kTenantId));
+    run_it({"audit", "list", "--operator", "--since", "1h"});
+    EXPECT_EQ(api_.seen().back(),
+              "GET /api/v1/audit?since=2026-11-20T09%3A01%3A00.000Z&pageSize=1000");
+    EXPECT_EQ(run_it({"audit", "list", "--since", "yesterday"}).code, kFailed);
+}
+
+TEST_F(Cvlanctl, ExportsTheAuditPageByPage) {
+    api_.on("GET", "/api/v1/audit/export",
+            [](const httplib::Request& request, httplib::Response& response) {
+                const bool is_last = request.has_param("pageToken");
+                if (!is_last)
+                    response.set_header(
+                        "Link", "</api/v1/audit/export?format=csv&pageToken=2>; rel=\"next\"");
+                response.set_content(is_last ? "two\r\n" : "one\r\n", "text/csv");
+            });
+    const Ran ran = run_it({"audit", "export", "--format", "csv"});
+    EXPECT_EQ(ran.code, kOk) << ran.err;
+    EXPECT_EQ(ran.out, "one\r\ntwo\r\n");
+    EXPECT_EQ(api_.seen().back(), "GET /api/v1/audit/export?format=csv&pageToken=2");
+}
+
+TEST_F(Cvlanctl, AChainThatIsBrokenIsNamedAndFails) {
+    api_.reply("GET", "/api/v1/audit/verify", 200,
+               fmt::format(R"({{"chains":[{{"entries":"3","lastSequence":"3","lastHash":"c",)"
+                           R"("whole":true}},{{"tenantId":"{}","entries":"1","lastSequence":"2",)"
+                           R"("lastHash":"d","whole":false,"fault":"entry 2 was changed"}}]}})",
+                           kTenantId));
+    const Ran ran = run_it({"audit", "verify"});
+    EXPECT_EQ(ran.code, kFailed);
+    EXPECT_NE(ran.out.find("operator"), std::string::npos);
+    EXPECT_EQ(ran.err, fmt::format("cvlanctl: audit of {}: entry 2 was changed\n", kTenantId));
+}
+
 TEST_F(Cvlanctl, AsksWhichTenantWhereThereAreSeveral) {
     test::FakeApi several;
     several.reply("GET", "/api/v1/tenants", 200, list("tenants", tenant("a") + "," + tenant("b")));
