@@ -10,22 +10,19 @@
 #include <string>
 #include <vector>
 
+#include "base/backoff.h"
 #include "base/event_loop.h"
 #include "base/result.h"
 #include "http/client.h"
+#include "http/origin.h"
 
 namespace cvlan::agent {
 
 // Our own traffic to the controller stays off our routes (decisions.md).
 inline constexpr uint32_t kOwnMark = 0xCA000000;
 
-struct Origin {
-    std::string host;
-    uint16_t port = 443;
-    bool operator==(const Origin&) const = default;
-};
-// "https://HOST[:PORT]", nothing after it.
-Result<Origin> parse_origin(std::string_view url);
+using http::Origin;
+using http::parse_origin;
 
 struct Credentials {
     http::TlsTrust trust;
@@ -74,19 +71,6 @@ private:
     std::unique_ptr<http::Client> client_;
     std::unique_ptr<http::Client> retired_;
     Timer failing_;
-};
-
-// Full jitter: half a second to a second at first, then from 1 s to 2, 4 … 60 s, so that many nodes
-// do not come back at once (F79).
-class Backoff {
-public:
-    explicit Backoff(uint32_t seed) : state_(seed | 1u) {}
-    std::chrono::milliseconds next();
-    void reset() { failures_ = 0; }
-
-private:
-    uint32_t state_;
-    int failures_ = 0;
 };
 
 }  // namespace cvlan::agent
