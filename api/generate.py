@@ -5,7 +5,7 @@
 generate.py SPEC.yaml FOLDER NAME writes FOLDER/NAME.h and FOLDER/NAME.cc, in namespace
 cvlan::model::NAME. It knows just what our descriptions use and stops at anything else:
 objects, string enums, string (plain, uuid, date-time, byte, int64), integer, boolean, array, $ref, and
-`type: [X, "null"]`. A field which is not required is a std::optional (a list: empty).
+`type: [X, "null"]`. What begins with x-cvlan- is for generate_resources.py. A field which is not required is a std::optional (a list: empty).
 """
 import re
 import sys
@@ -26,7 +26,7 @@ def pascal(name: str) -> str:
 
 class Field:
     def __init__(self, owner: str, name: str, schema: dict, required: bool):
-        unknown = set(schema) - KNOWN
+        unknown = {key for key in schema if not key.startswith("x-cvlan-")} - KNOWN
         if unknown:
             sys.exit(f"{owner}.{name}: {unknown} is not understood by generate.py")
         self.name, self.required, self.schema = name, required, schema

@@ -67,6 +67,9 @@ public:
 
     Result<wire::Version> version();
 
+    // For what is asked by the table of resources (objects.h).
+    Transport& transport() { return transport_; }
+
 private:
     template <class T>
     Result<T> call(const char* method, const std::string& path, const std::string& body = {});

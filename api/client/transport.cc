@@ -140,6 +140,12 @@ Result<Transport> Transport::open(const Target& target) {
 }
 
 Result<std::string> Transport::send(const Call& call) {
+    auto answer = exchange(call);
+    if (!answer) return failed(answer.error());
+    return std::move(answer->body);
+}
+
+Result<Answer> Transport::exchange(const Call& call) {
     if (!state_->socket_path.empty())
         if (auto there = check_socket(state_->socket_path); !there) return failed(there.error());
     std::string body;
@@ -152,6 +158,7 @@ Result<std::string> Transport::send(const Call& call) {
     // The library would put the socket's path there.
     if (!state_->socket_path.empty()) request.headers.emplace("Host", "localhost");
     if (!call.body.empty()) request.headers.emplace("Content-Type", "application/json");
+    if (!call.if_match.empty()) request.headers.emplace("If-Match", call.if_match);
     request.content_receiver = [&body](const char* bytes, size_t size, uint64_t, uint64_t) {
         if (body.size() + size > kMaxBody) return false;
         body.append(bytes, size);
@@ -163,7 +170,8 @@ Result<std::string> Transport::send(const Call& call) {
         return fail(Code::Unavailable, "{}: {}", state_->server,
                     why(answer.error(), state_->ca_file));
     if (call.next) *call.next = next_of(answer->get_header_value("Link"));
-    if (answer->status >= 200 && answer->status < 300) return body;
+    if (answer->status >= 200 && answer->status < 300)
+        return Answer{std::move(body), answer->get_header_value("ETag")};
     return failed(problem_error(answer->status, body));
 }
 

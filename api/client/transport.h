@@ -23,12 +23,18 @@ struct Target {
 
 struct Call {
     const char* method = "GET";
-    std::string path{};  // with its query
-    std::string body{};  // JSON, or empty
+    std::string path{};      // with its query
+    std::string body{};      // JSON, or empty
+    std::string if_match{};  // an ETag, or empty
     // How long the server may take over the answer: above any wait that the request asks for.
     std::chrono::seconds patience{30};
     // Where to put the target of a Link header with rel="next"; empty where there is none.
     std::string* next = nullptr;
+};
+
+struct Answer {
+    std::string body{};
+    std::string etag{};  // empty where it had none
 };
 
 class Transport {
@@ -41,6 +47,8 @@ public:
 
     // The body of an answer of 2xx; at most 64 MiB.
     Result<std::string> send(const Call& call);
+    // The same, with what its head says.
+    Result<Answer> exchange(const Call& call);
 
 private:
     struct State;

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The operations of the table of resources, on any noun. Errors are the server's own (transport.h).
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "api/client/resources.h"
+#include "api/client/transport.h"
+#include "api/client/value.h"
+
+namespace cvlan::client {
+
+// `tenant` is an id; empty asks for all that the caller may see.
+struct Listing {
+    std::string tenant{};
+    std::vector<std::pair<std::string, std::string>> filters{};
+    std::string order_by{};
+    size_t limit = 0;  // 0: to the last page
+};
+
+struct Place {
+    const Resource& resource;
+    std::string tenant{};
+    std::string id{};  // empty of what a tenant has just one of
+};
+
+enum class Mode { Do, Validate };
+
+class Objects {
+public:
+    // `transport` outlives it.
+    explicit Objects(Transport& transport) : transport_(transport) {}
+
+    Result<std::vector<Value>> list(const Resource& resource, const Listing& listing);
+    Result<Value> get(const Place& place);
+    Result<Value> create(const Resource& resource, const Value& body, Mode mode);
+    // Conflict where it is not `seen` any more, so that nobody's change is undone unseen.
+    Result<Value> update(const Place& place, const Value& seen, const Value& body, Mode mode);
+    Result<void> remove(const Place& place, Mode mode);
+    Result<Value> act(const Place& place, const Action& action, const Value& body);
+
+private:
+    Result<Value> ask(Call call);
+
+    Transport& transport_;
+};
+
+}  // namespace cvlan::client
