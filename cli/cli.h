@@ -60,6 +60,13 @@ struct Args {
     std::string since, until;  // of the audit: RFC 3339, or so long ago
     std::string format = "ndjson";
     bool of_operator = false;
+
+    std::string kind;  // of objects, by the table of resources
+    std::vector<std::string> filters;
+    std::string order_by;
+    size_t limit = 0;
+    std::vector<std::string> files;
+    bool prune = false, dry_run = false;
 };
 
 struct Io {

@@ -53,6 +53,14 @@ int audit_export(const Args& args, Io& io);
 int audit_verify(const Args& args, Io& io);
 void audit_list_options(CLI::App& app, Args& args);
 void audit_export_options(CLI::App& app, Args& args);
+// get.cc
+int get(const Args& args, Io& io);
+void get_options(CLI::App& app, Args& args);
+// apply.cc
+int apply(const Args& args, Io& io);
+int diff(const Args& args, Io& io);
+void apply_options(CLI::App& app, Args& args);
+void diff_options(CLI::App& app, Args& args);
 // status.cc
 int status(const Args& args, Io& io);
 int plan(const Args& args, Io& io);
