@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "pki/certificate.h"
+#include "pki/imported.h"
 #include "pki/issue.h"
 
 namespace cvlan::pki {
@@ -123,6 +124,29 @@ Result<TlsKey> load_fitting_key(const std::string& path, X509* certificate) {
     return fail(Code::Malformed, "{}: is not the key of the certificate beside it", path);
 }
 
+// The file's certificates, each signed by the next, the last by the root.
+Result<std::string> load_chain(const std::string& path, X509* root) {
+    auto text = read_file(path, kMaxFile);
+    if (!text) return text;
+    auto links = split_chain(*text);
+    if (!links) return failed(links.error().while_doing(path));
+    std::string chain;
+    for (size_t i = 0; i < links->size(); ++i) {
+        auto link = read_certificate((*links)[i]);
+        if (!link) return failed(link.error());
+        EvpPtr<X509> next;
+        if (i + 1 < links->size()) {
+            auto above = read_certificate((*links)[i + 1]);
+            if (!above) return failed(above.error());
+            next = std::move(*above);
+        }
+        if (X509_verify(link->get(), X509_get0_pubkey(next ? next.get() : root)) != 1)
+            return openssl_error(Code::Malformed, path + ": is not signed by root.pem");
+        chain += (*links)[i];
+    }
+    return chain;
+}
+
 }  // namespace
 
 struct Authority::Leaf {
@@ -156,42 +180,66 @@ Result<bool> Authority::create(const std::string& folder, const std::string& tru
 }
 
 Result<void> Authority::renew_intermediate(const std::string& folder, WallTime now) {
+    auto in_use = current(folder);
+    if (!in_use) return failed(in_use.error());
+    if (!in_use->empty())
+        return fail(Code::Conflict,
+                    "the intermediate is a company's: request a new one from its CA");
     return make_intermediate(folder, now);
 }
 
-Result<Authority> Authority::open(const std::string& folder) {
+// Root and intermediate of one folder.
+Result<Authority> Authority::load(const std::string& folder) {
     auto root = load_certificate(folder + "/root.pem");
     if (!root) return failed(root.error());
     auto intermediate = load_certificate(folder + "/intermediate.pem");
     if (!intermediate) return failed(intermediate.error());
-    if (exists(folder + "/root.key"))
-        if (auto key = load_fitting_key(folder + "/root.key", root->get()); !key)
-            return failed(key.error());
     auto key = load_fitting_key(folder + "/intermediate.key", intermediate->get());
     if (!key) return failed(key.error());
-    if (X509_verify(intermediate->get(), X509_get0_pubkey(root->get())) != 1)
-        return openssl_error(Code::Malformed,
-                             folder + ": intermediate.pem is not signed by root.pem");
-    const std::vector<std::string> uris = uri_names(root->get());
-    if (uris.size() != 1 || !uris.front().starts_with(kSpiffe))
-        return fail(Code::Malformed, "{}/root.pem: names no trust domain", folder);
-
+    auto chain = load_chain(folder + "/intermediate.pem", root->get());
+    if (!chain) return failed(chain.error());
     auto root_pem = certificate_pem(root->get());
-    auto intermediate_pem = certificate_pem(intermediate->get());
     auto root_ends = not_after(root->get());
     auto begins = not_before(intermediate->get());
     auto ends = not_after(intermediate->get());
-    if (!root_pem || !intermediate_pem || !root_ends || !begins || !ends)
+    if (!root_pem || !root_ends || !begins || !ends)
         return fail(Code::Malformed, "{}: unreadable certificates", folder);
     Authority authority(std::move(*key));
-    authority.trust_domain_ = uris.front().substr(kSpiffe.size());
     authority.root_pem_ = std::move(*root_pem);
-    authority.intermediate_pem_ = std::move(*intermediate_pem);
+    authority.intermediate_pem_ = std::move(*chain);
     authority.root_spki_ = sha256(spki_der(X509_get0_pubkey(root->get())));
     authority.root_not_after_ = *root_ends;
     authority.intermediate_not_before_ = *begins;
     authority.intermediate_not_after_ = *ends;
     authority.intermediate_ = std::move(*intermediate);
+    return authority;
+}
+
+Result<Authority> Authority::open(const std::string& folder) {
+    auto own_root = load_certificate(folder + "/root.pem");
+    if (!own_root) return failed(own_root.error());
+    if (exists(folder + "/root.key"))
+        if (auto key = load_fitting_key(folder + "/root.key", own_root->get()); !key)
+            return failed(key.error());
+    const std::vector<std::string> uris = uri_names(own_root->get());
+    if (uris.size() != 1 || !uris.front().starts_with(kSpiffe))
+        return fail(Code::Malformed, "{}/root.pem: names no trust domain", folder);
+    auto in_use = current(folder);
+    if (!in_use) return failed(in_use.error());
+
+    auto authority = load(in_use->empty() ? folder : folder + "/" + *in_use);
+    if (!authority) return authority;
+    authority->trust_domain_ = uris.front().substr(kSpiffe.size());
+    auto& bundle = authority->trust_bundle_;
+    bundle = {authority->root_pem_};
+    std::vector<std::string> homes{folder};
+    for (const std::string& name : imported(folder)) homes.push_back(folder + "/" + name);
+    for (const std::string& home : homes) {
+        auto root = load_certificate(home + "/root.pem");
+        auto pem = root ? certificate_pem(root->get()) : failed(root.error());
+        if (!pem) return failed(pem.error());
+        if (std::find(bundle.begin(), bundle.end(), *pem) == bundle.end()) bundle.push_back(*pem);
+    }
     return authority;
 }
 

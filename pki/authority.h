@@ -3,7 +3,8 @@
 
 // The controller's certificate authority: a root that can be kept offline (P-384, 10 years), and an
 // intermediate (P-256, 1 year) that signs nodes and servers. Its folder holds root.key, root.pem,
-// intermediate.key and intermediate.pem; the trust domain stands in the root certificate's URI.
+// intermediate.key and intermediate.pem; the trust domain stands in the root certificate's URI. A
+// company's own CA may sign the intermediate instead: pki/imported.h.
 // An opened Authority does not change: safe to use from any thread.
 
 #include <string>
@@ -44,7 +45,8 @@ public:
     // root.key may be absent. A key that others can read is Code::Denied, a key that does not fit
     // its certificate Code::Malformed.
     static Result<Authority> open(const std::string& folder);
-    // A fresh intermediate; needs root.key. Certificates of the old one stay good for their life.
+    // A fresh intermediate; needs root.key, and is Conflict while a company's is in use.
+    // Certificates of the old one stay good for their life.
     static Result<void> renew_intermediate(const std::string& folder, WallTime now);
 
     // The life of a certificate never reaches beyond its issuer's.
@@ -57,7 +59,8 @@ public:
     const std::string& trust_domain() const { return trust_domain_; }
     const std::string& root_pem() const { return root_pem_; }
     const std::string& intermediate_pem() const { return intermediate_pem_; }
-    std::vector<std::string> trust_bundle() const { return {root_pem_}; }
+    // The root in use comes first.
+    const std::vector<std::string>& trust_bundle() const { return trust_bundle_; }
     // SHA-256 of the root's SubjectPublicKeyInfo, as it stands in a token.
     const Bytes& root_spki() const { return root_spki_; }
     WallTime root_not_after() const { return root_not_after_; }
@@ -66,13 +69,15 @@ public:
 private:
     struct Leaf;
     explicit Authority(TlsKey key) : key_(std::move(key)) {}
+    static Result<Authority> load(const std::string& folder);
     Result<IssuedCertificate> issue(const Leaf& leaf, WallTime now) const;
 
     TlsKey key_;
     EvpPtr<X509> intermediate_;
     std::string trust_domain_;
     std::string root_pem_;
-    std::string intermediate_pem_;
+    std::string intermediate_pem_;  // and, of a company's, what lies between it and the root
+    std::vector<std::string> trust_bundle_;
     Bytes root_spki_;
     WallTime root_not_after_{};
     WallTime intermediate_not_before_{};
