@@ -11,6 +11,7 @@
 #include "base/systemd.h"
 #include "base/version.h"
 #include "daemons/controller/controller.h"
+#include "daemons/controller/pki_commands.h"
 
 namespace {
 
@@ -88,6 +89,7 @@ int start(int argc, char** argv) {
     setup->add_option("--config", config_path, "Configuration file");
     setup->add_option("--server-name", server_name,
                       "Name or address that nodes find this controller by");
+    PkiCommands pki(app);
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& success) {
@@ -100,6 +102,12 @@ int start(int argc, char** argv) {
     if (!config) return complain(config.error(), kBadConfig);
     if (print) fmt::print("{}", print_config(*config));
     if (check || print) return 0;
+    if (pki.is_asked()) {
+        if (auto owner = become_owner_of(config->state_dir); !owner)
+            return complain(owner.error(), 1);
+        harden_process();
+        return pki.run(*config, SystemClock());
+    }
     return setup->parsed() ? set_up_once(*config, server_name) : run(*config);
 }
 

@@ -15,6 +15,7 @@
 #include "http/client.h"
 #include "model/wire.h"
 #include "pki/csr.h"
+#include "pki/imported.h"
 #include "pki/token.h"
 #include "tests/http/raw_client.h"
 #include "tests/support/temp_dir.h"
@@ -213,6 +214,55 @@ TEST_F(ControllerTest, StartsBeyondTheEndOfItsIntermediate) {
     EXPECT_GT(pki::Authority::open(pki_folder(config))->intermediate_not_after(), clock.now());
     make_token();
     enrol();
+}
+
+// Its node learns the new root with its certificate, before that root signs anything.
+TEST_F(ControllerTest, ANodeFollowsItsControllerToACompanysOwnCa) {
+    start();
+    make_token();
+    auto node = enrol();
+    const std::string pki = pki_folder(config);
+    ASSERT_TRUE(write_durable(folder.file("csr"), *pki::request_intermediate(pki), 0600));
+    const std::string commands = fmt::format(
+        "cd {} && openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=company -keyout k -out root "
+        "2>/dev/null && openssl x509 -req -in csr -CA root -CAkey k -copy_extensions copyall "
+        "-days 300 -out ours 2>/dev/null && cat ours root > chain",
+        folder.path());
+    ASSERT_EQ(std::system(commands.c_str()), 0);
+    const auto restart = [&] {
+        controller.reset();
+        start();
+    };
+    // openssl's certificate is good from the present second on.
+    const auto name = pki::import_intermediate(pki, *read_file(folder.file("chain"), 65536),
+                                               clock.now() + std::chrono::seconds(1));
+    ASSERT_TRUE(name) << name.error().message;
+    restart();
+    const auto key = *pki::TlsKey::generate();
+    const auto renewal =
+        made<wire::Renewal>(ask(as(node), {"POST",
+                                           "/api/v1/node/certificate",
+                                           {},
+                                           encode(wire::RenewRequest{*pki::create_csr(key)})}));
+    ASSERT_EQ(renewal.trust_bundle.size(), 2u);
+
+    ASSERT_TRUE(pki::use_intermediate(pki, *name));
+    restart();
+    node = {{}, *key.to_pem()};
+    node.enrolment.certificate = renewal.certificate;  // of the former intermediate
+    auto options = as(node);
+    options.trust = {};
+    for (const std::string& root : renewal.trust_bundle) options.trust.ca_pem += root;
+    EXPECT_EQ(ask(std::move(options), {"GET", "/api/v1/node/map"}).status, 200);
+    // Whoever knows the former root alone sees another controller.
+    auto client = *http::Client::open(loop, tls());
+    Result<http::Response> refused = http::Response{};
+    client->request({"GET", "/health"}, [&](Result<http::Response> got) {
+        refused = std::move(got);
+        loop.stop();
+    });
+    loop.run();
+    EXPECT_FALSE(refused);
 }
 
 TEST_F(ControllerTest, ANodeEnrolsOverTlsByItsTokenAloneAndGetsItsMap) {
