@@ -48,7 +48,7 @@ struct Token {
     WallTime created_at{};
     WallTime expires_at{};
     bool revoked = false;
-    std::string owner{};  // the account that made it, "user:<id>", or empty
+    std::string owner{};         // the account that made it, "user:<id>", or empty
     std::string token_key_id{};  // the key that made it offline; empty: the controller made it
 };
 

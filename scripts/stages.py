@@ -150,6 +150,14 @@ def integration(*names: str) -> str:
     return f"{summary['run']} scenarios on kernel {summary['kernel']}"
 
 
+def crash() -> str:
+    """The controller killed under writes: a few times among all stages, often when it is asked for alone."""
+    build("release", "cvlan-controller", "cvlanctl")
+    kills = "500" if sys.argv[1:] == ["crash"] else "20"
+    said = run("integration/crash", "--kills", kills, env={"CVLAN_BIN": str(BUILD / "release/bin")})
+    return re.findall(r"^crash: (.*): all good$", said, re.M)[-1]
+
+
 def packages() -> str:
     said = run("integration/packages")
     return re.findall(r"^packages: (.*)$", said, re.M)[-1]
@@ -181,7 +189,7 @@ def fuzz() -> str:
 
 
 STAGES = {"lint": lint, "build": build_release, "unit": unit, "sanitizers": sanitizers, "kernel": kernel,
-          "integration": integration, "packages": packages, "fuzz": fuzz}
+          "integration": integration, "crash": crash, "packages": packages, "fuzz": fuzz}
 
 
 def main() -> int:
