@@ -11,10 +11,11 @@
 #include <vector>
 
 #include "api/auth.h"
-#include "api/auth_admin.h"
+#include "api/auth_credentials.h"
 #include "api/keyring.h"
 #include "api/limiter.h"
 #include "api/metrics.h"
+#include "api/passwords.h"
 #include "api/polls.h"
 #include "api/query.h"
 #include "api/refusals.h"
@@ -29,6 +30,7 @@ struct Settings {
     std::vector<std::string> registration_urls;  // "https://host:port"
     std::vector<std::string> session_urls;
     std::vector<Address> own_addresses{};  // of the controller: no network may hold one
+    std::string api_url{};                 // for people, in links
 };
 
 struct Context {
@@ -38,6 +40,8 @@ struct Context {
     const pki::SigningKey& controller_key;  // signs what belongs to no tenant
     KeyRing& keys;
     Auth& auth;
+    AdminAuth& admins;
+    Passwords& passwords;
     Polls& polls;
     Limiter& failed_enrolments;  // by address
     const Clock& clock;
@@ -65,6 +69,7 @@ struct Call {
 enum class Role { Discovery, Registration, Session, Api };
 
 using PublicHandler = http::Response (*)(Context&, const Call&);
+using HeldPublicHandler = void (*)(Context&, const Call&, http::Reply);
 using NodeHandler = http::Response (*)(Context&, const Call&, const NodeIdentity&);
 using HeldNodeHandler = void (*)(Context&, const Call&, const NodeIdentity&, http::Reply);
 using AdminHandler = http::Response (*)(Context&, const Call&, const AdminIdentity&);
@@ -80,11 +85,14 @@ struct Route {
     Role role;
     std::string_view method;
     std::string_view pattern;  // "{id}" stands for one UUID
-    std::variant<PublicHandler, NodeHandler, HeldNodeHandler, Admin> handler;
+    std::variant<PublicHandler, HeldPublicHandler, NodeHandler, HeldNodeHandler, Admin> handler;
     std::vector<std::string_view> query{};  // the parameters it takes
 };
 
 std::span<const Route> routes();
+
+// Who acts, for the store and its audit.
+store::Cause cause_of(const http::Request& request, std::string actor);
 
 // 200 or 201 with a JSON document of the wire's types.
 template <class T>

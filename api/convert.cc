@@ -27,6 +27,7 @@ Result<store::Filter> read_filter(const Query& query, const AdminIdentity& who) 
     auto size = query.integer("pageSize", 1, 1000, 100);
     if (!size) return failed(size.error());
     filter.tenant = *scope;
+    filter.owner = owner_filter(who);
     filter.network_id = *network;
     filter.name = query.text("name");
     filter.page_size = static_cast<int>(*size);

@@ -14,7 +14,10 @@ namespace {
 Result<model::Node> find_node(Context& context, const Call& call, const AdminIdentity& who) {
     auto scope = scope_of(who, call.query);
     if (!scope) return failed(scope.error());
-    return context.store.node(*scope, call.id);
+    auto node = context.store.node(*scope, call.id);
+    if (node)
+        if (auto own = check_owner(who, node->owner); !own) return failed(own.error());
+    return node;
 }
 
 struct StateChange {

@@ -26,10 +26,6 @@ std::optional<std::string> match(std::string_view pattern, std::string_view path
     return std::string(rest.substr(0, 36));
 }
 
-std::string source_of(const http::Request& request) {
-    return request.local ? "unix" : request.peer.address.text();
-}
-
 // What the audit keeps: who was not known, not allowed or held back, and what could not be changed.
 // A read that finds nothing is one only where it named an id.
 bool is_refused_attempt(const Route& route, int status) {
@@ -61,6 +57,11 @@ struct Dispatch {
         auto response = handler(context, on(*store, &who));
         send(std::move(response), who);
     }
+    void operator()(HeldPublicHandler handler) {
+        if (!context.refusals->are_written()) return reply.send(audit_unavailable());
+        const auto store = store_of("anonymous");
+        handler(context, on(*store), std::move(reply));
+    }
     void operator()(NodeHandler handler) {
         auto who = context.auth.node(call.request);
         if (auto* refused = std::get_if<http::Response>(&who))
@@ -78,7 +79,7 @@ struct Dispatch {
         handler(context, on(*store), identity, std::move(reply));
     }
     void operator()(const Admin& handler) {
-        auto who = admin_on_socket(call.request);
+        auto who = context.admins.admin(call.request);
         if (auto* refused = std::get_if<http::Response>(&who))
             return send(std::move(*refused), shown());
         const auto& identity = std::get<AdminIdentity>(who);
@@ -87,14 +88,17 @@ struct Dispatch {
             return send(std::move(*refused), named);
         // Who looks may find out why.
         if (route.method != "GET" && !context.refusals->are_written())
-            return reply.send(refusal(503, "AUDIT_UNAVAILABLE",
-                                      "the audit can not be written, so nothing may be changed",
-                                      call.request.request_id));
+            return reply.send(audit_unavailable());
         const auto store = store_of(identity.actor);
         send(handler.run(context, on(*store), identity), named);
     }
 
 private:
+    http::Response audit_unavailable() const {
+        return refusal(503, "AUDIT_UNAVAILABLE",
+                       "the audit can not be written, so nothing may be changed",
+                       call.request.request_id);
+    }
     static std::string name_of(const NodeIdentity& identity) { return "node:" + identity.node_id; }
     // Of somebody who was turned away: TLS has verified the certificate, if there is one.
     Who shown() const {
@@ -112,9 +116,7 @@ private:
                                 problem ? problem->code : fmt::format("{}", response.status), 1,
                                 context.clock.now()});
     }
-    store::Cause cause(std::string actor) const {
-        return {std::move(actor), source_of(call.request), call.request.request_id};
-    }
+    store::Cause cause(std::string actor) const { return cause_of(call.request, std::move(actor)); }
     std::unique_ptr<store::Store> store_of(std::string actor) const {
         return context.store.as(cause(std::move(actor)));
     }
@@ -124,6 +126,11 @@ private:
 };
 
 }  // namespace
+
+store::Cause cause_of(const http::Request& request, std::string actor) {
+    return {std::move(actor), request.local ? "unix" : request.peer.address.text(),
+            request.request_id};
+}
 
 void handle(Context& context, const Roles& roles, http::Request request, http::Reply reply) {
     std::string allowed;

@@ -55,10 +55,17 @@ model::TokenClaims claims_for(const Context& context, const wire::TokenCreate& b
     return claims;
 }
 
-Result<store::Key> key_of(Context& context, const Call& call, const AdminIdentity& who) {
+Result<model::Token> find_token(Context& context, const Call& call, const AdminIdentity& who) {
     auto scope = scope_of(who, call.query);
     if (!scope) return failed(scope.error());
     auto token = context.store.token(*scope, call.id);
+    if (token)
+        if (auto own = check_owner(who, token->owner); !own) return failed(own.error());
+    return token;
+}
+
+Result<store::Key> key_of(Context& context, const Call& call, const AdminIdentity& who) {
+    auto token = find_token(context, call, who);
     if (!token) return failed(token.error());
     return store::Key{token->tenant_id, token->id};
 }
@@ -81,6 +88,9 @@ http::Response create_token(Context& context, const Call& call, const AdminIdent
     if (!body) return error_response(body.error(), call.request.request_id);
     if (auto own = check_tenant(who, body->tenant_id); !own)
         return error_response(own.error(), call.request.request_id);
+    const auto role = from_wire(body->role.value_or(wire::TokenRole::Node));
+    if (auto good = check_token_role(who, role); !good)
+        return error_response(good.error(), call.request.request_id);
     auto life = read_life(body->expires_in);
     if (!life) return error_response(life.error(), call.request.request_id);
     auto keys = context.keys.of(body->tenant_id);
@@ -100,9 +110,7 @@ http::Response create_token(Context& context, const Call& call, const AdminIdent
 }
 
 http::Response get_token(Context& context, const Call& call, const AdminIdentity& who) {
-    auto scope = scope_of(who, call.query);
-    if (!scope) return error_response(scope.error(), call.request.request_id);
-    auto token = context.store.token(*scope, call.id);
+    auto token = find_token(context, call, who);
     if (!token) return error_response(token.error(), call.request.request_id);
     return json_response(200, to_wire(*token));
 }

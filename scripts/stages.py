@@ -188,7 +188,13 @@ def fuzz() -> str:
     return f"{len(names)} fuzzers, {FUZZ_SECONDS} s each"
 
 
-STAGES = {"lint": lint, "build": build_release, "unit": unit, "sanitizers": sanitizers, "kernel": kernel,
+def mutants() -> str:
+    run("cmake", "--preset", "coverage", quiet=True)
+    said = run("scripts/mutate-auth", "--build", "build/coverage")
+    return re.findall(r"^mutate-auth: (.*)$", said, re.M)[-1]
+
+
+STAGES = {"lint": lint, "build": build_release, "unit": unit, "mutants": mutants, "sanitizers": sanitizers, "kernel": kernel,
           "integration": integration, "crash": crash, "packages": packages, "fuzz": fuzz}
 
 

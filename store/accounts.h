@@ -100,7 +100,7 @@ public:
     Result<model::Account> invite(const Granter& granter, const Key& account, const Link& link);
     // Whose link it is; an empty id is the bootstrap. Gone LINK_INVALID.
     Result<Key> link(const std::string& hash);
-    // Spends a link: sets the password, ends the account's sessions and its lock.
+    // Spends a link: sets the password, ends the account's sessions.
     Result<model::Account> accept(const std::string& link_hash, const std::string& password_hash);
     // Where there is no account yet. False: there is one, and no link is made.
     Result<bool> make_bootstrap(const Link& link);

@@ -7,6 +7,7 @@
 
 #include "api/service.h"
 #include "base/file.h"
+#include "daemons/controller/bootstrap.h"
 #include "daemons/controller/hosts.h"
 #include "store/sql_store.h"
 
@@ -82,27 +83,31 @@ Result<void> Controller::open(Installation installation) {
         },
         clock_);
     auth_ = std::make_unique<api::Auth>(*store_, authority_->trust_domain(), clock_);
+    admins_ = std::make_unique<api::AdminAuth>(*store_, clock_);
+    passwords_ = std::make_unique<api::Passwords>(loop_, api::PasswordCost{});
     polls_ = std::make_unique<api::Polls>(loop_, clock_);
     limiter_ = std::make_unique<api::Limiter>(config_.failed_enrolments_per_minute, clock_);
     api::Settings settings{{url_of(installation_->server_name, config_.registration.port)},
                            {url_of(installation_->server_name, config_.session.port)},
-                           own_addresses(installation_->server_name, config_)};
+                           own_addresses(installation_->server_name, config_),
+                           url_of(installation_->server_name, config_.api.port)};
     feed_ = std::make_unique<MapFeed>(
         MapFeed::Parts{loop_, *store_, *maps_, *keys_,
                        [this](const maps::Touched& touched) { polls_->wake(touched); }});
     context_ = std::make_unique<api::Context>(
-        api::Context{*store_, *maps_, *authority_, installation_->key, *keys_, *auth_, *polls_,
-                     *limiter_, clock_, std::move(settings)});
+        api::Context{*store_, *maps_, *authority_, installation_->key, *keys_, *auth_, *admins_,
+                     *passwords_, *polls_, *limiter_, clock_, std::move(settings)});
     context_->metrics->listeners = [this] { return listener_figures(); };
     context_->metrics->certificates = [this] { return certificate_figures(); };
     store_->on_event([this](const store::Event& event) { on_event(event); });
-    return {};
+    return offer_bootstrap(*context_, config_.state_dir + "/bootstrap-link");
 }
 
 // After the commit, before the writer gets its answer: the maps are never behind what was
 // acknowledged.
 void Controller::on_event(const store::Event& event) {
     auth_->forget(event.object_id);
+    admins_->forget(event.object_id);
     feed_->take(event);
 }
 
@@ -154,6 +159,7 @@ Result<void> Controller::listen() {
     renewal_ = loop_.every(24h, [this] { renew_server_certificate(); });
     seen_ = loop_.every(api::Auth::kSeenEvery, [this] { auth_->flush_seen(); });
     refusals_ = loop_.every(1s, [this] { context_->refusals->flush_due(); });
+    used_ = loop_.every(api::AdminAuth::kUsedEvery, [this] { admins_->flush_used(); });
     return {};
 }
 
@@ -238,6 +244,7 @@ void Controller::drain(const std::function<void()>& done) {
         if (--draining_ > 0) return;
         auth_->flush_seen();
         context_->refusals->flush();
+        admins_->flush_used();
         done();
     };
     for (TcpListener& listener : tcp_) listener.server->drain(kDrainLimit, one_done);

@@ -59,6 +59,8 @@ private:
     std::unique_ptr<api::KeyRing> keys_;
     std::unique_ptr<maps::Maps> maps_;
     std::unique_ptr<api::Auth> auth_;
+    std::unique_ptr<api::AdminAuth> admins_;
+    std::unique_ptr<api::Passwords> passwords_;
     std::unique_ptr<api::Polls> polls_;
     std::unique_ptr<MapFeed> feed_;
     std::unique_ptr<api::Limiter> limiter_;
@@ -69,6 +71,7 @@ private:
     Timer renewal_;
     Timer seen_;
     Timer refusals_;
+    Timer used_;
     size_t draining_ = 0;
 };
 

@@ -1,255 +1,160 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may take which route: every route of the table against every kind of caller (security.md T4).
-// The verdicts stand here by hand; a route without a row, and a row without a route, fail.
+// Asker may take which route: every route of the table against every kind of caller and, where it
+// has an id, against an object of the caller's own, of a sibling, of another tenant, and one that
+// is not there (security.md T4). The verdicts stand in support/authorisation_table.cc by hand; a
+// route without a row, and a row without a route, fail.
 #include <unistd.h>
 
 #include <fstream>
 
-#include "tests/api/fixture.h"
+#include "tests/api/support/authorisation_table.h"
 
 namespace cvlan::api {
 namespace {
 
-namespace wire = model::wire;
-
-// In the order of Row::verdicts.
-enum Who { Anonymous, Node, OtherNode, ForeignId, Reader, Writer, kWhos };
-constexpr const char* kNames[] = {"anonymous over TLS",       "the node",
-                                  "a node of another tenant", "a certificate with a foreign id",
-                                  "a reader on the socket",   "a writer on the socket"};
-
-struct AuthorisationTest;
-using Text = std::string (*)(AuthorisationTest&);
-
-struct Row {
-    std::string_view route;  // method and pattern
-    int verdicts[kWhos];
-    Text id = nullptr;  // of an object of the node's tenant
-    Text body = nullptr;
-};
-
-struct AuthorisationTest : ApiTest {
-    std::string tenant = make_tenant("acme");
-    std::string network = make_network(tenant, "10.100.0.0/24", "office");
-    std::string further = make_network(tenant, "10.101.0.0/24", "lab");
-    std::string other_tenant = make_tenant("other");
-    std::string elsewhere = make_network(other_tenant, "10.200.0.0/24", "else");
-    wire::TokenCreated token{};
-    TestNode node = new_node();
-    TestNode other = new_node();
-
-    int made = 0;
-
-    bool are_spoiled = true;
-    // For each route that changes something its own.
-    void make_objects() {
-        token = make_token(tenant, network, 9);
-        node = enrolled(token.token, fmt::format("canary-{}", ++made));
-        other = enrolled(make_token(other_tenant, elsewhere).token, "");
-    }
-    // As our CA would never issue it: the other tenant's name with the node's id.
-    std::string forged() {
-        const auto csr = *pki::Csr::parse(*pki::create_csr(*pki::TlsKey::generate()));
-        return authority
-            .issue_node(csr, {other_tenant, node.enrolment.node_id, model::TokenRole::Node},
-                        clock.now())
-            ->chain_pem;
-    }
-    Caller caller(Who who) {
-        const Roles of_socket{Role::Api, Role::Discovery};  // as Controller::listen_local
-        const uid_t stranger = getuid() + 1000;
-        switch (who) {
-            case Node:
-                return {.certificate = node.enrolment.certificate};
-            case OtherNode:
-                return {.certificate = other.enrolment.certificate};
-            case ForeignId:
-                return {.certificate = forged()};
-            case Reader:
-                return {.local = http::LocalPeer{stranger, 0, 1}, .roles = of_socket};
-            case Writer:
-                return {.local = http::LocalPeer{0, 0, 1}, .roles = of_socket};
-            default:
-                return {};
-        }
-    }
-    std::string spare_tenant() { return make_tenant("spare"); }
-    std::string spare_network() { return make_network(tenant, "10.102.0.0/24", "spare"); }
-    // Every write leaves an event; a node's row that is only seen or inventoried leaves none.
-    int64_t changes() {
-        return store->tenant(tenant)->revision + store->tenant(other_tenant)->revision +
-               static_cast<int64_t>(store->tenants({})->items.size());
-    }
-};
-
-std::string tenant_id(AuthorisationTest& t) { return t.tenant; }
-std::string network_id(AuthorisationTest& t) { return t.network; }
-std::string token_id(AuthorisationTest& t) { return t.token.id; }
-std::string node_id(AuthorisationTest& t) { return t.node.enrolment.node_id; }
-std::string spare_tenant(AuthorisationTest& t) { return t.spare_tenant(); }
-std::string spare_network(AuthorisationTest& t) { return t.spare_network(); }
-std::string new_name(AuthorisationTest&) { return R"({"name":"renamed"})"; }
-std::string another_name(AuthorisationTest&) { return R"({"name":"again"})"; }
-std::string inventory(AuthorisationTest&) { return R"({"hostname":"h"})"; }
-std::string new_network(AuthorisationTest& t) {
-    return fmt::format(R"({{"tenantId":"{}","name":"third","ipv4":"10.103.0.0/24"}})", t.tenant);
-}
-std::string new_token(AuthorisationTest& t) {
-    return fmt::format(R"({{"tenantId":"{}","networkId":"{}"}})", t.tenant, t.network);
-}
-std::string new_token_key(AuthorisationTest& t) {
-    return fmt::format(R"({{"tenantId":"{}","name":"key-{}","publicKey":"{}"}})", t.tenant,
-                       ++t.made, pki::SigningKey::generate().public_key().to_base64());
-}
-std::string token_key_id(AuthorisationTest& t) {
-    return t
-        .expect<wire::TokenKeyCreated>(201, t.ask("POST", "/api/v1/token-keys", new_token_key(t)))
-        .token_key.id;
-}
-std::string endpoints(AuthorisationTest& t) {
-    return fmt::format(
-        R"({{"networks":[{{"networkId":"{}","listenPort":1,"endpoints":["192.0.2.9:1"]}}]}})",
-        t.network);
-}
-std::string csr(AuthorisationTest&) {
-    return encode(wire::RenewRequest{*pki::create_csr(*pki::TlsKey::generate())});
-}
-std::string enrolment(AuthorisationTest& t) {
-    return encode(t.enrol_request(t.new_node(), t.token.token, ""));
-}
-std::string joining(AuthorisationTest& t) {
-    return encode(wire::JoinRequest{
-        t.make_token(t.tenant, t.further).token, base64(random_bytes(32)), 51821, {}});
-}
-
-// 401: the socket or a certificate is needed. 403: this one may not. 404 on the socket: a node's
-// routes are not served there.
-const Row kRows[] = {
-    {"GET /.well-known/cvlan", {200, 200, 200, 200, 200, 200}},
-    {"GET /health", {200, 200, 200, 200, 200, 200}},
-    {"GET /ready", {200, 200, 200, 200, 200, 200}},
-    {"GET /version", {200, 200, 200, 200, 200, 200}},
-
-    {"POST /api/v1/enrol", {201, 201, 201, 201, 404, 404}, nullptr, enrolment},
-
-    {"GET /api/v1/node/map", {401, 200, 200, 403, 404, 404}},
-    {"PUT /api/v1/node/endpoints", {401, 204, 404, 403, 404, 404}, nullptr, endpoints},
-    {"PUT /api/v1/node/inventory", {401, 204, 204, 403, 404, 404}, nullptr, inventory},
-    {"POST /api/v1/node/certificate", {401, 201, 201, 403, 404, 404}, nullptr, csr},
-    {"POST /api/v1/node/memberships", {401, 201, 401, 403, 404, 404}, nullptr, joining},
-    {"DELETE /api/v1/node", {401, 204, 204, 403, 404, 404}},
-
-    {"GET /api/v1/tenants", {401, 401, 401, 401, 200, 200}},
-    {"POST /api/v1/tenants", {401, 401, 401, 401, 403, 201}, nullptr, new_name},
-    {"GET /api/v1/tenants/{id}", {401, 401, 401, 401, 200, 200}, tenant_id},
-    {"PATCH /api/v1/tenants/{id}", {401, 401, 401, 401, 403, 200}, tenant_id, another_name},
-    {"DELETE /api/v1/tenants/{id}", {401, 401, 401, 401, 403, 204}, spare_tenant},
-    {"GET /api/v1/networks", {401, 401, 401, 401, 200, 200}},
-    {"POST /api/v1/networks", {401, 401, 401, 401, 403, 201}, nullptr, new_network},
-    {"GET /api/v1/networks/{id}", {401, 401, 401, 401, 200, 200}, network_id},
-    {"PATCH /api/v1/networks/{id}", {401, 401, 401, 401, 403, 200}, network_id, new_name},
-    {"DELETE /api/v1/networks/{id}", {401, 401, 401, 401, 403, 204}, spare_network},
-    {"GET /api/v1/tokens", {401, 401, 401, 401, 200, 200}},
-    {"POST /api/v1/tokens", {401, 401, 401, 401, 403, 201}, nullptr, new_token},
-    {"GET /api/v1/tokens/{id}", {401, 401, 401, 401, 200, 200}, token_id},
-    {"DELETE /api/v1/tokens/{id}", {401, 401, 401, 401, 403, 204}, token_id},
-    {"POST /api/v1/tokens/{id}/revoke", {401, 401, 401, 401, 403, 200}, token_id},
-    {"GET /api/v1/token-keys", {401, 401, 401, 401, 200, 200}},
-    {"POST /api/v1/token-keys", {401, 401, 401, 401, 403, 201}, nullptr, new_token_key},
-    {"GET /api/v1/token-keys/{id}", {401, 401, 401, 401, 200, 200}, token_key_id},
-    {"DELETE /api/v1/token-keys/{id}", {401, 401, 401, 401, 403, 204}, token_key_id},
-    {"GET /api/v1/nodes", {401, 401, 401, 401, 200, 200}},
-    {"GET /api/v1/nodes/{id}", {401, 401, 401, 401, 200, 200}, node_id},
-    {"PATCH /api/v1/nodes/{id}", {401, 401, 401, 401, 403, 200}, node_id, new_name},
-    {"DELETE /api/v1/nodes/{id}", {401, 401, 401, 401, 403, 204}, node_id},
-    {"POST /api/v1/nodes/{id}/expire", {401, 401, 401, 401, 403, 200}, node_id},
-    {"POST /api/v1/nodes/{id}/revoke", {401, 401, 401, 401, 403, 200}, node_id},
-    {"GET /api/v1/audit", {401, 401, 401, 401, 200, 200}},
-    {"GET /api/v1/audit/export", {401, 401, 401, 401, 200, 200}},
-    {"GET /api/v1/audit/verify", {401, 401, 401, 401, 200, 200}},
-};
+constexpr const char* kNames[] = {"anonymous over TLS",
+                                  "the node",
+                                  "a node of another tenant",
+                                  "a certificate with a foreign id",
+                                  "a MEMBER",
+                                  "an AUDITOR",
+                                  "an ADMIN",
+                                  "an OWNER",
+                                  "another tenant's ADMIN",
+                                  "a reader on the socket",
+                                  "an operator"};
 
 std::string name_of(const Route& route) {
     return fmt::format("{} {}", route.method, route.pattern);
 }
 
-const Row* row_of(const Route& route) {
-    const auto found = std::find_if(std::begin(kRows), std::end(kRows),
-                                    [&](const Row& row) { return row.route == name_of(route); });
-    return found == std::end(kRows) ? nullptr : &*found;
+template <class Rows>
+auto row_of(const Rows& rows, const Route& route) {
+    const auto found = std::find_if(std::begin(rows), std::end(rows),
+                                    [&](const auto& row) { return row.route == name_of(route); });
+    return found == std::end(rows) ? nullptr : &*found;
 }
 
-struct RouteUnderTest {
-    const Route& route;
-    const Row& row;
-    std::string id;
+bool has_id(const Route& route) { return route.pattern.find("{id}") != std::string_view::npos; }
 
-    std::string path(const std::string& of) const {
-        std::string made(route.pattern);
-        const size_t hole = made.find("{id}");
-        return hole == std::string::npos ? made : made.replace(hole, 4, of);
-    }
-    std::string method() const { return std::string(route.method); }
+std::string with_id(const Route& route, const std::string& id) {
+    std::string path(route.pattern);
+    return path.replace(path.find("{id}"), 4, id);
+}
+
+// What a request is, and what must come of it.
+struct Trial {
+    const Route& route;
+    Asker who;
+    int expected;
+    std::string path;
+    std::string body;
 };
 
-// What is not there, or is another tenant's, is not found, even by who may do all.
-void expect_foreign_is_not_found(AuthorisationTest& test, const RouteUnderTest& it,
-                                 const std::string& body) {
-    if (it.id.empty()) return;
-    const auto writer = test.caller(Writer);
-    EXPECT_EQ(test.ask_as(writer, it.method(), it.path(new_uuid(1)), body).status, 404);
-    if (it.route.query.empty()) return;
-    const std::string foreign = it.path(it.id) + "?tenant=" + test.other_tenant;
-    EXPECT_EQ(test.ask_as(writer, it.method(), foreign, body).status, 404);
-}
-
-// Not a name, not an id of the tenant.
-void expect_nothing_told(AuthorisationTest& test, const http::Response& answer, Who to) {
+// Not a name, not an id that was not `asked` for.
+void expect_nothing_told(const Trial& trial, const std::string& asked, const http::Response& answer,
+                         const std::vector<std::string>& canaries) {
     std::string told = answer.body;
     for (const auto& chunk : answer.chunks) told += *chunk;
-    for (const std::string& secret : {test.tenant, test.token.id, test.node.enrolment.node_id,
-                                      test.node.enrolment.name, std::string("office")})
-        EXPECT_EQ(told.find(secret), std::string::npos) << kNames[to] << ": " << told;
+    for (const auto& header : answer.headers) told += header.value;
+    for (const std::string& canary : canaries) {
+        if (asked.find(canary) != std::string::npos) continue;
+        EXPECT_EQ(told.find(canary), std::string::npos) << kNames[trial.who] << ": " << told;
+    }
 }
 
-void check_route(AuthorisationTest& test, const Route& route) {
-    const Row* row = row_of(route);
-    ASSERT_TRUE(row) << "has no row of verdicts";
-    const bool has_id = route.pattern.find("{id}") != std::string_view::npos;
-    ASSERT_EQ(has_id, row->id != nullptr);
-    const RouteUnderTest it{route, *row, has_id ? row->id(test) : ""};
+bool try_once(AuthorisationTest& test, const Trial& trial) {
+    const auto caller = test.caller(trial.who);
+    const int64_t before = test.changes();
+    const auto answer =
+        test.ask_as(caller, std::string(trial.route.method), trial.path, trial.body);
+    EXPECT_EQ(answer.status, trial.expected)
+        << kNames[trial.who] << " " << trial.path << ": " << answer.body;
+    // The audit shows what its tenant's own ADMIN was refused before.
+    test.asked_before[trial.who] += trial.path + trial.body;
+    const bool is_audit = trial.path.starts_with("/api/v1/audit");
+    const std::string asked = is_audit ? test.asked_before[trial.who] : trial.path + trial.body;
+    const bool is_denied = trial.expected >= 400;
+    if (is_denied) {
+        EXPECT_EQ(test.changes(), before) << kNames[trial.who] << " changed something";
+    }
+    // Asker enrols, logs in or has a link holds a secret of the tenant's own.
+    const bool is_stranger = (trial.who == OtherNode || trial.who == OtherAdmin) &&
+                             !std::holds_alternative<PublicHandler>(trial.route.handler) &&
+                             !std::holds_alternative<HeldPublicHandler>(trial.route.handler);
+    if (is_denied || is_stranger) expect_nothing_told(trial, asked, answer, test.canaries());
+    if (trial.who == Member) expect_nothing_told(trial, asked, answer, test.canaries_of_siblings());
+    return !is_denied && trial.route.method != "GET";
+}
 
-    for (int i = 0; i < kWhos; ++i) {
-        const auto who = static_cast<Who>(i);
-        const bool is_denied = row->verdicts[i] >= 400;
-        const std::string body = row->body ? row->body(test) : "";
-        const int64_t before = test.changes();
-        if (who == Writer) expect_foreign_is_not_found(test, it, body);
-        EXPECT_EQ(test.changes(), before);
-        const auto answer = test.ask_as(test.caller(who), it.method(), it.path(it.id), body);
-        EXPECT_EQ(answer.status, row->verdicts[i]) << kNames[i] << ": " << answer.body;
-        if (is_denied) {
-            EXPECT_EQ(test.changes(), before) << kNames[i];
+int status_of(int verdict, int good) { return verdict == Ok ? good : verdict; }
+
+void check_flat(AuthorisationTest& test, const Route& route) {
+    const FlatRow* row = row_of(flat_rows(), route);
+    ASSERT_TRUE(row) << "has no row of verdicts";
+    for (int i = 0; i < kAskers; ++i) {
+        const auto who = static_cast<Asker>(i);
+        try_once(test, {route, who, status_of(row->verdicts[i], row->good),
+                        std::string(route.pattern), row->body ? row->body(test) : ""});
+    }
+}
+
+void check_by_id(AuthorisationTest& test, const Route& route) {
+    const IdRow* row = row_of(id_rows(), route);
+    ASSERT_TRUE(row) << "has no row of verdicts";
+    const std::pair<const Line*, Text> targets[] = {{&row->verdicts.own, row->own},
+                                                    {&row->verdicts.sibling, row->sibling},
+                                                    {&row->verdicts.foreign, row->foreign},
+                                                    {&row->verdicts.missing, missing}};
+    for (const auto& [verdicts, make] : targets) {
+        std::string id = make(test);
+        for (int i = 0; i < kAskers; ++i) {
+            const auto who = static_cast<Asker>(i);
+            const bool is_spoiled = try_once(
+                test, {route, who, status_of((*verdicts)[static_cast<size_t>(i)], row->good),
+                       with_id(route, id), row->body ? row->body(test) : ""});
+            if (is_spoiled) id = make(test);
         }
-        // Who enrols holds the tenant's own token.
-        const bool is_stranger = who == OtherNode && row->body != enrolment;
-        if (is_denied || is_stranger) expect_nothing_told(test, answer, who);
     }
 }
 
 TEST_F(AuthorisationTest, EachCallerGetsItsVerdictAndADeniedOneChangesAndLearnsNothing) {
     for (const Route& route : routes()) {
         SCOPED_TRACE(name_of(route));
-        if (std::exchange(are_spoiled, route.method != "GET")) make_objects();
-        check_route(*this, route);
+        // A node's own routes spoil the nodes that call.
+        if (std::exchange(are_spoiled, route.role == Role::Session && route.method != "GET"))
+            make_nodes();
+        if (has_id(route))
+            check_by_id(*this, route);
+        else
+            check_flat(*this, route);
     }
 }
 
+// What another tenant's object is asked for under, is not there, even for who may do all.
+TEST_F(AuthorisationTest, AnObjectIsNotFoundUnderAnotherTenantsName) {
+    for (const Route& route : routes()) {
+        const IdRow* row = row_of(id_rows(), route);
+        if (!row || route.query.empty()) continue;
+        SCOPED_TRACE(name_of(route));
+        const std::string path = with_id(route, row->own(*this)) + "?tenant=" + other_tenant;
+        const auto answer = ask_as(caller(Operator), std::string(route.method), path,
+                                   row->body ? row->body(*this) : "");
+        EXPECT_EQ(answer.status, 404) << answer.body;
+    }
+}
+
+TEST_F(AuthorisationTest, ATenantThatIsNoIdIsRefused) {
+    EXPECT_EQ(ask("GET", "/api/v1/nodes?tenant=acme").status, 400);
+}
+
 TEST(Authorisation, EveryRowIsARoute) {
-    for (const Row& row : kRows)
-        EXPECT_TRUE(std::any_of(routes().begin(), routes().end(), [&](const Route& route) {
-            return name_of(route) == row.route;
-        })) << row.route;
+    const auto is_route = [](std::string_view name) {
+        return std::any_of(routes().begin(), routes().end(),
+                           [&](const Route& route) { return name_of(route) == name; });
+    };
+    for (const FlatRow& row : flat_rows()) EXPECT_TRUE(is_route(row.route)) << row.route;
+    for (const IdRow& row : id_rows()) EXPECT_TRUE(is_route(row.route)) << row.route;
 }
 
 TEST_F(ApiTest, RootAndTheControllersOwnUserMayWriteOthersOfTheSocketMayRead) {
@@ -257,7 +162,7 @@ TEST_F(ApiTest, RootAndTheControllersOwnUserMayWriteOthersOfTheSocketMayRead) {
     const auto may_write = [&](uid_t uid) {
         request.local = http::LocalPeer{uid, 0, 1};
         request.method = "POST";
-        const auto who = std::get<AdminIdentity>(admin_on_socket(request));
+        const auto who = std::get<AdminIdentity>(admins.admin(request));
         return !refuse_role(who, Needs::Operator, request);
     };
     EXPECT_TRUE(may_write(0));
@@ -265,6 +170,7 @@ TEST_F(ApiTest, RootAndTheControllersOwnUserMayWriteOthersOfTheSocketMayRead) {
     EXPECT_FALSE(may_write(getuid() + 1));
     request.local.reset();
     request.peer = *Endpoint::parse("127.0.0.1:1");  // an address proves nothing
+    EXPECT_TRUE(std::holds_alternative<http::Response>(admins.admin(request)));
     EXPECT_TRUE(std::holds_alternative<http::Response>(admin_on_socket(request)));
 }
 

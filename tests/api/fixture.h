@@ -40,18 +40,22 @@ struct ApiTest : testing::Test {
                     },
                     clock};
     Auth auth{*store, "test.cvlan.internal", clock};
+    AdminAuth admins{*store, clock};
+    Passwords passwords{loop, {.memory_kib = 8, .passes = 1}};
     Polls polls{loop, clock};
     Limiter limiter{5, clock};
     Context context{
         *store,    maps,
         authority, controller_key,
         keys,      auth,
+        admins,    passwords,
         polls,     limiter,
         clock,     {{"https://controller.test:8443"}, {"https://controller.test:8443"}}};
 
     ApiTest() {
         store->on_event([this](const store::Event& event) {
             auth.forget(event.object_id);
+            admins.forget(event.object_id);
             EXPECT_TRUE(maps.apply(*maps::read_change(event, *store)));
         });
     }
@@ -62,6 +66,7 @@ struct ApiTest : testing::Test {
         std::string certificate{};  // of a node, as TLS verified it
         std::optional<http::LocalPeer> local{};
         Roles roles{Role::Discovery, Role::Registration, Role::Session, Role::Api};
+        http::Headers headers{};
     };
 
     http::Response ask_as(const Caller& caller, const std::string& method,
@@ -76,10 +81,12 @@ struct ApiTest : testing::Test {
         request.peer = *Endpoint::parse("198.51.100.7:40000");
         request.client_certificate_pem = caller.certificate;
         request.local = caller.local;
+        request.headers = caller.headers;
         std::optional<http::Response> answer;
         const auto exchange = std::make_shared<http::Exchange>(
             http::Exchange{[&](http::Response response) { answer = std::move(response); }});
         handle(context, caller.roles, std::move(request), http::Reply(exchange));
+        while (!answer && passwords.pending() > 0) loop.run_once(std::chrono::milliseconds(100));
         exchange->answer = nullptr;
         EXPECT_TRUE(answer) << method << " " << target << " was not answered";
         return answer.value_or(http::Response{.status = 0});

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/logins.h"
+
+#include "api/convert.h"
+#include "api/error.h"
+#include "base/log.h"
+
+namespace cvlan::api {
+
+namespace wire = model::wire;
+
+namespace {
+
+// After so many failures in a row nobody logs in as this one, and so many from one place let nobody
+// log in from there, until the last is so long ago.
+constexpr int64_t kFailuresAsOne = 10;
+constexpr int64_t kFailuresFromOne = 100;
+constexpr std::chrono::minutes kForgotten{15};
+constexpr size_t kShortestPassword = 12;
+
+constexpr const char* kRefused = "LOGIN_REFUSED";
+constexpr const char* kLocked = "LOGIN_LOCKED";
+
+std::string hash_of(std::string_view secret) { return hex(sha256(as_bytes(secret))); }
+
+// One that waits for its password to be checked. The request is gone by then.
+struct Attempt {
+    Context& context;
+    store::Cause cause;
+    std::string who;  // the subjects that failures are counted by
+    std::string where;
+    std::optional<store::Login> known;
+    http::Reply reply;
+};
+using AttemptPtr = std::shared_ptr<Attempt>;
+
+// Whoever is named, be there such an account or not: how long a lock lasts tells nothing.
+std::string subject_of(const wire::Login& body, const std::string& email) {
+    return "as:" + hash_of(body.tenant.value_or("") + '\n' + email);
+}
+
+std::string subject_of(const http::Request& request) {
+    if (request.local) return "from:unix";
+    const Address& address = request.peer.address;
+    return "from:" + Prefix::of(address, address.is_v4() ? 32 : 64)->text();
+}
+
+http::Response busy(const std::string& request_id) {
+    return error_response({Code::Unavailable, "too many logins at once"}, request_id);
+}
+
+// True where the answer was given already.
+Result<bool> is_locked(Attempt& attempt) {
+    auto accounts = attempt.context.store.accounts();
+    auto as_one = accounts.failures(attempt.who);
+    if (!as_one) return failed(as_one.error());
+    auto from_one = accounts.failures(attempt.where);
+    if (!from_one) return failed(from_one.error());
+    return *as_one >= kFailuresAsOne || *from_one >= kFailuresFromOne;
+}
+
+// In the audit of whose account it is; equal ones are one entry there.
+void note(const Attempt& attempt, const char* outcome) {
+    store::Refusal refused;
+    if (attempt.known) {
+        refused.tenant_id = attempt.known->account.tenant_id;
+        refused.object_id = attempt.known->account.id;
+    }
+    refused.cause = attempt.cause;
+    refused.action = "POST /api/v1/auth/login";
+    refused.outcome = outcome;
+    refused.at = attempt.context.clock.now();
+    attempt.context.refusals->note(refused);
+    if (std::string_view(outcome) == kLocked)
+        log::warn("api.login_locked", {{"peer", attempt.cause.source},
+                                       {"request", attempt.cause.request_id},
+                                       {"tenant", refused.tenant_id},
+                                       {"account", refused.object_id}});
+    else
+        log::warn("api.login_refused", {{"peer", attempt.cause.source},
+                                        {"request", attempt.cause.request_id},
+                                        {"tenant", refused.tenant_id},
+                                        {"account", refused.object_id}});
+}
+
+void answer_locked(Attempt& attempt) {
+    note(attempt, kLocked);
+    auto response =
+        refusal(429, kLocked, "too many failed logins: try again later", attempt.cause.request_id);
+    response.headers.push_back(
+        {"Retry-After", std::to_string(std::chrono::seconds(kForgotten).count())});
+    attempt.reply.send(std::move(response));
+}
+
+void refuse(Attempt& attempt) {
+    Context& context = attempt.context;
+    const auto noted = context.store.accounts().note_failure(
+        {{attempt.who, attempt.where}, context.clock.now() + kForgotten});
+    note(attempt, kRefused);
+    if (!noted) return attempt.reply.send(error_response(noted.error(), attempt.cause.request_id));
+    attempt.reply.send(refusal(401, kRefused, "tenant, e-mail address or password is wrong",
+                               attempt.cause.request_id));
+}
+
+void start_session(Attempt& attempt) {
+    Context& context = attempt.context;
+    const store::Login& known = *attempt.known;
+    const SecretText secret(base64url(random_bytes(32)));
+    const auto store =
+        context.store.as({known.account.actor(), attempt.cause.source, attempt.cause.request_id});
+    auto started = store->accounts().start_session({{known.account.tenant_id, known.account.id},
+                                                    known.password_hash,
+                                                    hash_of(secret.reveal()),
+                                                    context.clock.now() + kSessionLife},
+                                                   attempt.who);
+    if (!started)
+        return attempt.reply.send(error_response(started.error(), attempt.cause.request_id));
+    log::info("api.login", {{"tenant", known.account.tenant_id},
+                            {"account", known.account.id},
+                            {"peer", attempt.cause.source}});
+    auto response = json_response(
+        201,
+        wire::Session{to_wire(started->account), csrf_token(secret.reveal()), started->expires_at});
+    response.headers.push_back(
+        {"Set-Cookie", fmt::format("{}={}; Path=/; Secure; HttpOnly; SameSite=Strict",
+                                   kSessionCookie, secret.reveal())});
+    response.headers.push_back({"Cache-Control", "no-store"});
+    attempt.reply.send(std::move(response));
+}
+
+// Whoever guesses on many connections at once has been counted meanwhile.
+void finish_login(Attempt& attempt, bool is_right) {
+    const auto locked = is_locked(attempt);
+    if (!locked)
+        return attempt.reply.send(error_response(locked.error(), attempt.cause.request_id));
+    if (*locked) return answer_locked(attempt);
+    if (!is_right || !attempt.known) return refuse(attempt);
+    start_session(attempt);
+}
+
+Result<void> check_password(const std::string& password) {
+    if (password.size() >= kShortestPassword) return {};
+    return failed(Error{Code::Invalid,
+                        fmt::format("password: must have {} bytes or more", kShortestPassword), 0,
+                        "/password"});
+}
+
+// Whose password is set, and as whom.
+struct Setting {
+    Context& context;
+    store::Cause cause;
+    std::string link_hash;
+    std::optional<std::string> email;  // of the first operator
+    http::Reply reply;
+};
+
+void finish_link(Setting& setting, const std::string& password_hash) {
+    if (password_hash.empty()) return setting.reply.send(busy(setting.cause.request_id));
+    const auto store = setting.context.store.as(setting.cause);
+    auto accounts = store->accounts();
+    auto account = setting.email
+                       ? accounts.bootstrap(setting.link_hash, *setting.email, password_hash)
+                       : accounts.accept(setting.link_hash, password_hash);
+    if (!account)
+        return setting.reply.send(error_response(account.error(), setting.cause.request_id));
+    log::info(
+        "api.password_set",
+        {{"tenant", account->tenant_id}, {"account", account->id}, {"peer", setting.cause.source}});
+    setting.reply.send(json_response(200, to_wire(*account)));
+}
+
+// The bootstrap's link needs an e-mail address, which an account's own has already.
+Result<std::optional<std::string>> read_email(const store::Key& link, const wire::LinkUse& body) {
+    if (!link.id.empty()) return std::optional<std::string>{};
+    auto email = model::check_email(body.email.value_or(""));
+    if (!email) return failed(email.error());
+    return std::optional(*email);
+}
+
+}  // namespace
+
+void login(Context& context, const Call& call, http::Reply reply) {
+    const http::Request& request = call.request;
+    auto body = model::decode<wire::Login>(request.body);
+    if (!body) return reply.send(error_response(body.error(), request.request_id));
+    if (auto refused = refuse_origin(request)) return reply.send(std::move(*refused));
+    SecretText password(std::move(body->password));
+    const auto email = model::check_email(body->email);
+    if (!email) return reply.send(error_response(email.error(), request.request_id));
+    auto known = context.store.accounts().login(body->tenant, *email);
+    if (!known) return reply.send(error_response(known.error(), request.request_id));
+    const auto attempt = std::make_shared<Attempt>(
+        Attempt{context, cause_of(request, "anonymous"), subject_of(*body, *email),
+                subject_of(request), std::move(*known), std::move(reply)});
+    const auto locked = is_locked(*attempt);
+    if (!locked) return attempt->reply.send(error_response(locked.error(), request.request_id));
+    if (*locked) return answer_locked(*attempt);
+    const bool is_queued = context.passwords.verify(
+        attempt->known ? attempt->known->password_hash : "", std::move(password),
+        [attempt](bool is_right) { finish_login(*attempt, is_right); });
+    if (!is_queued) attempt->reply.send(busy(request.request_id));
+}
+
+void use_link(Context& context, const Call& call, http::Reply reply) {
+    const http::Request& request = call.request;
+    auto body = model::decode<wire::LinkUse>(request.body);
+    if (!body) return reply.send(error_response(body.error(), request.request_id));
+    if (auto refused = refuse_origin(request)) return reply.send(std::move(*refused));
+    SecretText password(std::move(body->password));
+    if (auto good = check_password(password.reveal()); !good)
+        return reply.send(error_response(good.error(), request.request_id));
+    // Before any work is done for it.
+    const std::string hash = hash_of(body->secret);
+    auto link = context.store.accounts().link(hash);
+    if (!link) return reply.send(error_response(link.error(), request.request_id));
+    auto email = read_email(*link, *body);
+    if (!email) return reply.send(error_response(email.error(), request.request_id));
+    const auto setting = std::make_shared<Setting>(
+        Setting{context, cause_of(request, "anonymous"), hash, *email, std::move(reply)});
+    const bool is_queued = context.passwords.hash(
+        std::move(password), [setting](const std::string& made) { finish_link(*setting, made); });
+    if (!is_queued) setting->reply.send(busy(request.request_id));
+}
+
+http::Response show_me(Context& context, const Call& call, const AdminIdentity& who) {
+    wire::Me me;
+    me.actor = who.actor;
+    me.tenant_id = who.scope;
+    me.role = model::to_wire(who.role);
+    if (who.account) {
+        auto account = context.store.accounts().get(who.account->tenant_id, who.account->id);
+        if (!account) return error_response(account.error(), call.request.request_id);
+        me.account = to_wire(*account);
+    }
+    return json_response(200, me);
+}
+
+http::Response logout(Context& context, const Call& call, const AdminIdentity& who) {
+    if (!who.account) return no_content();
+    auto accounts = call.store.accounts();
+    const auto ended =
+        who.by_session
+            ? accounts.end_session(*who.account, who.credential_id)
+            : accounts.remove_token(who.account, {who.account->tenant_id, who.credential_id})
+                  .map([](const model::AccessToken&) {});
+    if (!ended) return error_response(ended.error(), call.request.request_id);
+    context.admins.forget(who.credential_id);
+    log::info("api.logout", {{"account", who.account->id}});
+    auto response = no_content();
+    response.headers.push_back(
+        {"Set-Cookie",
+         fmt::format("{}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0", kSessionCookie)});
+    return response;
+}
+
+MadeLink make_link(const Context& context, std::chrono::hours life) {
+    const std::string secret = base64url(random_bytes(32));
+    const WallTime expires_at = context.clock.now() + life;
+    return {{hash_of(secret), expires_at},
+            {fmt::format("{}/accept#{}", context.settings.api_url, secret), expires_at}};
+}
+
+}  // namespace cvlan::api

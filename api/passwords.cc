@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/passwords.h"
+
+#include <argon2.h>
+
+#include "base/bytes.h"
+
+namespace cvlan::api {
+
+namespace {
+
+constexpr size_t kSaltBytes = 16;
+constexpr size_t kHashBytes = 32;
+constexpr const char* kRight = "right";
+
+std::string encoded(const SecretText& password, const PasswordCost& cost) {
+    const Bytes salt = random_bytes(kSaltBytes);
+    std::string text(
+        argon2_encodedlen(cost.passes, cost.memory_kib, 1, kSaltBytes, kHashBytes, Argon2_id),
+        '\0');
+    const std::string& bytes = password.reveal();
+    const int code =
+        argon2id_hash_encoded(cost.passes, cost.memory_kib, 1, bytes.data(), bytes.size(),
+                              salt.data(), salt.size(), kHashBytes, text.data(), text.size());
+    if (code != ARGON2_OK) return {};
+    text.resize(text.find('\0'));
+    return text;
+}
+
+bool is_right(const std::string& hash, const SecretText& password) {
+    const std::string& bytes = password.reveal();
+    return argon2id_verify(hash.c_str(), bytes.data(), bytes.size()) == ARGON2_OK;
+}
+
+}  // namespace
+
+Passwords::Passwords(EventLoop& loop, PasswordCost cost)
+    : loop_(loop), cost_(cost), nobodys_(encoded(SecretText(base64(random_bytes(32))), cost)) {
+    for (size_t i = 0; i < kThreads; ++i) threads_.emplace_back([this] { work(); });
+}
+
+Passwords::~Passwords() {
+    {
+        const std::lock_guard lock(mutex_);
+        ends_ = true;
+    }
+    wakes_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+}
+
+bool Passwords::hash(SecretText password, std::function<void(std::string)> done) {
+    return push({std::move(password), {}, std::move(done)});
+}
+
+bool Passwords::verify(std::string hash, SecretText password, std::function<void(bool)> done) {
+    const bool is_known = !hash.empty();
+    return push({std::move(password), is_known ? std::move(hash) : nobodys_,
+                 [is_known, done = std::move(done)](const std::string& found) {
+                     done(is_known && found == kRight);
+                 }});
+}
+
+bool Passwords::push(Job job) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (jobs_.size() >= kQueue) return false;
+        jobs_.push_back(std::move(job));
+    }
+    ++pending_;
+    wakes_.notify_one();
+    return true;
+}
+
+void Passwords::work() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+        wakes_.wait(lock, [this] { return ends_ || !jobs_.empty(); });
+        if (ends_) return;
+        Job job = std::move(jobs_.front());
+        jobs_.pop_front();
+        lock.unlock();
+        std::string found;
+        if (job.hash.empty())
+            found = encoded(job.password, cost_);
+        else if (is_right(job.hash, job.password))
+            found = kRight;
+        loop_.post([this, done = std::move(job.done), found = std::move(found)] {
+            --pending_;
+            done(found);
+        });
+        lock.lock();
+    }
+}
+
+}  // namespace cvlan::api

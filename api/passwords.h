@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Passwords through argon2id (RFC 9106), on threads of its own: one takes some 30 ms and 19 MiB,
+// and nobody's poll waits for that. The queue is bounded. All calls are made on the loop's thread,
+// and so are `done`s.
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "base/result.h"
+#include "base/secret.h"
+
+namespace cvlan::api {
+
+// OWASP's password storage cheat sheet: m=19 MiB, t=2, p=1.
+struct PasswordCost {
+    uint32_t memory_kib = 19 * 1024;
+    uint32_t passes = 2;
+};
+
+class Passwords {
+public:
+    static constexpr size_t kThreads = 2;
+    static constexpr size_t kQueue = 64;
+
+    Passwords(EventLoop& loop, PasswordCost cost);
+    Passwords(const Passwords&) = delete;
+    Passwords& operator=(const Passwords&) = delete;
+    ~Passwords();  // what waits is not done any more
+
+    // argon2id's encoded form, empty where there was no memory for it. False: the queue is full.
+    [[nodiscard]] bool hash(SecretText password, std::function<void(std::string)> done);
+    // Where nobody's hash is known, an empty one costs the same and is never right.
+    [[nodiscard]] bool verify(std::string hash, SecretText password,
+                              std::function<void(bool)> done);
+    // Whose `done` has not run yet.
+    size_t pending() const { return pending_; }
+
+private:
+    struct Job {
+        SecretText password;
+        std::string hash;  // to verify against; empty: to be made
+        std::function<void(std::string)> done;
+    };
+    bool push(Job job);
+    void work();
+
+    EventLoop& loop_;
+    PasswordCost cost_;
+    std::string nobodys_;  // the hash of what nobody knows
+    size_t pending_ = 0;
+    std::mutex mutex_;
+    std::condition_variable wakes_;
+    std::deque<Job> jobs_;
+    bool ends_ = false;
+    std::vector<std::thread> threads_;
+};
+
+}  // namespace cvlan::api

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a request shows: sessions, access tokens, links. The mutation run holds each refusal of
+// api/auth_credentials.cc against these and the matrix.
+#include <fstream>
+
+#include "api/logins.h"
+#include "tests/api/fixture.h"
+
+namespace cvlan::api {
+namespace {
+
+namespace wire = model::wire;
+using model::TenantRole;
+using namespace std::chrono_literals;
+
+constexpr const char* kPassword = "correct horse battery";
+
+struct CredentialsTest : ApiTest {
+    std::string tenant = make_tenant();
+    model::Account anna = user("anna@example.org", TenantRole::Admin);
+
+    model::Account user(const std::string& email, TenantRole role) {
+        const auto secret = base64url(random_bytes(32));
+        auto made = store->accounts().create(
+            {}, {tenant, model::AccountKind::User, email, role,
+                 store::Link{hex(sha256(as_bytes(secret))), clock.now() + 1h}});
+        EXPECT_TRUE(made) << made.error().message;
+        const auto used =
+            ask_as({}, "POST", "/api/v1/auth/links", encode(wire::LinkUse{secret, kPassword, {}}));
+        EXPECT_EQ(used.status, 200) << used.body;
+        return *made;
+    }
+    http::Response log_in(const std::string& password = kPassword,
+                          const std::string& email = "anna@example.org",
+                          const std::string& in = "acme") {
+        return ask_as({}, "POST", "/api/v1/auth/login", encode(wire::Login{in, email, password}));
+    }
+    struct Browser {
+        std::string cookie;
+        std::string csrf;
+    };
+    Browser browser() {
+        const auto answer = log_in();
+        const auto session = expect<wire::Session>(201, answer);
+        const std::string cookie = answer.header("Set-Cookie") ? *answer.header("Set-Cookie") : "";
+        EXPECT_NE(cookie.find("; Path=/; Secure; HttpOnly; SameSite=Strict"), std::string::npos);
+        return {cookie.substr(0, cookie.find(';')), session.csrf_token};
+    }
+    int with(const http::Headers& headers, const std::string& method = "GET",
+             const std::string& path = "/api/v1/auth/me", const std::string& body = "") {
+        return ask_as({.headers = headers}, method, path, body).status;
+    }
+    int rename(const http::Headers& headers) {
+        return with(headers, "PATCH", "/api/v1/users/" + anna.id, R"({"disabled":false})");
+    }
+    std::string bearer(std::chrono::hours life = 24h) {
+        const Browser by = browser();
+        const auto answer =
+            ask_as({.headers = {{"Cookie", by.cookie}, {"X-CSRF-Token", by.csrf}}}, "POST",
+                   "/api/v1/access-tokens",
+                   fmt::format(R"({{"name":"ci","expiresIn":"{}h"}})", life.count()));
+        return "Bearer " + expect<wire::AccessTokenCreated>(201, answer).token;
+    }
+    std::vector<std::string> outcomes(const std::string& of_tenant) {
+        context.refusals->flush();
+        std::vector<std::string> all;
+        const auto page = *store->audit({.tenant_id = of_tenant, .page_size = 1000});
+        for (const auto& entry : page.items)
+            if (entry.outcome != "OK") all.push_back(entry.outcome);
+        return all;
+    }
+};
+
+TEST_F(CredentialsTest, ASessionIsItsCookieAndChangesNeedItsToken) {
+    const Browser by = browser();
+    EXPECT_EQ(with({{"Cookie", by.cookie}}), 200);
+    EXPECT_EQ(with({{"Cookie", "a=b; " + by.cookie + "; c=d"}}), 200);
+    EXPECT_EQ(with({{"Cookie", "x" + by.cookie}}), 401);
+    EXPECT_EQ(with({{"Cookie", by.cookie + "x"}}), 401);
+    EXPECT_EQ(rename({{"Cookie", by.cookie}}), 403);
+    EXPECT_EQ(rename({{"Cookie", by.cookie}, {"X-CSRF-Token", browser().csrf}}), 403);
+    EXPECT_EQ(rename({{"Cookie", by.cookie}, {"X-CSRF-Token", by.csrf}}), 200);
+    EXPECT_EQ(
+        with({{"Cookie", by.cookie}, {"X-CSRF-Token", by.csrf}}, "POST", "/api/v1/auth/logout"),
+        204);
+    EXPECT_EQ(with({{"Cookie", by.cookie}}), 401);
+}
+
+TEST_F(CredentialsTest, PagesOfAnotherOriginChangeNothing) {
+    const Browser by = browser();
+    const http::Headers good{
+        {"Host", "controller.test:8443"}, {"Cookie", by.cookie}, {"X-CSRF-Token", by.csrf}};
+    const auto from = [&](const std::string& origin) {
+        http::Headers headers = good;
+        headers.push_back({"Origin", origin});
+        return rename(headers);
+    };
+    EXPECT_EQ(from("https://controller.test:8443"), 200);
+    EXPECT_EQ(from("http://controller.test:8443"), 403);
+    EXPECT_EQ(from("https://evil.test"), 403);
+    EXPECT_EQ(from("null"), 403);
+    EXPECT_EQ(
+        with({{"Host", "controller.test:8443"}, {"Origin", "https://evil.test"}}, "POST",
+             "/api/v1/auth/login", encode(wire::Login{"acme", "anna@example.org", kPassword})),
+        403);
+}
+
+TEST_F(CredentialsTest, ASessionEndsByTheClockWhateverItsBrowserDoes) {
+    const Browser idle = browser();
+    clock.advance(kSessionIdle - 1s);
+    EXPECT_EQ(with({{"Cookie", idle.cookie}}), 200);
+    clock.advance(kSessionIdle);
+    EXPECT_EQ(with({{"Cookie", idle.cookie}}), 401);
+    const Browser busy = browser();
+    for (int i = 0; i < 13; ++i) {  // another hour each, less a second
+        EXPECT_EQ(with({{"Cookie", busy.cookie}}), 200) << i;
+        clock.advance(kSessionIdle - 1s);
+    }
+    EXPECT_EQ(with({{"Cookie", busy.cookie}}), 401);
+}
+
+TEST_F(CredentialsTest, WhoIsWrongLearnsNothingAndIsLockedOutForAWhile) {
+    const auto known = log_in("wrong password");
+    const auto unknown = log_in("wrong password", "nobody@example.org");
+    EXPECT_EQ(known.status, 401);
+    EXPECT_EQ(known.body, unknown.body);
+    EXPECT_EQ(log_in(kPassword, "anna@example.org", "other").status, 401);
+    EXPECT_EQ(outcomes(tenant), std::vector<std::string>{"LOGIN_REFUSED"});
+    EXPECT_EQ(outcomes(""), std::vector<std::string>{"LOGIN_REFUSED"}) << "both in one";
+    for (int i = 1; i < 10; ++i) EXPECT_EQ(log_in("wrong password").status, 401) << i;
+    EXPECT_EQ(log_in().status, 429) << "the right password, while it is locked";
+    const auto all_refused = outcomes(tenant);
+    EXPECT_EQ(std::count(all_refused.begin(), all_refused.end(), "LOGIN_LOCKED"), 1);
+    user("bert@example.org", TenantRole::Member);
+    EXPECT_EQ(log_in(kPassword, "bert@example.org").status, 201);
+    clock.advance(15min);
+    EXPECT_EQ(log_in().status, 201);
+    const auto all = store->audit({.tenant_id = tenant, .page_size = 1000})->items;
+    EXPECT_EQ(all.back().action, "SESSION_STARTED");
+    EXPECT_EQ(all.back().actor, anna.actor());
+    EXPECT_EQ(all.back().source, "198.51.100.7");
+}
+
+// Each connection may have one under way: those beyond the limit are refused though they are right.
+TEST_F(CredentialsTest, GuessesAtTheSameTimeAreCountedToo) {
+    std::vector<int> statuses;
+    std::vector<std::shared_ptr<http::Exchange>> exchanges;
+    for (int i = 0; i < 20; ++i) {
+        exchanges.push_back(std::make_shared<http::Exchange>(http::Exchange{
+            [&](const http::Response& answer) { statuses.push_back(answer.status); }}));
+        http::Request request;
+        request.method = "POST";
+        request.path = "/api/v1/auth/login";
+        request.body = encode(wire::Login{"acme", "anna@example.org", "wrong password"});
+        request.peer = *Endpoint::parse("198.51.100.7:1");
+        handle(context, {Role::Api}, std::move(request), http::Reply(exchanges.back()));
+    }
+    while (passwords.pending() > 0) loop.run_once(100ms);
+    EXPECT_EQ(std::count(statuses.begin(), statuses.end(), 401), 10);
+    EXPECT_EQ(std::count(statuses.begin(), statuses.end(), 429), 10);
+}
+
+TEST(Passwords, AQueueThatIsFullSaysSo) {
+    EventLoop loop;
+    // One takes far longer than to queue them all.
+    Passwords passwords{loop, {.memory_kib = 64 * 1024, .passes = 3}};
+    size_t queued = 0;
+    while (passwords.hash(SecretText("x"), [](const std::string&) {})) ++queued;
+    EXPECT_GE(queued, Passwords::kQueue);
+    EXPECT_EQ(passwords.pending(), queued);
+    EXPECT_FALSE(passwords.verify("", SecretText("x"), [](bool) {}));
+}
+
+TEST(Passwords, OnlyTheRightOneIsRight) {
+    EventLoop loop;
+    Passwords passwords{loop, {.memory_kib = 8, .passes = 1}};
+    std::string hash;
+    std::vector<bool> verdicts;
+    const auto finish = [&] {
+        while (passwords.pending() > 0) loop.run_once(100ms);
+    };
+    ASSERT_TRUE(passwords.hash(SecretText("right"), [&](std::string made) { hash = made; }));
+    finish();
+    EXPECT_TRUE(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$")) << hash;
+    for (const char* word : {"right", "wrong", ""}) {
+        ASSERT_TRUE(
+            passwords.verify(hash, SecretText(word), [&](bool is) { verdicts.push_back(is); }));
+        finish();
+    }
+    ASSERT_TRUE(passwords.verify("", SecretText(""), [&](bool is) { verdicts.push_back(is); }));
+    finish();
+    EXPECT_EQ(verdicts, (std::vector<bool>{true, false, false, false}));
+}
+
+TEST_F(CredentialsTest, AnAccessTokenIsGoodUntilItIsNot) {
+    const std::string token = bearer();
+    EXPECT_EQ(with({{"Authorization", token}}), 200);
+    EXPECT_EQ(rename({{"Authorization", token}}), 200) << "no browser sends it by itself";
+    EXPECT_EQ(with({{"Authorization", token + "x"}}), 401);
+    EXPECT_EQ(with({{"Authorization", "Basic " + token.substr(7)}}), 401);
+    EXPECT_EQ(with({{"Authorization", token}, {"authorization", token}}), 401);
+    EXPECT_EQ(with({{"Authorization", "Bearer x"}, {"Cookie", browser().cookie}}), 401);
+    EXPECT_EQ(with({{"Cookie", std::string(kSessionCookie) + "=" + token.substr(7)}}), 401);
+    EXPECT_EQ(with({{"Authorization", "Bearer " + browser().cookie.substr(13)}}), 401);
+    clock.advance(24h - 1s);
+    EXPECT_EQ(with({{"Authorization", token}}), 200);
+    clock.advance(1s);
+    EXPECT_EQ(with({{"Authorization", token}}), 401);
+}
+
+TEST_F(CredentialsTest, WhatIsTakenAwayIsRefusedAtOnceAndByOtherControllersWithinFiveSeconds) {
+    const std::string token = bearer();
+    AdminAuth elsewhere{*store, clock};  // hears of no event
+    http::Request request;
+    request.headers = {{"Authorization", token}};
+    const auto is_good = [&] {
+        return std::holds_alternative<AdminIdentity>(elsewhere.admin(request));
+    };
+    EXPECT_TRUE(is_good());
+    ASSERT_TRUE(store->accounts().change({}, {tenant, anna.id}, {{}, true}));
+    EXPECT_EQ(with({{"Authorization", token}}), 401);
+    clock.advance(5s);
+    EXPECT_FALSE(is_good());
+    ASSERT_TRUE(store->accounts().change({}, {tenant, anna.id}, {TenantRole::Auditor, false}));
+    EXPECT_EQ(with({{"Authorization", token}}), 200);
+    EXPECT_EQ(rename({{"Authorization", token}}), 403);
+    ASSERT_TRUE(store->accounts().remove({}, {tenant, anna.id}));
+    EXPECT_EQ(with({{"Authorization", token}}), 401);
+    clock.advance(5s);
+    EXPECT_FALSE(is_good());
+}
+
+// It says nothing about the token: whoever came with it is to come again.
+TEST_F(CredentialsTest, ADatabaseThatCanNotBeReadIsNobodysFault) {
+    const std::string token = bearer();
+    ASSERT_TRUE(store::Database::open(folder + "/db")->run_script("DROP TABLE access_tokens"));
+    EXPECT_EQ(with({{"Authorization", token}}), 503);
+}
+
+TEST_F(CredentialsTest, LogoutEndsTheTokenThatCame) {
+    const std::string token = bearer();
+    EXPECT_EQ(with({{"Authorization", token}}, "POST", "/api/v1/auth/logout"), 204);
+    EXPECT_EQ(with({{"Authorization", token}}), 401);
+}
+
+TEST_F(CredentialsTest, WhenATokenWasUsedIsWrittenNowAndThen) {
+    const std::string token = bearer();
+    const auto used = [&] {
+        return store->accounts().by_token(hex(sha256(as_bytes(token.substr(7)))))->last_used_at;
+    };
+    const auto commits = store->commits();
+    EXPECT_EQ(with({{"Authorization", token}}), 200);
+    EXPECT_EQ(with({{"Authorization", token}}), 200);
+    EXPECT_EQ(store->commits(), commits);
+    admins.flush_used();
+    EXPECT_EQ(used(), clock.now());
+}
+
+TEST_F(CredentialsTest, OneThatAsksForATokenOnTheSocketMustBeAnOperator) {
+    const auto robot = store->accounts().create(
+        {}, {tenant, model::AccountKind::Service, "robot", TenantRole::Owner});
+    const std::string body = fmt::format(R"({{"name":"x","serviceAccountId":"{}"}})", robot->id);
+    const Caller reader{.local = http::LocalPeer{4711, 0, 1}};
+    EXPECT_EQ(ask_as(reader, "POST", "/api/v1/access-tokens", body).status, 403);
+    const auto made =
+        expect<wire::AccessTokenCreated>(201, ask("POST", "/api/v1/access-tokens", body));
+    EXPECT_TRUE(made.token.starts_with("cvlan_sa_"));
+    EXPECT_EQ(with({{"Authorization", "Bearer " + made.token}}), 200);
+}
+
+TEST_F(CredentialsTest, AMembersTokensAdmitNodesAlone) {
+    const std::string network = make_network(tenant);
+    const std::string token = bearer();
+    ASSERT_TRUE(store->accounts().change({}, {tenant, anna.id}, {TenantRole::Member, {}}));
+    const auto make = [&](const std::string& role) {
+        return with({{"Authorization", token}}, "POST", "/api/v1/tokens",
+                    fmt::format(R"({{"tenantId":"{}","networkId":"{}","role":"{}"}})", tenant,
+                                network, role));
+    };
+    EXPECT_EQ(make("NODE"), 201);
+    EXPECT_EQ(make("VROUTER"), 403);
+    EXPECT_EQ(make("RELAY"), 403);
+}
+
+TEST_F(CredentialsTest, TheBootstrapsLinkMakesTheFirstOperator) {
+    ASSERT_TRUE(store->accounts().remove({}, {tenant, anna.id}) || store->delete_tenant(tenant));
+    const auto link = make_link(context, 1h);
+    ASSERT_TRUE(*store->accounts().make_bootstrap(link.link));
+    const std::string secret = link.shown.link.substr(link.shown.link.find('#') + 1);
+    const auto use = [&](const std::string& password, const std::optional<std::string>& email) {
+        return ask_as({}, "POST", "/api/v1/auth/links",
+                      encode(wire::LinkUse{secret, password, email}));
+    };
+    EXPECT_EQ(use(kPassword, std::nullopt).status, 400);
+    EXPECT_EQ(use("too short", "root@example.org").status, 400);
+    const auto made = expect<wire::Account>(200, use(kPassword, "Root@example.org"));
+    EXPECT_EQ(made.role, wire::TenantRole::Owner);
+    EXPECT_FALSE(made.tenant_id);
+    EXPECT_EQ(use(kPassword, "root@example.org").status, 410);
+    const auto answer = ask_as({}, "POST", "/api/v1/auth/login",
+                               encode(wire::Login{{}, "root@example.org", kPassword}));
+    EXPECT_EQ(answer.status, 201) << answer.body;
+}
+
+TEST_F(CredentialsTest, NoSecretIsInTheDatabase) {
+    const Browser by = browser();
+    const std::string token = bearer().substr(7);
+    store.reset();
+    for (const char* file : {"/db", "/db-wal"}) {
+        std::ifstream stream(folder + file);
+        const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
+        for (const std::string& secret : {by.cookie.substr(13), token, std::string(kPassword)})
+            EXPECT_EQ(bytes.find(secret), std::string::npos) << file;
+    }
+}
+
+}  // namespace
+}  // namespace cvlan::api

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/api/support/authorisation_table.h"
+
+namespace cvlan::api {
+namespace {
+
+// 401: a credential is needed. 403: this one may not, whichever object it is about. 404: what is
+// another's is not there; on the socket, a node's routes are not served. In the order of Asker:
+// anonymous, node, other node, forged node, MEMBER, AUDITOR, ADMIN, OWNER, other ADMIN,
+// reader on the socket, operator
+// clang-format off
+constexpr Line kPublic         {Ok, Ok, Ok, Ok,  Ok, Ok, Ok, Ok, Ok,  Ok, Ok};
+constexpr Line kAnybody        {401, 401, 401, 401,  Ok, Ok, Ok, Ok, Ok,  Ok, Ok};
+constexpr Line kReads          {401, 401, 401, 401,  403, Ok, Ok, Ok, Ok,  Ok, Ok};
+constexpr Line kCreates        {401, 401, 401, 401,  403, 403, Ok, Ok, 404,  403, Ok};
+constexpr Line kMemberCreates  {401, 401, 401, 401,  Ok, 403, Ok, Ok, 404,  403, Ok};
+constexpr Line kOperatorCreates{401, 401, 401, 401,  403, 403, 403, 403, 403,  403, Ok};
+// On the socket nobody has an account to make one for.
+constexpr Line kOwnCreates     {401, 401, 401, 401,  Ok, Ok, Ok, Ok, Ok,  403, 400};
+constexpr Line kLogout         {401, 401, 401, 401,  Ok, Ok, Ok, Ok, Ok,  403, Ok};
+
+constexpr ById kMemberLooks{
+    {401, 401, 401, 401,  Ok, Ok, Ok, Ok, 404,  Ok, Ok},
+    {401, 401, 401, 401,  404, Ok, Ok, Ok, 404,  Ok, Ok},
+    {401, 401, 401, 401,  404, 404, 404, 404, Ok,  Ok, Ok},
+    {401, 401, 401, 401,  404, 404, 404, 404, 404,  404, 404}};
+constexpr ById kMemberChanges{
+    {401, 401, 401, 401,  Ok, 403, Ok, Ok, 404,  403, Ok},
+    {401, 401, 401, 401,  404, 403, Ok, Ok, 404,  403, Ok},
+    {401, 401, 401, 401,  404, 403, 404, 404, Ok,  403, Ok},
+    {401, 401, 401, 401,  404, 403, 404, 404, 404,  403, 404}};
+// A MEMBER names a network in its tokens.
+constexpr ById kNetworkLooks{
+    {401, 401, 401, 401,  Ok, Ok, Ok, Ok, 404,  Ok, Ok},
+    {401, 401, 401, 401,  Ok, Ok, Ok, Ok, 404,  Ok, Ok},
+    {401, 401, 401, 401,  404, 404, 404, 404, Ok,  Ok, Ok},
+    {401, 401, 401, 401,  404, 404, 404, 404, 404,  404, 404}};
+constexpr ById kLooks{
+    {401, 401, 401, 401,  403, Ok, Ok, Ok, 404,  Ok, Ok},
+    {401, 401, 401, 401,  403, Ok, Ok, Ok, 404,  Ok, Ok},
+    {401, 401, 401, 401,  403, 404, 404, 404, Ok,  Ok, Ok},
+    {401, 401, 401, 401,  403, 404, 404, 404, 404,  404, 404}};
+constexpr ById kChanges{
+    {401, 401, 401, 401,  403, 403, Ok, Ok, 404,  403, Ok},
+    {401, 401, 401, 401,  403, 403, Ok, Ok, 404,  403, Ok},
+    {401, 401, 401, 401,  403, 403, 404, 404, Ok,  403, Ok},
+    {401, 401, 401, 401,  403, 403, 404, 404, 404,  403, 404}};
+constexpr ById kOperatorChanges{
+    {401, 401, 401, 401,  403, 403, 403, 403, 403,  403, Ok},
+    {401, 401, 401, 401,  403, 403, 403, 403, 403,  403, Ok},
+    {401, 401, 401, 401,  403, 403, 403, 403, 403,  403, Ok},
+    {401, 401, 401, 401,  403, 403, 403, 403, 403,  403, 404}};
+// The sibling is an OWNER: no ADMIN touches it.
+constexpr ById kAccountChanges{
+    {401, 401, 401, 401,  403, 403, Ok, Ok, 404,  403, Ok},
+    {401, 401, 401, 401,  403, 403, 403, Ok, 404,  403, Ok},
+    {401, 401, 401, 401,  403, 403, 404, 404, Ok,  403, Ok},
+    {401, 401, 401, 401,  403, 403, 404, 404, 404,  403, 404}};
+// The sibling's is the AUDITOR's own.
+constexpr ById kAccessTokenChanges{
+    {401, 401, 401, 401,  Ok, 403, Ok, Ok, 404,  403, Ok},
+    {401, 401, 401, 401,  404, Ok, Ok, Ok, 404,  403, Ok},
+    {401, 401, 401, 401,  404, 404, 404, 404, Ok,  403, Ok},
+    {401, 401, 401, 401,  404, 404, 404, 404, 404,  403, 404}};
+
+const FlatRow kFlatRows[] = {
+    {"GET /.well-known/cvlan", 200, kPublic},
+    {"GET /health", 200, kPublic},
+    {"GET /ready", 200, kPublic},
+    {"GET /version", 200, kPublic},
+
+    {"POST /api/v1/enrol", 201, {Ok, Ok, Ok, Ok,  Ok, Ok, Ok, Ok, Ok,  404, 404}, enrolment},
+    {"GET /api/v1/node/map", 200, {401, Ok, Ok, 403,  401, 401, 401, 401, 401,  404, 404}},
+    {"PUT /api/v1/node/endpoints", 204, {401, Ok, 404, 403,  401, 401, 401, 401, 401,  404, 404}, endpoints},
+    {"PUT /api/v1/node/inventory", 204, {401, Ok, Ok, 403,  401, 401, 401, 401, 401,  404, 404}, inventory},
+    {"POST /api/v1/node/certificate", 201, {401, Ok, Ok, 403,  401, 401, 401, 401, 401,  404, 404}, csr},
+    {"POST /api/v1/node/memberships", 201, {401, Ok, 401, 403,  401, 401, 401, 401, 401,  404, 404}, joining},
+    {"DELETE /api/v1/node", 204, {401, Ok, Ok, 403,  401, 401, 401, 401, 401,  404, 404}},
+
+    {"GET /api/v1/tenants", 200, kReads},
+    {"POST /api/v1/tenants", 201, kOperatorCreates, new_name},
+    {"GET /api/v1/networks", 200, kAnybody},
+    {"POST /api/v1/networks", 201, kCreates, new_network},
+    {"GET /api/v1/tokens", 200, kAnybody},
+    {"POST /api/v1/tokens", 201, kMemberCreates, new_token},
+    {"GET /api/v1/token-keys", 200, kReads},
+    {"POST /api/v1/token-keys", 201, kCreates, new_token_key},
+    {"GET /api/v1/nodes", 200, kAnybody},
+    {"GET /api/v1/audit", 200, kReads},
+    {"GET /api/v1/audit/export", 200, kReads},
+    {"GET /api/v1/audit/verify", 200, kReads},
+
+    {"POST /api/v1/auth/login", 201, kPublic, password},
+    {"POST /api/v1/auth/links", 200, kPublic, link_of_user},
+    {"GET /api/v1/auth/me", 200, kAnybody},
+    {"POST /api/v1/auth/logout", 204, kLogout},
+    {"GET /api/v1/users", 200, kReads},
+    {"POST /api/v1/users", 201, kCreates, new_user},
+    {"GET /api/v1/service-accounts", 200, kReads},
+    {"POST /api/v1/service-accounts", 201, kCreates, new_service_account},
+    {"GET /api/v1/access-tokens", 200, kAnybody},
+    {"POST /api/v1/access-tokens", 201, kOwnCreates, new_access_token},
+};
+
+const IdRow kIdRows[] = {
+    {"GET /api/v1/tenants/{id}", 200, kLooks, tenant_id, tenant_id, other_tenant_id},
+    {"PATCH /api/v1/tenants/{id}", 200, kOperatorChanges, spare_tenant, spare_tenant, spare_tenant, new_name},
+    {"DELETE /api/v1/tenants/{id}", 204, kOperatorChanges, spare_tenant, spare_tenant, spare_tenant},
+    {"GET /api/v1/networks/{id}", 200, kNetworkLooks, network_id, spare_network, foreign_network},
+    {"PATCH /api/v1/networks/{id}", 200, kChanges, network_id, spare_network, foreign_network, new_name},
+    {"DELETE /api/v1/networks/{id}", 204, kChanges, spare_network, spare_network, foreign_network},
+    {"GET /api/v1/tokens/{id}", 200, kMemberLooks, own_token, sibling_token, foreign_token},
+    {"DELETE /api/v1/tokens/{id}", 204, kMemberChanges, own_token, sibling_token, foreign_token},
+    {"POST /api/v1/tokens/{id}/revoke", 200, kMemberChanges, own_token, sibling_token, foreign_token},
+    {"GET /api/v1/token-keys/{id}", 200, kLooks, token_key_id, token_key_id, foreign_token_key},
+    {"DELETE /api/v1/token-keys/{id}", 204, kChanges, token_key_id, token_key_id, foreign_token_key},
+    {"GET /api/v1/nodes/{id}", 200, kMemberLooks, own_node, sibling_node, foreign_node},
+    {"PATCH /api/v1/nodes/{id}", 200, kMemberChanges, own_node, sibling_node, foreign_node, new_name},
+    {"DELETE /api/v1/nodes/{id}", 204, kMemberChanges, own_node, sibling_node, foreign_node},
+    {"POST /api/v1/nodes/{id}/expire", 200, kMemberChanges, own_node, sibling_node, foreign_node},
+    {"POST /api/v1/nodes/{id}/revoke", 200, kMemberChanges, own_node, sibling_node, foreign_node},
+
+    {"GET /api/v1/users/{id}", 200, kLooks, own_user, owner_user, foreign_user},
+    {"PATCH /api/v1/users/{id}", 200, kAccountChanges, own_user, owner_user, foreign_user, disabling},
+    {"DELETE /api/v1/users/{id}", 204, kAccountChanges, own_user, owner_user, foreign_user},
+    {"POST /api/v1/users/{id}/link", 201, kAccountChanges, own_user, owner_user, foreign_user},
+    {"GET /api/v1/service-accounts/{id}", 200, kLooks, own_service, owner_service, foreign_service},
+    {"PATCH /api/v1/service-accounts/{id}", 200, kAccountChanges, own_service, owner_service, foreign_service, disabling},
+    {"DELETE /api/v1/service-accounts/{id}", 204, kAccountChanges, own_service, owner_service, foreign_service},
+    {"GET /api/v1/access-tokens/{id}", 200, kMemberLooks, own_access_token, sibling_access_token, foreign_access_token},
+    {"DELETE /api/v1/access-tokens/{id}", 204, kAccessTokenChanges, own_access_token, sibling_access_token, foreign_access_token},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const FlatRow> flat_rows() { return kFlatRows; }
+std::span<const IdRow> id_rows() { return kIdRows; }
+
+}  // namespace cvlan::api
