@@ -36,7 +36,8 @@ enum class Output { Table, Json, Yaml, Name };
 
 struct Args {
     Output output = Output::Table;
-    std::string server = "unix:/run/cvlan/controller.sock";
+    std::string server;  // empty: the context's, else the controller's socket on this machine
+    std::string context, access_token_file;
     std::string socket = "/run/cvlan/agent.sock";
     std::string ca, cert, key;  // files for https
     std::string tenant;         // id or name
@@ -50,6 +51,10 @@ struct Args {
     int64_t uses = 1;
     std::chrono::seconds expires = std::chrono::hours(24);
     model::wire::TokenRole role = model::wire::TokenRole::Node;
+
+    std::string email, link_file, service_account;
+    model::wire::TenantRole tenant_role = model::wire::TenantRole::Member;
+    bool above_tenants = false;
 
     std::string token, token_file;
     std::string signing_key, out_file;
@@ -93,10 +98,11 @@ int run(const std::vector<std::string>& words, Io& io);
 int fail(Io& io, const Error& error);
 
 // A connection to --server; `tenant_id` is set where the command works inside a tenant: that of
-// --tenant, or the only one there is.
+// --tenant, the caller's own, or the only one there is.
 struct Session {
     client::Controller controller;
     std::string tenant_id;
+    bool has_token = false;
 };
 Result<Session> connect(const Args& args);
 Result<Session> connect_to_tenant(const Args& args);

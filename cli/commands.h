@@ -71,6 +71,38 @@ int logout(const Args& args, Io& io);
 int ping(const Args& args, Io& io);
 void up_options(CLI::App& app, Args& args);
 void ping_options(CLI::App& app, Args& args);
+// login.cc
+int login(const Args& args, Io& io);
+int whoami(const Args& args, Io& io);
+int password_set(const Args& args, Io& io);
+int context_list(const Args& args, Io& io);
+int context_use(const Args& args, Io& io);
+int context_delete(const Args& args, Io& io);
+void login_options(CLI::App& app, Args& args);
+void password_set_options(CLI::App& app, Args& args);
+// account.cc
+int user_create(const Args& args, Io& io);
+int user_list(const Args& args, Io& io);
+int user_show(const Args& args, Io& io);
+int user_role(const Args& args, Io& io);
+int user_link(const Args& args, Io& io);
+int user_disable(const Args& args, Io& io);
+int user_enable(const Args& args, Io& io);
+int user_delete(const Args& args, Io& io);
+int service_account_create(const Args& args, Io& io);
+int service_account_list(const Args& args, Io& io);
+int service_account_show(const Args& args, Io& io);
+int service_account_role(const Args& args, Io& io);
+int service_account_disable(const Args& args, Io& io);
+int service_account_enable(const Args& args, Io& io);
+int service_account_delete(const Args& args, Io& io);
+int access_token_create(const Args& args, Io& io);
+int access_token_list(const Args& args, Io& io);
+int access_token_delete(const Args& args, Io& io);
+void account_options(CLI::App& app, Args& args);
+void account_object(CLI::App& app, Args& args);
+void account_role_options(CLI::App& app, Args& args);
+void access_token_create_options(CLI::App& app, Args& args);
 // run.cc
 int version(const Args& args, Io& io);
 void object(CLI::App& app, Args& args);          // one positional: a name or an id

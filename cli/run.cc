@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/bytes.h"
+#include "base/file.h"
 #include "base/version.h"
 #include "cli/commands.h"
+#include "cli/context.h"
 #include "cli/options.h"
 #include "cli/output.h"
 
@@ -20,7 +22,9 @@ void add_global_options(CLI::App& app, Args& args) {
                         {"yaml", Output::Yaml},
                         {"name", Output::Name}},
                        "how to print: table, json, yaml or name");
-    app.add_option("--server", args.server, "the controller: unix:PATH or https://HOST:PORT")
+    app.add_option("--server", args.server,
+                   "the controller: unix:PATH or https://HOST:PORT; by default the context's, else "
+                   "unix:/run/cvlan/controller.sock")
         ->envname("CVLAN_SERVER")
         ->check([](const std::string& server) {
             auto target = client::Transport::open({.server = server});
@@ -31,6 +35,11 @@ void add_global_options(CLI::App& app, Args& args) {
     app.add_option("--key", args.key, "PEM file of its key");
     app.add_option("--socket", args.socket, "the agent's socket on this machine")
         ->envname("CVLAN_SOCKET");
+    app.add_option("--context", args.context, "the login to use, as cvlanctl login keeps it")
+        ->envname("CVLAN_CONTEXT");
+    app.add_option("--access-token-file", args.access_token_file,
+                   "file with an access token, for programs")
+        ->envname("CVLAN_ACCESS_TOKEN_FILE");
     app.add_option("--tenant", args.tenant, "the tenant, by id or name")->envname("CVLAN_TENANT");
     app.add_flag("-y,--yes", args.yes, "do not ask before something is destroyed");
 }
@@ -100,10 +109,32 @@ int fail(Io& io, const Error& error) {
     return exit_code(error.code);
 }
 
+// A context's token goes to the context's own server alone.
+static Result<client::Target> target_of(const Args& args) {
+    client::Target target{args.server, args.ca, args.cert, args.key, {}};
+    if (!args.access_token_file.empty()) {
+        auto text = read_secret_file(args.access_token_file, 4096);
+        if (!text) return failed(text.error());
+        target.token = SecretText(text->substr(0, text->find_first_of(" \r\n")));
+    }
+    const std::string name = args.context.empty() ? current_context() : args.context;
+    if (args.server.empty() && !name.empty()) {
+        auto context = load_context(name);
+        if (!context) return failed(context.error());
+        target.server = context->server;
+        if (target.ca_file.empty()) target.ca_file = context->ca;
+        if (target.token.empty()) target.token = std::move(context->token);
+    }
+    if (target.server.empty()) target.server = "unix:/run/cvlan/controller.sock";
+    return target;
+}
+
 Result<Session> connect(const Args& args) {
-    auto transport = client::Transport::open({args.server, args.ca, args.cert, args.key});
+    auto target = target_of(args);
+    if (!target) return failed(target.error());
+    auto transport = client::Transport::open(*target);
     if (!transport) return failed(transport.error());
-    return Session{client::Controller(std::move(*transport)), ""};
+    return Session{client::Controller(std::move(*transport)), "", !target->token.empty()};
 }
 
 Result<Session> connect_to_tenant(const Args& args) {
@@ -118,6 +149,14 @@ Result<Session> connect_to_tenant(const Args& args) {
         if (!tenant) return failed(tenant.error());
         session->tenant_id = tenant->id;
         return session;
+    }
+    if (session->has_token) {
+        auto me = session->controller.me();
+        if (!me) return failed(me.error());
+        if (me->tenant_id) {
+            session->tenant_id = *me->tenant_id;
+            return session;
+        }
     }
     auto all = session->controller.list_tenants();
     if (!all) return failed(all.error());

@@ -214,6 +214,68 @@ Result<wire::AuditVerdictList> Controller::verify_audit(const std::string& tenan
     return decoded<wire::AuditVerdictList>(*answer);
 }
 
+Result<wire::Session> Controller::login(const wire::Login& login) {
+    auto session = call<wire::Session>("POST", "/api/v1/auth/login", encode(login));
+    if (session) transport_.set_csrf_token(session->csrf_token);
+    return session;
+}
+Result<void> Controller::logout() {
+    auto answer = transport_.send({.method = "POST", .path = "/api/v1/auth/logout"});
+    if (!answer) return failed(answer.error());
+    return {};
+}
+Result<wire::Me> Controller::me() { return call<wire::Me>("GET", "/api/v1/auth/me"); }
+Result<wire::Account> Controller::use_link(const wire::LinkUse& use) {
+    return call<wire::Account>("POST", "/api/v1/auth/links", encode(use));
+}
+
+static const char* noun_of(AccountNoun noun) {
+    return noun == AccountNoun::User ? "user" : "service-account";
+}
+Result<std::vector<wire::Account>> Controller::list_accounts(AccountNoun noun,
+                                                             const std::string& tenant) {
+    const std::string path =
+        fmt::format("/api/v1/{}s{}", noun_of(noun), query({{"tenant", tenant}}));
+    if (noun == AccountNoun::User)
+        return pages(path, &wire::UserList::users).map([](auto list) { return list.users; });
+    return pages(path, &wire::ServiceAccountList::service_accounts).map([](auto list) {
+        return list.service_accounts;
+    });
+}
+Result<wire::Account> Controller::find_account(AccountNoun noun, const std::string& tenant,
+                                               const std::string& id_or_name) {
+    if (noun == AccountNoun::User)
+        return find(noun_of(noun), tenant, id_or_name, &wire::UserList::users);
+    return find(noun_of(noun), tenant, id_or_name, &wire::ServiceAccountList::service_accounts);
+}
+Result<wire::Account> Controller::update_account(AccountNoun noun, const std::string& id,
+                                                 const wire::AccountUpdate& change) {
+    return call<wire::Account>("PATCH", one(noun_of(noun), id, ""), encode(change));
+}
+Result<void> Controller::delete_account(AccountNoun noun, const std::string& id) {
+    return remove(one(noun_of(noun), id, ""));
+}
+Result<wire::UserCreated> Controller::create_user(const wire::UserCreate& user) {
+    return call<wire::UserCreated>("POST", "/api/v1/users", encode(user));
+}
+Result<wire::OneTimeLink> Controller::create_user_link(const std::string& id) {
+    return call<wire::OneTimeLink>("POST", one("user", id, "", "/link"));
+}
+Result<wire::Account> Controller::create_service_account(
+    const wire::ServiceAccountCreate& account) {
+    return call<wire::Account>("POST", "/api/v1/service-accounts", encode(account));
+}
+Result<wire::AccessTokenList> Controller::list_access_tokens() {
+    return pages("/api/v1/access-tokens", &wire::AccessTokenList::access_tokens);
+}
+Result<wire::AccessTokenCreated> Controller::create_access_token(
+    const wire::AccessTokenCreate& token) {
+    return call<wire::AccessTokenCreated>("POST", "/api/v1/access-tokens", encode(token));
+}
+Result<void> Controller::delete_access_token(const std::string& id) {
+    return remove(one("access-token", id, ""));
+}
+
 Result<wire::Version> Controller::version() { return call<wire::Version>("GET", "/version"); }
 
 }  // namespace cvlan::client

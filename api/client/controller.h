@@ -14,6 +14,8 @@ namespace cvlan::client {
 
 namespace wire = model::wire;
 
+enum class AccountNoun { User, Service };
+
 class Controller {
 public:
     explicit Controller(Transport transport) : transport_(std::move(transport)) {}
@@ -64,6 +66,24 @@ public:
     Result<void> export_audit(const AuditQuery& query, const std::string& format,
                               const std::function<void(const std::string&)>& take);
     Result<wire::AuditVerdictList> verify_audit(const std::string& tenant);
+    // Opens a session, which the further calls are made in.
+    Result<wire::Session> login(const wire::Login& login);
+    Result<void> logout();
+    Result<wire::Me> me();
+    Result<wire::Account> use_link(const wire::LinkUse& use);
+
+    Result<std::vector<wire::Account>> list_accounts(AccountNoun noun, const std::string& tenant);
+    Result<wire::Account> find_account(AccountNoun noun, const std::string& tenant,
+                                       const std::string& id_or_name);
+    Result<wire::Account> update_account(AccountNoun noun, const std::string& id,
+                                         const wire::AccountUpdate& change);
+    Result<void> delete_account(AccountNoun noun, const std::string& id);
+    Result<wire::UserCreated> create_user(const wire::UserCreate& user);
+    Result<wire::OneTimeLink> create_user_link(const std::string& id);
+    Result<wire::Account> create_service_account(const wire::ServiceAccountCreate& account);
+    Result<wire::AccessTokenList> list_access_tokens();
+    Result<wire::AccessTokenCreated> create_access_token(const wire::AccessTokenCreate& token);
+    Result<void> delete_access_token(const std::string& id);
 
     Result<wire::Version> version();
 

@@ -69,8 +69,19 @@ struct Transport::State {
     std::string server;       // as the user wrote it, for messages
     std::string socket_path;  // empty over TLS
     std::string ca_file;
+    SecretText token;
+    SecretText cookie;  // of a session, "name=value"
+    std::string csrf_token;
     std::unique_ptr<httplib::ClientImpl> http;
+
+    void add_credentials(httplib::Headers& headers) const;
 };
+
+void Transport::State::add_credentials(httplib::Headers& headers) const {
+    if (!token.empty()) headers.emplace("Authorization", "Bearer " + token.reveal());
+    if (!cookie.empty()) headers.emplace("Cookie", cookie.reveal());
+    if (!csrf_token.empty()) headers.emplace("X-CSRF-Token", csrf_token);
+}
 
 Transport::Transport(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Transport::Transport(Transport&&) noexcept = default;
@@ -120,6 +131,7 @@ Result<Transport> Transport::open(const Target& target) {
     auto state = std::make_unique<State>();
     state->server = target.server;
     state->ca_file = target.ca_file;
+    state->token = target.token.clone();
     Result<std::unique_ptr<httplib::ClientImpl>> http =
         fail(Code::Invalid, "'{}' is neither unix:PATH nor https://HOST:PORT", server);
     if (server.starts_with("unix:")) {
@@ -157,6 +169,7 @@ Result<Answer> Transport::exchange(const Call& call) {
                        {"Accept", "application/json"}};
     // The library would put the socket's path there.
     if (!state_->socket_path.empty()) request.headers.emplace("Host", "localhost");
+    state_->add_credentials(request.headers);
     if (!call.body.empty()) request.headers.emplace("Content-Type", "application/json");
     if (!call.if_match.empty()) request.headers.emplace("If-Match", call.if_match);
     request.content_receiver = [&body](const char* bytes, size_t size, uint64_t, uint64_t) {
@@ -170,10 +183,14 @@ Result<Answer> Transport::exchange(const Call& call) {
         return fail(Code::Unavailable, "{}: {}", state_->server,
                     why(answer.error(), state_->ca_file));
     if (call.next) *call.next = next_of(answer->get_header_value("Link"));
+    if (const std::string cookie = answer->get_header_value("Set-Cookie"); !cookie.empty())
+        state_->cookie = SecretText(cookie.substr(0, cookie.find(';')));
     if (answer->status >= 200 && answer->status < 300)
         return Answer{std::move(body), answer->get_header_value("ETag")};
     return failed(problem_error(answer->status, body));
 }
+
+void Transport::set_csrf_token(std::string token) { state_->csrf_token = std::move(token); }
 
 Error problem_error(int status, std::string_view body) {
     Error error{code_of_http(status), fmt::format("the server answered {}", status)};

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/secret.h"
 
 namespace cvlan::client {
 
@@ -19,6 +20,7 @@ struct Target {
     std::string ca_file{};    // PEM; empty: the system's own certificates
     std::string cert_file{};  // PEM, for a client certificate
     std::string key_file{};
+    SecretText token{};  // of access; shown with every request
 };
 
 struct Call {
@@ -49,6 +51,8 @@ public:
     Result<std::string> send(const Call& call);
     // The same, with what its head says.
     Result<Answer> exchange(const Call& call);
+    // A session's cookie is kept, and shown from the next request on; changes need this with it.
+    void set_csrf_token(std::string token);
 
 private:
     struct State;

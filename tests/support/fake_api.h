@@ -39,6 +39,7 @@ public:
                 const std::lock_guard lock(mutex_);
                 seen_.push_back(request.method + " " + request.target);
                 bodies_.push_back(request.body);
+                authorizations_.push_back(request.get_header_value("Authorization"));
             }
             answer(request, response);
         };
@@ -64,6 +65,7 @@ public:
     const std::string& path() const { return path_; }
     std::vector<std::string> seen() const { return locked(seen_); }
     std::vector<std::string> bodies() const { return locked(bodies_); }
+    std::vector<std::string> authorizations() const { return locked(authorizations_); }
 
 private:
     std::vector<std::string> locked(const std::vector<std::string>& list) const {
@@ -74,7 +76,7 @@ private:
     std::string folder_, path_;
     std::thread thread_;
     mutable std::mutex mutex_;
-    std::vector<std::string> seen_, bodies_;
+    std::vector<std::string> seen_, bodies_, authorizations_;
 };
 
 inline std::string problem(int status, const std::string& detail) {
