@@ -97,6 +97,9 @@ void write_maps(Text& text, const maps::Counters& maps) {
     text.counter({"cvlan_controller_maps_delta_total", "Map deltas sent."}, maps.deltas);
     text.counter({"cvlan_controller_map_full_bytes_total", "Bytes of full maps sent."},
                  maps.bytes_full);
+    text.counter({"cvlan_controller_map_deltas_encoded_total",
+                  "Map deltas encoded; the others were shared."},
+                 maps.deltas_encoded);
     text.counter({"cvlan_controller_map_delta_bytes_total", "Bytes of map deltas sent."},
                  maps.bytes_delta);
 }
@@ -114,6 +117,24 @@ void write_counts(Text& text, const store::Counts& counts) {
         const auto found = counts.nodes.find(state);
         const Label labels[] = {{"state", name}};
         text.sample(labels, found == counts.nodes.end() ? 0 : static_cast<double>(found->second));
+    }
+}
+
+void write_jobs(Text& text, const std::vector<JobFigures>& jobs) {
+    text.begin({"cvlan_controller_job_runs_total", "Runs of jobs by this controller."}, "counter");
+    for (const JobFigures& job : jobs)
+        for (const auto& [outcome, count] :
+             {std::pair{"succeeded", job.succeeded}, std::pair{"failed", job.failed}}) {
+            const Label labels[] = {{"job_name", job.name}, {"outcome", outcome}};
+            text.sample(labels, static_cast<double>(count));
+        }
+    text.begin({"cvlan_controller_job_last_success_timestamp_seconds",
+                "When this controller last did a job; absent until it has."},
+               "gauge");
+    for (const JobFigures& job : jobs) {
+        if (!job.last_success) continue;
+        const Label labels[] = {{"job_name", job.name}};
+        text.sample(labels, static_cast<double>(unix_ms(*job.last_success)) / 1000);
     }
 }
 
@@ -190,6 +211,10 @@ std::string metrics_text(Context& context) {
                static_cast<double>(context.polls.waiting()));
     write_maps(text, context.maps.counters());
     write_store(text, context.store);
+    text.gauge({"cvlan_controller_audit_writable",
+                "0 while what was refused can not be written, and nothing be administered."},
+               context.refusals->is_failing() ? 0 : 1);
+    if (metrics.jobs) write_jobs(text, metrics.jobs());
     metrics::write_process(text);
     return text.take();
 }

@@ -30,6 +30,13 @@ struct CertificateFigures {
     WallTime not_after{};
 };
 
+struct JobFigures {
+    std::string name;
+    uint64_t succeeded = 0;
+    uint64_t failed = 0;
+    std::optional<WallTime> last_success{};
+};
+
 class Metrics {
 public:
     Metrics();
@@ -41,6 +48,7 @@ public:
     // What only who listens knows; set before the first request.
     std::function<std::vector<ListenerFigures>()> listeners;
     std::function<std::vector<CertificateFigures>()> certificates;
+    std::function<std::vector<JobFigures>()> jobs;
 
     void write_requests(metrics::Text& text) const;
 

@@ -29,6 +29,7 @@ public:
     void flush();
     // False while what was refused can not be written: then nothing may be administered.
     bool are_written();
+    bool is_failing() const { return is_failing_; }
 
 private:
     // actor, source, action, object, outcome

@@ -6,6 +6,7 @@
 #include "api/audit.h"
 #include "api/enrol.h"
 #include "api/logins.h"
+#include "api/jobs.h"
 #include "api/networks.h"
 #include "api/nodes.h"
 #include "api/self.h"
@@ -85,6 +86,8 @@ const std::vector<Route> kRoutes{
      "/api/v1/audit/export",
      may(Read, export_audit),
      {"tenant", "actor", "action", "object", "since", "until", "pageSize", "pageToken", "format"}},
+    {Role::Api, "GET", "/api/v1/jobs", may(Operator, list_jobs)},
+    {Role::Api, "POST", "/api/v1/jobs/{id}/run", may(Operator, run_job)},
     {Role::Api, "GET", "/api/v1/audit/verify", may(Read, verify_audit), {"tenant"}},
     {Role::Api, "GET", "/api/v1/nodes/{id}", may(Member, get_node), {"tenant"}},
     {Role::Api, "PATCH", "/api/v1/nodes/{id}", may(Member, update_node), {"tenant"}},

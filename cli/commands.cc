@@ -69,6 +69,8 @@ constexpr Command kCommands[] = {
     {"up", up, up_options, "bring this machine's tunnels up, with a token the first time"},
     {"down", down, nothing, "take this machine's tunnels away; it stays enrolled"},
     {"logout", logout, nothing, "leave the controller and forget this machine's identity"},
+    {"job list", job_list, nothing, "list what the controller does by itself"},
+    {"job run", job_run, object, "have a job run now"},
     {"audit list", audit_list, audit_list_options, "list what was done and what was refused"},
     {"audit export", audit_export, audit_export_options, "write the audit as NDJSON or CSV"},
     {"audit verify", audit_verify, nothing, "check that no entry was changed or taken away"},

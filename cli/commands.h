@@ -61,6 +61,9 @@ int apply(const Args& args, Io& io);
 int diff(const Args& args, Io& io);
 void apply_options(CLI::App& app, Args& args);
 void diff_options(CLI::App& app, Args& args);
+// job.cc
+int job_list(const Args& args, Io& io);
+int job_run(const Args& args, Io& io);
 // status.cc
 int status(const Args& args, Io& io);
 int plan(const Args& args, Io& io);

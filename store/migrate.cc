@@ -47,11 +47,13 @@ Result<void> apply(Database& db, const MigrationScript& migration) {
 
 }  // namespace
 
+int newest_schema() { return std::prev(std::end(kMigrations))->version; }
+
 Result<void> migrate(Database& db, WallTime now) {
     if (auto ours = make_ours(db); !ours) return ours;
     auto version = one_integer(db, "SELECT version FROM schema_version");
     if (!version) return failed(version.error());
-    const int newest = std::prev(std::end(kMigrations))->version;
+    const int newest = newest_schema();
     if (*version > newest)
         return fail(Code::Unsupported,
                     "has schema {}, this program knows {}: install the newer one", *version,

@@ -119,6 +119,17 @@ void SqlStore::draft(const Event& event, std::string before) {
     drafts_.push_back(std::move(entry));
 }
 
+// Of what is no tenant's: there is no event.
+void SqlStore::draft_of_operator(const char* action, const char* object_kind,
+                                 const std::string& id) {
+    model::AuditEntry entry = entry_of(cause_, clock_.now());
+    entry.action = action;
+    entry.object_kind = object_kind;
+    entry.object_id = id;
+    entry.outcome = model::kAuditOk;
+    drafts_.push_back(std::move(entry));
+}
+
 // At the end of a body. Where this fails so does the change: what can not be audited is not done.
 Result<void> SqlStore::append_drafts() {
     while (!drafts_.empty()) {

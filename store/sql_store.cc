@@ -42,6 +42,7 @@ Result<std::unique_ptr<Store>> open_locked(const std::string& path, const Clock&
     const int flags = O_RDWR | O_CLOEXEC | (create == Create::Yes ? O_CREAT : 0);
     const UniqueFd made(::open(path.c_str(), flags, 0600));
     if (!made) return failed(errno_error("open " + path));
+    if (auto kept = copy_before_migration(path); !kept) return failed(kept.error());
     auto db = Database::open(path);
     if (!db) return failed(db.error());
     if (auto migrated = migrate(*db, clock.now()); !migrated) return failed(migrated.error());
@@ -66,7 +67,11 @@ Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock&
 }
 
 std::unique_ptr<Store> SqlStore::as(const Cause& cause) {
-    return std::make_unique<SqlStore>(engine_, cause);
+    return std::make_unique<SqlStore>(engine_, cause, lease_);
+}
+
+std::unique_ptr<Store> SqlStore::under(const Lease& lease) {
+    return std::make_unique<SqlStore>(engine_, cause_, lease);
 }
 
 Result<Revision> SqlStore::record(const Key& object, EventKind kind,

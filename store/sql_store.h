@@ -37,9 +37,13 @@ public:
     explicit SqlStore(std::unique_ptr<Engine> engine)
         : owned_(std::move(engine)), engine_(*owned_) {}
     // A view of it.
-    SqlStore(Engine& engine, Cause cause) : engine_(engine), cause_(std::move(cause)) {}
+    SqlStore(Engine& engine, Cause cause, std::optional<Lease> lease)
+        : engine_(engine), cause_(std::move(cause)), lease_(std::move(lease)) {}
 
     std::unique_ptr<Store> as(const Cause& cause) override;
+    std::unique_ptr<Store> under(const Lease& lease) override;
+    Jobs jobs() override { return Jobs(*this); }
+    Upkeep upkeep() override { return Upkeep(*this); }
     void on_event(std::function<void(const Event&)> listener) override {
         engine_.on_event(std::move(listener));
     }
@@ -102,6 +106,8 @@ public:
 
 private:
     friend class Accounts;
+    friend class Jobs;
+    friend class Upkeep;
     enum class BarredKind { Tls = 1, Wireguard = 2 };
     struct Enrolling;  // one enrolment on its way through the transaction
 
@@ -113,6 +119,8 @@ private:
     auto write(Body body) -> decltype(body()) {
         return engine_.write([&]() -> decltype(body()) {
             drafts_.clear();
+            if (lease_)
+                if (auto held = hold_lease(); !held) return failed(held.error());
             auto done = body();
             if (!done) return done;
             // A change that can not be audited is none.
@@ -136,6 +144,8 @@ private:
         if (!drafts_.empty()) drafts_.back().after = public_text(object);
     }
     void draft(const Event& event, std::string before);
+    void draft_of_operator(const char* action, const char* object_kind, const std::string& id);
+    Result<void> hold_lease();
     // Whose is what is made now: an account's, or nobody's.
     std::string owner() const;
     Result<void> append_drafts();
@@ -191,6 +201,7 @@ private:
     std::unique_ptr<Engine> owned_;  // null in a view
     Engine& engine_;
     Cause cause_;
+    std::optional<Lease> lease_;
     Database& db_ = engine_.db();
     const Clock& clock_ = engine_.clock();
     std::vector<model::AuditEntry> drafts_;  // of the open transaction

@@ -23,7 +23,9 @@
 #include "model/token_claims.h"
 #include "store/accounts.h"
 #include "store/audit.h"
+#include "store/jobs.h"
 #include "store/types.h"
+#include "store/upkeep.h"
 
 namespace cvlan::store {
 
@@ -33,6 +35,12 @@ public:
     // The same store for one who acts: what is changed by it is noted as changed by them. It must
     // not outlive this one, and is cheap: one a request.
     virtual std::unique_ptr<Store> as(const Cause& cause) = 0;
+    // The same store for one who holds a job's lease: it writes only while that lease stands
+    // (Conflict LEASE_LOST), and each write prolongs it.
+    virtual std::unique_ptr<Store> under(const Lease& lease) = 0;
+    // Valid as long as the store.
+    virtual Jobs jobs() = 0;
+    virtual Upkeep upkeep() = 0;
     virtual void on_event(std::function<void(const Event&)> listener) = 0;
     // Changes at a restore: maps of another epoch are void.
     virtual int64_t epoch() = 0;

@@ -276,6 +276,17 @@ Result<void> Controller::delete_access_token(const std::string& id) {
     return remove(one("access-token", id, ""));
 }
 
+Result<wire::JobList> Controller::list_jobs() { return call<wire::JobList>("GET", "/api/v1/jobs"); }
+
+Result<wire::Job> Controller::run_job(const std::string& id_or_name) {
+    auto all = list_jobs();
+    if (!all) return failed(all.error());
+    for (const wire::Job& job : all->jobs)
+        if (job.id == id_or_name || job.name == id_or_name)
+            return call<wire::Job>("POST", one("job", job.id, "", "/run"));
+    return fail(Code::NotFound, "there is no job '{}'", id_or_name);
+}
+
 Result<wire::Version> Controller::version() { return call<wire::Version>("GET", "/version"); }
 
 }  // namespace cvlan::client

@@ -85,6 +85,9 @@ public:
     Result<wire::AccessTokenCreated> create_access_token(const wire::AccessTokenCreate& token);
     Result<void> delete_access_token(const std::string& id);
 
+    Result<wire::JobList> list_jobs();
+    Result<wire::Job> run_job(const std::string& id_or_name);
+
     Result<wire::Version> version();
 
     // For what is asked by the table of resources (objects.h).

@@ -88,6 +88,8 @@ void read_limits(Config& file, ControllerConfig& config) {
         config.limits.connections = static_cast<size_t>(*all);
     if (auto failures = file.integer("limits.failed_enrolments_per_minute", 1, 1000000))
         config.failed_enrolments_per_minute = static_cast<int>(*failures);
+    if (auto days = file.integer("audit.keep_days", 1, 36500))
+        config.keep_audit = std::chrono::hours(24 * *days);
 }
 
 }  // namespace
@@ -135,9 +137,9 @@ std::string print_config(const ControllerConfig& config) {
     text += print_proxies(config);
     text += fmt::format(
         "\n[limits]\nconnections = {}\nconnections_per_address = {}\nfailed_enrolments_per_minute "
-        "= {}\n",
+        "= {}\n\n[audit]\nkeep_days = {}\n",
         config.limits.connections, config.limits.connections_per_address,
-        config.failed_enrolments_per_minute);
+        config.failed_enrolments_per_minute, config.keep_audit.count() / 24);
     return text;
 }
 

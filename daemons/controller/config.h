@@ -27,6 +27,7 @@ struct ControllerConfig {
     // Load balancers that speak the PROXY protocol to the listener at this address.
     std::map<Endpoint, std::vector<Prefix>> proxies;
     int failed_enrolments_per_minute = 5;
+    std::chrono::hours keep_audit{24 * 90};
     http::Limits limits;
     log::Level log_level = log::Level::Info;
 };

@@ -2,6 +2,7 @@
 #include "daemons/controller/controller.h"
 
 #include <grp.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -9,6 +10,7 @@
 #include "base/file.h"
 #include "daemons/controller/bootstrap.h"
 #include "daemons/controller/hosts.h"
+#include "daemons/controller/jobs.h"
 #include "store/sql_store.h"
 
 namespace cvlan::controller {
@@ -65,6 +67,7 @@ Result<std::unique_ptr<Controller>> Controller::start(EventLoop& loop,
         return failed(opened.error());
     if (auto loaded = controller->feed_->load_all(); !loaded) return failed(loaded.error());
     if (auto listening = controller->listen(); !listening) return failed(listening.error());
+    if (auto jobs = controller->start_jobs(); !jobs) return failed(jobs.error());
     return controller;
 }
 
@@ -149,6 +152,19 @@ Result<http::TlsServerOptions> Controller::tls_options(bool asks_for_client) {
         options.client_cert = http::ClientCert::Optional;
     }
     return options;
+}
+
+Result<void> Controller::start_jobs() {
+    JobSettings settings;
+    settings.keep_audit = config_.keep_audit;
+    settings.certificates = [this] { return certificate_figures(); };
+    // Leases are told apart by their number; the name is for who reads the list.
+    const std::string holder = fmt::format("{}:{}", installation_->server_name, getpid());
+    jobs_ = std::make_unique<JobRunner>(JobRunner::Parts{loop_, *store_, clock_, holder},
+                                        job_kinds(settings, clock_));
+    context_->metrics->jobs = [this] { return jobs_->figures(); };
+    if (auto started = jobs_->start(); !started) return failed(started.error().while_doing("jobs"));
+    return {};
 }
 
 Result<void> Controller::listen() {
@@ -239,6 +255,7 @@ void Controller::renew_server_certificate() {
 
 void Controller::drain(const std::function<void()>& done) {
     context_->draining = true;
+    jobs_->stop();
     draining_ = tcp_.size() + local_.size();
     const auto one_done = [this, done] {
         if (--draining_ > 0) return;

@@ -10,6 +10,7 @@
 #include "api/router.h"
 #include "base/event_loop.h"
 #include "daemons/controller/config.h"
+#include "daemons/controller/job_runner.h"
 #include "daemons/controller/map_feed.h"
 #include "daemons/controller/setup.h"
 
@@ -30,6 +31,7 @@ private:
     Controller(EventLoop& loop, const ControllerConfig& config, const Clock& clock);
     Result<void> open(Installation installation);
     Result<void> listen();
+    Result<void> start_jobs();
     Result<void> listen_tcp();
     Result<void> listen_local();
     Result<http::TlsServerOptions> tls_options(bool asks_for_client);
@@ -63,6 +65,7 @@ private:
     std::unique_ptr<api::Passwords> passwords_;
     std::unique_ptr<api::Polls> polls_;
     std::unique_ptr<MapFeed> feed_;
+    std::unique_ptr<JobRunner> jobs_;
     std::unique_ptr<api::Limiter> limiter_;
     std::unique_ptr<api::Context> context_;
     std::vector<TcpListener> tcp_;

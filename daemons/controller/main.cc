@@ -7,11 +7,13 @@
 #include <CLI/CLI.hpp>
 
 #include <csignal>
+#include <functional>
 
 #include "base/systemd.h"
 #include "base/version.h"
 #include "daemons/controller/controller.h"
 #include "daemons/controller/pki_commands.h"
+#include "daemons/controller/maintenance.h"
 
 namespace {
 
@@ -76,6 +78,33 @@ int run(const ControllerConfig& config) {
     return 0;
 }
 
+// A command that works on the database as a whole.
+struct Maintenance {
+    std::string file;
+    bool only_try = false;
+    std::function<int(const ControllerConfig&)> run;  // empty: none was asked for
+};
+
+void add_maintenance(CLI::App& app, Maintenance& asked) {
+    using Config = const ControllerConfig&;
+    CLI::App* save = app.add_subcommand("backup", "Copy the database, while a controller may run");
+    save->add_option("FILE", asked.file, "Where to; must not be there")->required();
+    save->callback([&] { asked.run = [&](Config config) { return backup(config, asked.file); }; });
+    CLI::App* load = app.add_subcommand("restore", "Put a copy in the database's place");
+    load->add_option("FILE", asked.file, "A copy that backup made")->required();
+    load->callback([&] { asked.run = [&](Config config) { return restore(config, asked.file); }; });
+    CLI::App* epoch = app.add_subcommand("new-epoch", "Void every map, after another restore");
+    epoch->callback([&] { asked.run = new_epoch; });
+    CLI::App* db = app.add_subcommand("db", "What concerns the database")->require_subcommand(1);
+    CLI::App* check = db->add_subcommand("check", "Look for damage, and for what breaks our rules");
+    check->callback([&] { asked.run = check_db; });
+    CLI::App* up = app.add_subcommand("migrate", "Bring the schema to this program's");
+    up->add_flag("--dry-run", asked.only_try, "Only try it, on a copy");
+    up->callback(
+        [&] { asked.run = [&](Config config) { return migrate(config, asked.only_try); }; });
+    for (CLI::App* sub : {save, load, epoch, db, check, up}) sub->fallthrough();
+}
+
 int start(int argc, char** argv) {
     CLI::App app{"The CloudVLAN controller: see cvlan-controller(8)."};
     std::string config_path = "/etc/cvlan/controller.toml";
@@ -90,6 +119,8 @@ int start(int argc, char** argv) {
     setup->add_option("--server-name", server_name,
                       "Name or address that nodes find this controller by");
     PkiCommands pki(app);
+    Maintenance maintenance;
+    add_maintenance(app, maintenance);
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& success) {
@@ -108,6 +139,7 @@ int start(int argc, char** argv) {
         harden_process();
         return pki.run(*config, SystemClock());
     }
+    if (maintenance.run) return maintenance.run(*config);
     return setup->parsed() ? set_up_once(*config, server_name) : run(*config);
 }
 

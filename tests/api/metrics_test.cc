@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <regex>
 
 #include "tests/api/fixture.h"
 
@@ -93,6 +94,23 @@ TEST_F(MetricsTest, TenantsMakeNoLines) {
     EXPECT_EQ(lines(after), lines(before) + 3);  // three routes that were not asked before
     EXPECT_THAT(after, Not(HasSubstr("canary")));
     EXPECT_THAT(after, Not(HasSubstr(first)));
+}
+
+// Every figure that the dashboard and the alerts ask for is one that we have.
+TEST_F(MetricsTest, DashboardAndAlertsAskForFiguresThatThereAre) {
+    context.metrics->jobs = [] {
+        return std::vector<JobFigures>{{"sweep", 1, 0, from_unix_ms(1)}};
+    };
+    const std::string text = metrics_text(context);
+    const std::regex figure("cvlan_controller_[a-z_]+|process_[a-z_]+");
+    for (const char* file : {"alerts.yaml", "dashboard.json"}) {
+        std::ifstream opened(fmt::format("{}/../../docs/monitoring/{}", CVLAN_TEST_DATA, file));
+        const std::string wanted((std::istreambuf_iterator<char>(opened)), {});
+        std::sregex_iterator found(wanted.begin(), wanted.end(), figure);
+        EXPECT_GT(std::distance(found, {}), 15) << file;
+        for (; found != std::sregex_iterator(); ++found)
+            EXPECT_THAT(text, testing::ContainsRegex("\n" + found->str() + "[{ ]")) << file;
+    }
 }
 
 }  // namespace

@@ -352,6 +352,19 @@ TEST_F(Cvlanctl, AChainThatIsBrokenIsNamedAndFails) {
     EXPECT_EQ(ran.err, fmt::format("cvlanctl: audit of {}: entry 2 was changed\n", kTenantId));
 }
 
+TEST_F(Cvlanctl, RunsAJobByItsName) {
+    const std::string job = fmt::format(
+        R"({{"id":"{}","name":"sweep","nextRunAt":"{}","running":false,"finishedAt":"{}",)"
+        R"("succeeded":false,"result":"no room"}})",
+        kNodeId, kTime, kTime);
+    api_.reply("GET", "/api/v1/jobs", 200, fmt::format(R"({{"jobs":[{}]}})", job));
+    api_.reply("POST", fmt::format("/api/v1/jobs/{}/run", kNodeId), 202, job);
+    EXPECT_NE(run_it({"job", "list"}).out.find("sweep  failed"), std::string::npos);
+    EXPECT_EQ(run_it({"job", "run", "sweep"}).code, kOk);
+    EXPECT_EQ(api_.seen().back(), fmt::format("POST /api/v1/jobs/{}/run", kNodeId));
+    EXPECT_EQ(run_it({"job", "run", "nothing"}).code, kNotFound);
+}
+
 TEST_F(Cvlanctl, AsksWhichTenantWhereThereAreSeveral) {
     test::FakeApi several;
     several.reply("GET", "/api/v1/tenants", 200, list("tenants", tenant("a") + "," + tenant("b")));

@@ -15,6 +15,11 @@ public:
     std::unique_ptr<store::Store> as(const store::Cause& cause) override {
         return std::unique_ptr<store::Store>(new FailingStore(inner_.as(cause), error_));
     }
+    std::unique_ptr<store::Store> under(const store::Lease& lease) override {
+        return std::unique_ptr<store::Store>(new FailingStore(inner_.under(lease), error_));
+    }
+    store::Upkeep upkeep() override { return inner_.upkeep(); }
+    store::Jobs jobs() override { return inner_.jobs(); }
     void on_event(std::function<void(const store::Event&)> listener) override {
         inner_.on_event(std::move(listener));
     }

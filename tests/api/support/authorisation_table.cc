@@ -15,6 +15,7 @@ constexpr Line kReads          {401, 401, 401, 401,  403, Ok, Ok, Ok, Ok,  Ok, O
 constexpr Line kCreates        {401, 401, 401, 401,  403, 403, Ok, Ok, 404,  403, Ok};
 constexpr Line kMemberCreates  {401, 401, 401, 401,  Ok, 403, Ok, Ok, 404,  403, Ok};
 constexpr Line kOperatorCreates{401, 401, 401, 401,  403, 403, 403, 403, 403,  403, Ok};
+constexpr Line kOperatorReads  {401, 401, 401, 401,  403, 403, 403, 403, 403,  Ok, Ok};
 // On the socket nobody has an account to make one for.
 constexpr Line kOwnCreates     {401, 401, 401, 401,  Ok, Ok, Ok, Ok, Ok,  403, 400};
 constexpr Line kLogout         {401, 401, 401, 401,  Ok, Ok, Ok, Ok, Ok,  403, Ok};
@@ -86,6 +87,7 @@ const FlatRow kFlatRows[] = {
     {"GET /api/v1/token-keys", 200, kReads},
     {"POST /api/v1/token-keys", 201, kCreates, new_token_key},
     {"GET /api/v1/nodes", 200, kAnybody},
+    {"GET /api/v1/jobs", 200, kOperatorReads},
     {"GET /api/v1/audit", 200, kReads},
     {"GET /api/v1/audit/export", 200, kReads},
     {"GET /api/v1/audit/verify", 200, kReads},
@@ -119,6 +121,8 @@ const IdRow kIdRows[] = {
     {"DELETE /api/v1/nodes/{id}", 204, kMemberChanges, own_node, sibling_node, foreign_node},
     {"POST /api/v1/nodes/{id}/expire", 200, kMemberChanges, own_node, sibling_node, foreign_node},
     {"POST /api/v1/nodes/{id}/revoke", 200, kMemberChanges, own_node, sibling_node, foreign_node},
+
+    {"POST /api/v1/jobs/{id}/run", 202, kOperatorChanges, job_id, job_id, job_id},
 
     {"GET /api/v1/users/{id}", 200, kLooks, own_user, owner_user, foreign_user},
     {"PATCH /api/v1/users/{id}", 200, kAccountChanges, own_user, owner_user, foreign_user, disabling},

@@ -180,6 +180,10 @@ std::string sibling_node(AuthorisationTest& t) {
 std::string foreign_node(AuthorisationTest& t) {
     return t.token_for(t.other_tenant, t.elsewhere, nullptr, true);
 }
+std::string job_id(AuthorisationTest& t) {
+    EXPECT_TRUE(t.store->jobs().ensure({"sweep"}));
+    return t.store->jobs().list()->front().id;
+}
 std::string own_user(AuthorisationTest& t) { return t.user(t.tenant, TenantRole::Member).id; }
 std::string owner_user(AuthorisationTest& t) { return t.user(t.tenant, TenantRole::Owner).id; }
 std::string foreign_user(AuthorisationTest& t) {

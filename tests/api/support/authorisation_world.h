@@ -78,6 +78,7 @@ std::string foreign_token_key(AuthorisationTest& t);
 std::string own_node(AuthorisationTest& t);
 std::string sibling_node(AuthorisationTest& t);
 std::string foreign_node(AuthorisationTest& t);
+std::string job_id(AuthorisationTest& t);
 std::string own_user(AuthorisationTest& t);
 std::string owner_user(AuthorisationTest& t);
 std::string foreign_user(AuthorisationTest& t);

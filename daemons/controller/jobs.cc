@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/controller/jobs.h"
+
+#include "base/log.h"
+#include "store/jobs.h"
+
+namespace cvlan::controller {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto kDaily = 24h;
+
+// Takes old rows away, a slice a step, from one chain of the audit or one tenant after the other.
+class Pruning final : public JobRun {
+public:
+    using List = std::function<Result<std::vector<std::string>>(store::Store&)>;
+    using Prune = std::function<Result<int64_t>(store::Store&, const std::string&)>;
+    Pruning(List list, Prune prune) : list_(std::move(list)), prune_(std::move(prune)) {}
+
+    Result<std::optional<std::string>> step(store::Store& store) override {
+        if (!rest_) {
+            auto listed = list_(store);
+            if (!listed) return failed(listed.error());
+            rest_ = std::move(*listed);
+        }
+        if (rest_->empty()) return std::optional(fmt::format("{} removed", removed_));
+        auto gone = prune_(store, rest_->back());
+        if (!gone) return failed(gone.error());
+        removed_ += *gone;
+        if (*gone == 0) rest_->pop_back();
+        return std::nullopt;
+    }
+
+private:
+    List list_;
+    Prune prune_;
+    std::optional<std::vector<std::string>> rest_;
+    int64_t removed_ = 0;
+};
+
+// One step is enough.
+class Once final : public JobRun {
+public:
+    using Run = std::function<Result<std::string>(store::Store&)>;
+    explicit Once(Run run) : run_(std::move(run)) {}
+    Result<std::optional<std::string>> step(store::Store& store) override {
+        auto done = run_(store);
+        if (!done) return failed(done.error());
+        return std::optional(std::move(*done));
+    }
+
+private:
+    Run run_;
+};
+
+Result<std::vector<std::string>> chains(store::Store& store) { return store.jobs().audit_chains(); }
+Result<std::vector<std::string>> once(store::Store&) { return std::vector<std::string>{""}; }
+
+// Warns early enough to act: a month, two weeks and three days before.
+void warn_of(const api::CertificateFigures& certificate, WallTime now) {
+    const auto left = std::chrono::duration_cast<std::chrono::hours>(certificate.not_after - now);
+    if (left > 24h * 30) return;
+    const auto days = left.count() / 24;
+    if (left > 24h * 3)
+        return log::warn("jobs.certificate_ends", {{"certificate", certificate.name},
+                                                   {"until", rfc3339(certificate.not_after)},
+                                                   {"days", days}});
+    log::error("jobs.certificate_ends", {{"certificate", certificate.name},
+                                         {"until", rfc3339(certificate.not_after)},
+                                         {"days", days}});
+}
+
+Result<std::string> watch_certificates(store::Store& store, const JobSettings& settings,
+                                       WallTime now) {
+    if (settings.certificates)
+        for (const auto& certificate : settings.certificates()) warn_of(certificate, now);
+    // A node renews ten days before; one with less has not been here.
+    auto ending = store.jobs().certificates_ending(now + 24h * 7);
+    if (!ending) return failed(ending.error());
+    if (*ending > 0) log::warn("jobs.node_certificates_end", {{"nodes", *ending}});
+    return fmt::format("{} nodes have a certificate that ends within a week", *ending);
+}
+
+}  // namespace
+
+std::vector<JobKind> job_kinds(const JobSettings& settings, const Clock& clock) {
+    const auto audit = [settings, &clock] {
+        return std::make_unique<Pruning>(
+            chains, [before = clock.now() - settings.keep_audit](auto& store, const auto& chain) {
+                return store.prune_audit(chain, before);
+            });
+    };
+    const auto events = [settings, &clock] {
+        return std::make_unique<Pruning>(
+            chains, [before = clock.now() - settings.keep_events](auto& store, const auto& chain) {
+                return store.jobs().prune_events(chain, before);
+            });
+    };
+    const auto tokens = [settings, &clock] {
+        return std::make_unique<Pruning>(
+            once, [before = clock.now() - settings.keep_tokens](auto& store, const auto&) {
+                return store.jobs().prune_tokens(before);
+            });
+    };
+    const auto certificates = [settings, &clock] {
+        return std::make_unique<Once>([settings, &clock](store::Store& store) {
+            return watch_certificates(store, settings, clock.now());
+        });
+    };
+    return {{"audit-retention", kDaily, audit},
+            {"event-retention", kDaily, events},
+            {"token-retention", kDaily, tokens},
+            {"certificate-watch", kDaily, certificates}};
+}
+
+}  // namespace cvlan::controller

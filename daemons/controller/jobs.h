@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the controller does by itself, again and again: it forgets what is old, and warns of
+// certificates that end.
+
+#include <functional>
+#include <vector>
+
+#include "api/metrics.h"
+#include "daemons/controller/job_runner.h"
+
+namespace cvlan::controller {
+
+struct JobSettings {
+    std::chrono::hours keep_audit{24 * 90};
+    std::chrono::hours keep_events{24 * 7};
+    std::chrono::hours keep_tokens{24 * 30};  // beyond their end
+    // Of this controller.
+    std::function<std::vector<api::CertificateFigures>()> certificates{};
+};
+
+std::vector<JobKind> job_kinds(const JobSettings& settings, const Clock& clock);
+
+}  // namespace cvlan::controller

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/jobs.h"
+
+#include "store/sql_store.h"
+
+namespace cvlan::store {
+
+namespace {
+
+constexpr const char* kSelect =
+    "SELECT id, name, next_run_at, holder, leased_until, started_at, finished_at, succeeded, "
+    "result FROM jobs";
+constexpr int kPrunedAtOnce = 1000;
+constexpr int kTokensAtOnce = 50;
+
+std::optional<WallTime> time_or_none(const Statement& row, int column) {
+    if (row.is_null(column)) return std::nullopt;
+    return row.time(column);
+}
+
+Job job_row(const Statement& row) {
+    return {row.text(0),          row.text(1),         row.time(2),
+            row.text(3),          row.time(4),         time_or_none(row, 5),
+            time_or_none(row, 6), row.integer(7) != 0, row.text(8)};
+}
+
+}  // namespace
+
+// Locks the row: nobody takes the job before this transaction has ended.
+Result<void> SqlStore::hold_lease() {
+    auto held = db_.sql("UPDATE jobs SET leased_until = ? WHERE name = ? AND lease = ?",
+                        clock_.now() + Jobs::kLease, lease_->job, lease_->number)
+                    .run();
+    if (!held) return held;
+    if (db_.changes() == 1) return {};
+    return fail_as("LEASE_LOST", Code::Conflict,
+                   fmt::format("job {}: another controller has taken it over", lease_->job));
+}
+
+Result<void> Jobs::ensure(const std::vector<std::string>& names) {
+    return store_.write([&]() -> Result<void> {
+        const WallTime now = store_.clock_.now();
+        for (const std::string& name : names) {
+            auto made = store_.db_
+                            .sql(
+                                "INSERT INTO jobs (id, name, next_run_at) VALUES (?, ?, ?) ON "
+                                "CONFLICT DO NOTHING",
+                                new_uuid(unix_ms(now)), name, now)
+                            .run();
+            if (!made) return made;
+        }
+        return {};
+    });
+}
+
+Result<std::vector<Job>> Jobs::list() {
+    return store_.read([&]() -> Result<std::vector<Job>> {
+        std::vector<Job> jobs;
+        Statement rows = store_.db_.sql(fmt::format("{} ORDER BY name", kSelect));
+        while (rows.next()) jobs.push_back(job_row(rows));
+        if (rows.error()) return failed(*rows.error());
+        return jobs;
+    });
+}
+
+Result<Job> Jobs::job(const std::string& id) {
+    return store_.read([&]() -> Result<Job> {
+        Statement row = store_.db_.sql(fmt::format("{} WHERE id = ?", kSelect), id);
+        if (row.next()) return job_row(row);
+        if (row.error()) return failed(*row.error());
+        return fail(Code::NotFound, "job {}: not found", printable(id));
+    });
+}
+
+Result<Job> Jobs::request_run(const std::string& id) {
+    auto requested = store_.write([&]() -> Result<void> {
+        auto moved =
+            store_.db_.sql("UPDATE jobs SET next_run_at = ? WHERE id = ?", store_.clock_.now(), id)
+                .run();
+        if (!moved) return moved;
+        if (store_.db_.changes() != 1)
+            return fail(Code::NotFound, "job {}: not found", printable(id));
+        store_.draft_of_operator("JOB_REQUESTED", "job", id);
+        return {};
+    });
+    if (!requested) return failed(requested.error());
+    return job(id);
+}
+
+Result<std::optional<Lease>> Jobs::take(const std::string& name, const std::string& holder) {
+    return store_.write([&]() -> Result<std::optional<Lease>> {
+        const WallTime now = store_.clock_.now();
+        Statement taken = store_.db_.sql(
+            "UPDATE jobs SET lease = lease + 1, holder = ?, leased_until = ?, started_at = ? WHERE "
+            "name = ? AND next_run_at <= ? AND leased_until <= ? RETURNING lease",
+            holder, now + kLease, now, name, now, now);
+        std::optional<Lease> lease;
+        if (taken.next()) lease = Lease{name, taken.integer(0)};
+        if (taken.error()) return failed(*taken.error());
+        return lease;
+    });
+}
+
+Result<void> Jobs::finish(const Lease& lease, const JobEnd& end) {
+    return store_.write([&]() -> Result<void> {
+        auto done = store_.db_
+                        .sql(
+                            "UPDATE jobs SET holder = '', leased_until = 0, finished_at = ?, "
+                            "succeeded = ?, result = ?, next_run_at = ? WHERE name = ? AND "
+                            "lease = ?",
+                            store_.clock_.now(), end.has_succeeded, end.result, end.next_run_at,
+                            lease.job, lease.number)
+                        .run();
+        if (!done) return done;
+        if (store_.db_.changes() == 1) return {};
+        return fail_as("LEASE_LOST", Code::Conflict,
+                       fmt::format("job {}: another controller has taken it over", lease.job));
+    });
+}
+
+Result<std::vector<std::string>> Jobs::audit_chains() { return store_.chains_of({}); }
+
+// The oldest at a time: nothing is searched through where none is old enough.
+Result<int64_t> Jobs::prune_events(const std::string& tenant_id, WallTime before) {
+    return store_.write([&]() -> Result<int64_t> {
+        auto gone = store_.db_
+                        .sql(
+                            "DELETE FROM events WHERE tenant_id = ?1 AND at < ?2 AND revision IN "
+                            "(SELECT revision FROM events WHERE tenant_id = ?1 ORDER BY revision "
+                            "LIMIT ?3)",
+                            tenant_id, before, kPrunedAtOnce)
+                        .run();
+        if (!gone) return failed(gone.error());
+        return store_.db_.changes();
+    });
+}
+
+Result<int64_t> Jobs::prune_tokens(WallTime expired_before) {
+    auto keys = store_.read([&]() -> Result<std::vector<Key>> {
+        std::vector<Key> old;
+        Statement rows = store_.db_.sql(
+            "SELECT tenant_id, id FROM tokens WHERE expires_at < ? ORDER BY expires_at LIMIT ?",
+            expired_before, kTokensAtOnce);
+        while (rows.next()) old.push_back({rows.text(0), rows.text(1)});
+        if (rows.error()) return failed(*rows.error());
+        return old;
+    });
+    if (!keys) return failed(keys.error());
+    for (const Key& key : *keys) {
+        auto gone = store_.delete_token(key);
+        // Somebody else was quicker.
+        if (!gone && gone.error().code != Code::NotFound) return failed(gone.error());
+    }
+    return static_cast<int64_t>(keys->size());
+}
+
+Result<int64_t> Jobs::certificates_ending(WallTime before) {
+    return store_.read([&]() -> Result<int64_t> {
+        Statement row = store_.db_.sql(
+            "SELECT count(*) FROM nodes WHERE certificate_expires_at < ? AND state = ?", before,
+            model::NodeState::Active);
+        const int64_t count = row.next() ? row.integer(0) : 0;
+        if (row.error()) return failed(*row.error());
+        return count;
+    });
+}
+
+}  // namespace cvlan::store

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/controller/job_runner.h"
+
+#include <gtest/gtest.h>
+
+#include "daemons/controller/jobs.h"
+#include "store/jobs.h"
+#include "store/sql_store.h"
+#include "tests/support/temp_dir.h"
+
+namespace cvlan::controller {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct JobRunnerTest : testing::Test {
+    test::TempDir folder;
+    ManualClock clock{from_unix_ms(1'800'000'000'000)};
+    EventLoop loop;
+    std::unique_ptr<store::Store> store =
+        *store::open_sqlite(folder.file("db"), clock, store::Create::Yes);
+    std::vector<std::string> done;  // the steps, by their controller
+
+    struct Steps final : JobRun {
+        Steps(JobRunnerTest& test, std::string who) : test_(test), who_(std::move(who)) {}
+        Result<std::optional<std::string>> step(store::Store& store) override {
+            if (test_.before_step) test_.before_step();
+            const auto made =
+                store.create_tenant({new_uuid(1), fmt::format("t{}", test_.made), {}});
+            if (!made) return failed(made.error());
+            ++test_.made;
+            test_.done.push_back(who_);
+            if (++steps_ < 3) return std::nullopt;
+            return std::optional<std::string>("three steps");
+        }
+        JobRunnerTest& test_;
+        std::string who_;
+        int steps_ = 0;
+    };
+    int made = 0;
+    std::function<void()> before_step;
+
+    JobRunner runner(const std::string& who) {
+        return JobRunner(
+            {loop, *store, clock, who, 1ms, 0ms},
+            {{"sweep", 1h, [this, who] { return std::make_unique<Steps>(*this, who); }}});
+    }
+    store::Job job() { return store->jobs().list()->front(); }
+    void run_until(const std::function<bool()>& is_so) {
+        for (int turns = 0; !is_so() && turns < 10'000; ++turns) loop.run_once(10ms);
+        EXPECT_TRUE(is_so());
+    }
+};
+
+TEST_F(JobRunnerTest, TwoControllersShareTheWorkWithoutDoubles) {
+    JobRunner a = runner("a");
+    JobRunner b = runner("b");
+    ASSERT_TRUE(a.start());
+    ASSERT_TRUE(b.start());
+    run_until([&] { return job().finished_at.has_value(); });
+    EXPECT_EQ(done, std::vector<std::string>(3, done.front()));
+    EXPECT_EQ(job().result, "three steps");
+    EXPECT_EQ(job().next_run_at, clock.now() + 1h);
+    clock.advance(1h);
+    run_until([&] { return done.size() == 6; });
+    EXPECT_EQ(made, 6);
+}
+
+// One stands still between two steps for longer than its lease; the other takes the job over.
+TEST_F(JobRunnerTest, WhoWasStoppedForTooLongWritesNothingMore) {
+    JobRunner a = runner("a");
+    JobRunner b = runner("b");
+    ASSERT_TRUE(a.start());
+    bool has_stood = false;
+    before_step = [&] {
+        if (done.size() != 1 || std::exchange(has_stood, true)) return;
+        clock.advance(store::Jobs::kLease + 1s);
+        b.look();
+    };
+    run_until([&] { return job().finished_at.has_value(); });
+    EXPECT_EQ(done, (std::vector<std::string>{"a", "b", "b", "b"}));
+    const auto figures = a.figures().front();
+    EXPECT_EQ(figures.failed, 1u);
+    EXPECT_EQ(figures.succeeded, 0u);
+    EXPECT_EQ(b.figures().front().succeeded, 1u);
+}
+
+TEST_F(JobRunnerTest, WhatFailsIsTriedAgainAndSaysWhy) {
+    JobRunner a({loop, *store, clock, "a", 1ms, 0ms},
+                {{"sweep", 24h, [] {
+                      struct Fails final : JobRun {
+                          Result<std::optional<std::string>> step(store::Store&) override {
+                              return fail(Code::Unavailable, "no room");
+                          }
+                      };
+                      return std::make_unique<Fails>();
+                  }}});
+    ASSERT_TRUE(a.start());
+    run_until([&] { return job().finished_at.has_value(); });
+    EXPECT_FALSE(job().has_succeeded);
+    EXPECT_EQ(job().result, "no room");
+    EXPECT_EQ(job().next_run_at, clock.now() + 60s);
+}
+
+TEST_F(JobRunnerTest, RetentionTakesWhatIsOldOfEveryChain) {
+    for (int i = 0; i < 3; ++i)
+        ASSERT_TRUE(store->create_tenant({new_uuid(i), fmt::format("t{}", i), {}}));
+    clock.advance(24h * 91);
+    JobRunner a({loop, *store, clock, "a", 1ms, 0ms}, job_kinds({}, clock));
+    ASSERT_TRUE(a.start());
+    const auto are_done = [&] {
+        const auto jobs = *store->jobs().list();
+        return std::all_of(jobs.begin(), jobs.end(),
+                           [](const auto& job) { return job.finished_at.has_value(); });
+    };
+    run_until(are_done);
+    for (const auto& job : *store->jobs().list()) EXPECT_TRUE(job.has_succeeded) << job.result;
+    for (const auto& verdict : *store->verify_audit({})) {
+        EXPECT_EQ(verdict.fault, "");
+        EXPECT_EQ(verdict.entries, 1);  // the one that says so
+    }
+    EXPECT_TRUE(store->events_since(store->tenants({})->items.at(0).id, 0, 10)->empty());
+}
+
+}  // namespace
+}  // namespace cvlan::controller

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program's commands on its database, as a shell runs them, while a controller runs and not.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/unique_fd.h"
+#include "daemons/controller/setup.h"
+#include "store/sql_store.h"
+#include "store/sqlite_copy.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+
+namespace cvlan::controller {
+namespace {
+
+struct MaintenanceTest : testing::Test {
+    test::TempDir folder;
+    SystemClock clock;
+    ControllerConfig config;
+
+    MaintenanceTest() {
+        config.state_dir = folder.file("state");
+        std::ofstream(folder.file("toml")) << fmt::format("state_dir = '{}'\nadmin_socket = '{}'\n",
+                                                          config.state_dir, folder.file("socket"));
+        EXPECT_TRUE(set_up(config, "127.0.0.1", clock));
+    }
+    // The exit code; what it said is in `said`.
+    int run(std::vector<std::string> words) {
+        words.insert(words.begin(), {"--config", folder.file("toml")});
+        const UniqueFd out(
+            open(folder.file("out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+        const int code =
+            test::Process("cvlan-controller", std::move(words), out.get(), folder.file("err"))
+                .wait();
+        std::ifstream err(folder.file("err"));
+        said.assign(std::istreambuf_iterator<char>(err), {});
+        return code;
+    }
+    // As a controller that runs does.
+    std::unique_ptr<store::Store> hold() {
+        auto opened = store::open_sqlite(database_path(config), clock, store::Create::No);
+        EXPECT_TRUE(opened) << opened.error().message;
+        return std::move(*opened);
+    }
+    std::string said;
+};
+
+TEST_F(MaintenanceTest, BacksUpWhileAControllerRunsAndRestoresWhenNoneDoes) {
+    const std::string file = folder.file("backup");
+    const std::string id = new_uuid(1);
+    int64_t epoch = 0;
+    {
+        const auto running = hold();
+        epoch = running->epoch();
+        ASSERT_TRUE(running->create_tenant({id, "acme", {}}));
+        EXPECT_EQ(run({"backup", file}), 0) << said;
+        EXPECT_EQ(run({"backup", file}), 1);
+        EXPECT_NE(said.find("is there already"), std::string::npos) << said;
+        ASSERT_TRUE(running->delete_tenant(id));
+        EXPECT_EQ(run({"restore", file}), 1);
+        EXPECT_NE(said.find("stop the controller first"), std::string::npos) << said;
+        EXPECT_EQ(run({"db", "check"}), 0) << said;
+        EXPECT_EQ(run({"migrate", "--dry-run"}), 0) << said;
+    }
+    EXPECT_EQ(run({"restore", folder.file("toml")}), 1);
+    EXPECT_EQ(run({"restore", file}), 0) << said;
+    const auto again = hold();
+    EXPECT_TRUE(again->tenant(id));
+    EXPECT_GT(again->epoch(), epoch);
+}
+
+TEST_F(MaintenanceTest, ANewEpochNeedsTheDatabaseForItself) {
+    int64_t epoch = 0;
+    {
+        const auto running = hold();
+        epoch = running->epoch();
+        EXPECT_EQ(run({"new-epoch"}), 1);
+        EXPECT_NE(said.find("in use"), std::string::npos) << said;
+    }
+    EXPECT_EQ(run({"new-epoch"}), 0) << said;
+    EXPECT_GT(hold()->epoch(), epoch);
+}
+
+TEST_F(MaintenanceTest, ACheckThatFindsAFaultNamesItAndFails) {
+    (void)hold()->create_tenant({new_uuid(1), "acme", {}});
+    EXPECT_EQ(run({"db", "check"}), 0) << said;
+    ASSERT_TRUE(store::Database::open(database_path(config))
+                    ->run_script("UPDATE audit SET actor = 'somebody'"));
+    EXPECT_EQ(run({"db", "check"}), 1);
+    std::ifstream out(folder.file("out"));
+    const std::string found((std::istreambuf_iterator<char>(out)), {});
+    EXPECT_NE(found.find("entry 1 was changed"), std::string::npos) << found;
+    EXPECT_EQ(run({"nonsense"}), 2);
+}
+
+}  // namespace
+}  // namespace cvlan::controller

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Jobs: one at a time, and who has lost a lease writes nothing for it.
+#include "store/jobs.h"
+
+#include "tests/store/store_fixture.h"
+
+namespace cvlan::store {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct JobsTest : StoreTest {
+    JobsTest() { EXPECT_TRUE(store_->jobs().ensure({"sweep"})); }
+    std::optional<Lease> take(const std::string& holder) {
+        auto lease = store_->jobs().take("sweep", holder);
+        EXPECT_TRUE(lease) << lease.error().message;
+        return lease.value_or(std::nullopt);
+    }
+    Job sweep() { return store_->jobs().list()->front(); }
+};
+
+TEST_F(JobsTest, IsTakenByOneAndAgainOnlyWhenItIsDue) {
+    const auto lease = take("a");
+    ASSERT_TRUE(lease);
+    EXPECT_FALSE(take("b"));
+    EXPECT_EQ(sweep().holder, "a");
+    EXPECT_TRUE(store_->jobs().finish(*lease, {true, "3 removed", clock_.now() + 1h}));
+    EXPECT_EQ(sweep().result, "3 removed");
+    EXPECT_FALSE(take("b"));
+    clock_.advance(1h);
+    EXPECT_TRUE(take("b"));
+}
+
+TEST_F(JobsTest, WhoStoodStillForLongerThanItsLeaseWritesNothingAnyMore) {
+    const auto old = take("a");
+    const auto under_old = store_->under(*old);
+    const std::string acme = tenant("acme");
+    ASSERT_TRUE(under_old->rename_tenant(acme, "while-held"));
+    clock_.advance(Jobs::kLease + 1ms);
+    const auto now = take("b");
+    ASSERT_TRUE(now);
+    EXPECT_EQ(now->number, old->number + 1);
+    const auto late = under_old->rename_tenant(acme, "too-late");
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().reason, "LEASE_LOST");
+    EXPECT_EQ(store_->tenant(acme)->name, "while-held");
+    EXPECT_EQ(store_->jobs().finish(*old, {}).error().reason, "LEASE_LOST");
+    // Nor through a view of the view.
+    EXPECT_FALSE(under_old->as({"job:sweep"})->rename_tenant(acme, "too-late"));
+    EXPECT_TRUE(store_->under(*now)->rename_tenant(acme, "in-time"));
+}
+
+TEST_F(JobsTest, AWriteProlongsTheLease) {
+    const auto lease = take("a");
+    const std::string acme = tenant("acme");
+    clock_.advance(Jobs::kLease - 1s);
+    ASSERT_TRUE(store_->under(*lease)->rename_tenant(acme, "still"));
+    clock_.advance(2s);
+    EXPECT_FALSE(take("b"));
+}
+
+TEST_F(JobsTest, ARequestMakesItDueAndStandsInTheOperatorsAudit) {
+    const auto lease = take("a");
+    ASSERT_TRUE(store_->jobs().finish(*lease, {true, "", clock_.now() + 24h}));
+    ASSERT_TRUE(store_->as({"operator:0"})->jobs().request_run(sweep().id));
+    EXPECT_TRUE(take("a"));
+    const auto page = store_->audit({});
+    ASSERT_EQ(page->items.size(), 1u);
+    EXPECT_EQ(page->items[0].action, "JOB_REQUESTED");
+    EXPECT_EQ(page->items[0].actor, "operator:0");
+    EXPECT_EQ(page->items[0].object_kind, "job");
+    EXPECT_EQ(store_->jobs().request_run(id()).error().code, Code::NotFound);
+}
+
+TEST_F(JobsTest, WhatIsOldGoesAndTheRestStays) {
+    const auto network = this->network(tenant("acme"), "office", "10.1.0.0/24");
+    const auto old = token(network, 1, 1h);
+    clock_.advance(48h);
+    const auto young = token(network, 1, 24h);
+    EXPECT_EQ(*store_->jobs().prune_tokens(clock_.now() - 24h), 1);
+    EXPECT_EQ(*store_->jobs().prune_tokens(clock_.now() - 24h), 0);
+    EXPECT_FALSE(store_->token({}, old.id));
+    EXPECT_TRUE(store_->token({}, young.id));
+    const auto before = store_->events_since(network.tenant_id, 0, 100)->size();
+    EXPECT_EQ(*store_->jobs().prune_events(network.tenant_id, clock_.now() - 24h), 3);
+    EXPECT_EQ(store_->events_since(network.tenant_id, 0, 100)->size(), before - 3);
+}
+
+}  // namespace
+}  // namespace cvlan::store

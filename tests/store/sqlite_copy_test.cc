@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backups of the SQLite file, their way back, and what a check finds.
+#include "store/sqlite_copy.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "store/migrate.h"
+#include "store/migration_scripts.h"
+#include "store/upkeep.h"
+#include "tests/store/store_fixture.h"
+
+namespace cvlan::store {
+namespace {
+
+struct CopyTest : StoreTest {
+    std::string path_ = dir_.file("cvlan.db");
+    std::string copy_ = dir_.file("backup");
+    model::Network network_ = network(tenant("acme"), "office", "10.1.0.0/24");
+
+    void run_sql(const std::string& script) {
+        auto done = Database::open(path_)->run_script(script);
+        EXPECT_TRUE(done) << done.error().message;
+    }
+    // As an older program left it.
+    void make_old() {
+        store_.reset();
+        for (const char* part : {"", "-wal", "-shm"}) std::filesystem::remove(path_ + part);
+        auto db = Database::open(path_);
+        ASSERT_TRUE(db);
+        std::string script = fmt::format(
+            "PRAGMA application_id = {}; CREATE TABLE schema_version (version INTEGER NOT NULL) "
+            "STRICT; INSERT INTO schema_version VALUES ({});",
+            kApplicationId, older());
+        for (const MigrationScript& migration : kMigrations)
+            if (migration.version <= older()) script += migration.sql;
+        script += "INSERT INTO meta (id, epoch) VALUES (1, 7);";
+        auto made = db->run_script(script);
+        ASSERT_TRUE(made) << made.error().message;
+    }
+    static int older() { return std::prev(std::end(kMigrations), 2)->version; }
+    size_t files() const {
+        const std::filesystem::directory_iterator folder(dir_.path());
+        return static_cast<size_t>(std::distance(begin(folder), end(folder)));
+    }
+};
+
+TEST_F(CopyTest, IsTakenWhileOthersWriteAndIsWhole) {
+    std::atomic<bool> stop = false;
+    std::thread writer([&] {
+        for (int i = 0; !stop; ++i)
+            (void)store_->rename_network({network_.tenant_id, network_.id}, fmt::format("n{}", i));
+    });
+    const auto state = copy_database(path_, copy_);
+    stop = true;
+    writer.join();
+    ASSERT_TRUE(state) << state.error().message;
+    EXPECT_EQ(state->schema, newest_schema());
+    struct stat found {};
+    ASSERT_EQ(::stat(copy_.c_str(), &found), 0);
+    EXPECT_EQ(found.st_mode & 0777, 0600u);
+    EXPECT_FALSE(std::filesystem::exists(copy_ + "-wal"));
+    const auto opened = open_sqlite(copy_, clock_, Create::No);
+    ASSERT_TRUE(opened) << opened.error().message;
+    EXPECT_TRUE((*opened)->network({}, network_.id));
+    for (const auto& verdict : *(*opened)->verify_audit({})) EXPECT_EQ(verdict.fault, "");
+}
+
+TEST_F(CopyTest, ReplacesNoFileAndLeavesNoneBehindWhenItFails) {
+    ASSERT_TRUE(copy_database(path_, copy_));
+    const size_t before = files();
+    EXPECT_EQ(copy_database(path_, copy_).error().code, Code::Exists);
+    EXPECT_EQ(copy_database(dir_.file("nothing"), dir_.file("b")).error().code, Code::NotFound);
+    EXPECT_EQ(files(), before);
+}
+
+TEST_F(CopyTest, IsNotPutBackWhileTheDatabaseIsInUse) {
+    ASSERT_TRUE(copy_database(path_, copy_));
+    EXPECT_EQ(restore_database(copy_, path_, clock_.now()).error().code, Code::Unavailable);
+    EXPECT_TRUE(store_->tenant(network_.tenant_id));
+}
+
+TEST_F(CopyTest, IsNotPutBackWhenItIsNoneOfOursDamagedOrNewer) {
+    ASSERT_TRUE(copy_database(path_, copy_));
+    store_.reset();
+    const std::string other = dir_.file("other");
+    std::ofstream(other) << "not a database at all, but long enough to be taken for a header .....";
+    EXPECT_FALSE(restore_database(other, path_, clock_.now()));
+    ASSERT_TRUE(Database::open(dir_.file("foreign"))->run_script("CREATE TABLE t (a INTEGER)"));
+    EXPECT_EQ(restore_database(dir_.file("foreign"), path_, clock_.now()).error().code,
+              Code::Malformed);
+    {
+        std::fstream damaged(copy_, std::ios::in | std::ios::out | std::ios::binary);
+        damaged.seekp(8192);
+        damaged << std::string(20'000, 'x');
+    }
+    EXPECT_FALSE(restore_database(copy_, path_, clock_.now()));
+    open();
+    EXPECT_TRUE(store_->tenant(network_.tenant_id));
+    ASSERT_TRUE(copy_database(path_, dir_.file("newer")));
+    ASSERT_TRUE(
+        Database::open(dir_.file("newer"))->run_script("UPDATE schema_version SET version = 9999"));
+    store_.reset();
+    EXPECT_EQ(restore_database(dir_.file("newer"), path_, clock_.now()).error().code,
+              Code::Unsupported);
+}
+
+// F49: what was revoked since does not come back.
+TEST_F(CopyTest, PutBackItHasANewEpochAndWhatWasRevokedSinceStaysSo) {
+    const auto claims = token(network_, 9);
+    const auto request = enrolment(claims);
+    const Key key = key_of(enrolled(request).node);
+    const int64_t epoch = store_->epoch();
+    ASSERT_TRUE(copy_database(path_, copy_));
+    ASSERT_TRUE(store_->revoke_node(key));
+    ASSERT_TRUE(store_->rename_tenant(key.tenant_id, "renamed"));
+    store_.reset();
+    const auto restored = restore_database(copy_, path_, clock_.now());
+    ASSERT_TRUE(restored) << restored.error().message;
+    EXPECT_EQ(restored->revoked_kept, 1);
+    EXPECT_TRUE(check_file(restored->kept_as));
+    open();
+    EXPECT_GT(store_->epoch(), epoch);
+    EXPECT_EQ(store_->epoch(), restored->state.epoch);
+    EXPECT_EQ(store_->tenant(key.tenant_id)->name, "acme");
+    EXPECT_EQ(store_->node({}, key.id)->state, model::NodeState::Revoked);
+    const auto again = store_->enrol(request, [](const Key&) -> Result<CertificateRow> {
+        return CertificateRow{"ff", from_unix_ms(1)};
+    });
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().reason, "KEY_BARRED");
+}
+
+TEST_F(CopyTest, PutsBackWhereTheDatabaseIsLostOrUnreadable) {
+    ASSERT_TRUE(copy_database(path_, copy_));
+    store_.reset();
+    std::ofstream(path_, std::ios::trunc) << "garbage, all over the place";
+    for (const char* part : {"-wal", "-shm"}) std::filesystem::remove(path_ + part);
+    auto restored = restore_database(copy_, path_, clock_.now());
+    ASSERT_TRUE(restored) << restored.error().message;
+    std::filesystem::remove(path_);
+    ASSERT_TRUE(restore_database(copy_, path_, clock_.now()));
+    open();
+    EXPECT_TRUE(store_->network({}, network_.id));
+}
+
+// An upgrade, and the step down: the copy goes back to the older program.
+TEST_F(CopyTest, AMigrationLeavesACopyThatTheOlderProgramTakesBack) {
+    make_old();
+    const auto tried = try_migration(path_, clock_);
+    ASSERT_TRUE(tried) << tried.error().message;
+    EXPECT_EQ(tried->from, older());
+    EXPECT_EQ(tried->to, newest_schema());
+    EXPECT_EQ(check_file(path_)->schema, older());
+    open();
+    store_.reset();
+    EXPECT_EQ(check_file(path_)->schema, newest_schema());
+    const std::string kept = fmt::format("{}.schema-{}", path_, older());
+    EXPECT_EQ(check_file(kept)->schema, older());
+    ASSERT_TRUE(restore_database(kept, path_, clock_.now()));
+    EXPECT_EQ(check_file(path_)->schema, older());
+    EXPECT_GT(check_file(path_)->epoch, 7);
+}
+
+TEST_F(CopyTest, ATryLeavesNothingBehind) {
+    const size_t before = files();
+    const auto tried = try_migration(path_, clock_);
+    ASSERT_TRUE(tried) << tried.error().message;
+    EXPECT_EQ(tried->from, tried->to);
+    EXPECT_EQ(check_database(path_, clock_).value_or(std::vector<std::string>{"?"}).size(), 0u);
+    EXPECT_EQ(files(), before);
+}
+
+TEST_F(CopyTest, ACheckNamesWhatIsWrong) {
+    const Key key = key_of(enrolled(enrolment(token(network_, 9))).node);
+    const std::pair<std::string, std::string> kFaults[] = {
+        {"UPDATE networks SET node_count = 9", "network " + network_.id + ": counts other nodes"},
+        {"UPDATE networks SET node_count = 1, ipv4_next = ipv4_first",
+         "node " + key.id + ": an address of it would be given again"},
+        {"UPDATE networks SET ipv4_next = NULL; UPDATE memberships SET ipv4 = x'01020304'",
+         "node " + key.id + ": an address of it is outside"},
+        {"UPDATE memberships SET ipv4 = x'0a010009'; INSERT INTO released_addresses (tenant_id, "
+         "network_id, family, address, quarantined_until) SELECT tenant_id, network_id, 4, ipv4, 0 "
+         "FROM memberships",
+         "node " + key.id + ": an address of it is held back"},
+        {"DELETE FROM released_addresses; UPDATE audit SET actor = 'x' WHERE sequence = 2",
+         "audit of " + network_.tenant_id + ": entry 2 was changed"},
+    };
+    for (const auto& [script, fault] : kFaults) {
+        run_sql(script);
+        const auto found = check_database(path_, clock_);
+        ASSERT_TRUE(found) << found.error().message;
+        ASSERT_EQ(found->size(), 1u) << script;
+        EXPECT_EQ(found->front().substr(0, fault.size()), fault);
+    }
+}
+
+TEST_F(CopyTest, ANewEpochHoldsFromTheNextStartOnAndIsAudited) {
+    const int64_t before = store_->epoch();
+    const auto epoch = store_->upkeep().new_epoch();
+    ASSERT_TRUE(epoch) << epoch.error().message;
+    EXPECT_GT(*epoch, before);
+    open();
+    EXPECT_EQ(store_->epoch(), *epoch);
+    EXPECT_EQ(store_->audit({})->items.back().action, "EPOCH_RAISED");
+}
+
+}  // namespace
+}  // namespace cvlan::store
