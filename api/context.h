@@ -29,8 +29,9 @@ namespace cvlan::api {
 struct Settings {
     std::vector<std::string> registration_urls;  // "https://host:port"
     std::vector<std::string> session_urls;
-    std::vector<Address> own_addresses{};  // of the controller: no network may hold one
-    std::string api_url{};                 // for people, in links
+    std::vector<Address> own_addresses{};    // of the controller: no network may hold one
+    std::string api_url{};                   // for people, in links
+    std::vector<Prefix> webhook_prefixes{};  // not of the Internet, and may be told of events
 };
 
 struct Context {

@@ -5,8 +5,8 @@
 #include "api/accounts.h"
 #include "api/audit.h"
 #include "api/enrol.h"
-#include "api/logins.h"
 #include "api/jobs.h"
+#include "api/logins.h"
 #include "api/networks.h"
 #include "api/nodes.h"
 #include "api/self.h"
@@ -14,6 +14,7 @@
 #include "api/tenants.h"
 #include "api/token_keys.h"
 #include "api/tokens.h"
+#include "api/webhooks.h"
 
 namespace cvlan::api {
 
@@ -86,6 +87,15 @@ const std::vector<Route> kRoutes{
      "/api/v1/audit/export",
      may(Read, export_audit),
      {"tenant", "actor", "action", "object", "since", "until", "pageSize", "pageToken", "format"}},
+    {Role::Api,
+     "GET",
+     "/api/v1/webhooks",
+     may(Read, list_webhooks),
+     {"tenant", "name", "pageSize", "pageToken"}},
+    {Role::Api, "POST", "/api/v1/webhooks", may(Write, create_webhook)},
+    {Role::Api, "GET", "/api/v1/webhooks/{id}", may(Read, get_webhook), {"tenant"}},
+    {Role::Api, "PATCH", "/api/v1/webhooks/{id}", may(Write, update_webhook), {"tenant"}},
+    {Role::Api, "DELETE", "/api/v1/webhooks/{id}", may(Write, delete_webhook), {"tenant"}},
     {Role::Api, "GET", "/api/v1/jobs", may(Operator, list_jobs)},
     {Role::Api, "POST", "/api/v1/jobs/{id}/run", may(Operator, run_job)},
     {Role::Api, "GET", "/api/v1/audit/verify", may(Read, verify_audit), {"tenant"}},

@@ -72,6 +72,8 @@ struct Args {
     size_t limit = 0;
     std::vector<std::string> files;
     bool prune = false, dry_run = false;
+    std::string url;
+    std::vector<std::string> events;
 };
 
 struct Io {

@@ -61,6 +61,13 @@ int apply(const Args& args, Io& io);
 int diff(const Args& args, Io& io);
 void apply_options(CLI::App& app, Args& args);
 void diff_options(CLI::App& app, Args& args);
+// webhook.cc
+int webhook_create(const Args& args, Io& io);
+int webhook_list(const Args& args, Io& io);
+int webhook_enable(const Args& args, Io& io);
+int webhook_disable(const Args& args, Io& io);
+int webhook_delete(const Args& args, Io& io);
+void webhook_create_options(CLI::App& app, Args& args);
 // job.cc
 int job_list(const Args& args, Io& io);
 int job_run(const Args& args, Io& io);

@@ -107,7 +107,7 @@ void Client::State::connect() {
     });
     connector.emplace(loop,
                       ConnectTarget{options.host, options.port, options.addresses,
-                                    options.unix_path, options.fwmark},
+                                    options.unix_path, options.fwmark, options.may_connect},
                       [this](Result<UniqueFd> fd) { connected(std::move(fd)); });
 }
 

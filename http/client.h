@@ -41,6 +41,9 @@ struct ClientOptions {
     std::chrono::milliseconds idle{
         60'000};  // an unused connection is closed; keep below the server's
     size_t body_bytes = 16 * 1024 * 1024;
+    // Asked of each address before it is connected to, whatever the name resolves to then; Denied
+    // where none passes. Not set: any.
+    std::function<bool(const Address&)> may_connect{};
 };
 
 struct ClientRequest {

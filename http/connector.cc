@@ -148,6 +148,11 @@ void Connector::resolve() {
 
 void Connector::resolved(Result<std::vector<Address>> addresses) {
     if (!addresses) return finish(failed(addresses.error()));
+    const bool has_any = !addresses->empty();
+    if (target_.may_connect)
+        std::erase_if(*addresses, [this](const auto& it) { return !target_.may_connect(it); });
+    if (has_any && addresses->empty())
+        return finish(fail(Code::Denied, "{}: none of its addresses is allowed", target_.host));
     left_ = interleaved(*addresses);
     std::reverse(left_.begin(), left_.end());
     if (left_.empty()) return finish(fail(Code::Unavailable, "{} has no address", target_.host));

@@ -23,6 +23,7 @@ struct ConnectTarget {
     std::vector<Address> addresses{};  // instead of resolving `host`
     std::string unix_path{};           // instead of all of that
     uint32_t fwmark = 0;
+    std::function<bool(const Address&)> may_connect{};  // of each address; not set: any
 };
 
 class Connector {

@@ -17,21 +17,21 @@ inline constexpr const char* kAuditOk = "OK";
 inline constexpr const char* kAuditPruned = "AUDIT_PRUNED";
 
 struct AuditEntry {
-    std::string tenant_id;  // empty: the operator's own chain
-    int64_t sequence = 0;   // from 1, without gaps
+    std::string tenant_id{};  // empty: the operator's own chain
+    int64_t sequence = 0;     // from 1, without gaps
     WallTime at{};
-    std::string actor;        // "operator:0", "user:<id>", "node:<id>", "system", "anonymous"
-    std::string source;       // the address it came from, "unix", or empty
-    std::string request_id;   // of the first one, where several stand here as one
-    std::string action;       // of a change its event's kind; of a refused attempt its route
-    std::string object_kind;  // "network"; empty where the object is not known
-    std::string object_id;
-    std::string outcome;  // OK, or the code of the refusal
-    int64_t count = 1;    // like attempts of one moment are one entry
-    std::string before;   // JSON of the object; empty where there is none
-    std::string after;
-    std::string previous_hash;  // of the entry before, empty at the first
-    std::string hash;           // of this one
+    std::string actor{};        // "operator:0", "user:<id>", "node:<id>", "system", "anonymous"
+    std::string source{};       // the address it came from, "unix", or empty
+    std::string request_id{};   // of the first one, where several stand here as one
+    std::string action{};       // of a change its event's kind; of a refused attempt its route
+    std::string object_kind{};  // "network"; empty where the object is not known
+    std::string object_id{};
+    std::string outcome{};  // OK, or the code of the refusal
+    int64_t count = 1;      // like attempts of one moment are one entry
+    std::string before{};   // JSON of the object; empty where there is none
+    std::string after{};
+    std::string previous_hash{};  // of the entry before, empty at the first
+    std::string hash{};           // of this one
 };
 
 // Lower hex SHA-256 of "cvlan-audit-1" and every field but the hash, in the order above, each as

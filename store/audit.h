@@ -40,6 +40,12 @@ struct AuditPage {
     model::AuditAnchor head;  // the chain's last entry
 };
 
+// The ends of a chain.
+struct AuditHead {
+    model::AuditAnchor last;
+    model::AuditAnchor pruned;  // the last that retention took
+};
+
 struct AuditVerdict {
     std::string tenant_id;
     int64_t entries = 0;

@@ -119,13 +119,15 @@ void SqlStore::draft(const Event& event, std::string before) {
     drafts_.push_back(std::move(entry));
 }
 
-// Of what is no tenant's: there is no event.
-void SqlStore::draft_of_operator(const char* action, const char* object_kind,
-                                 const std::string& id) {
+// `what` says all but who and when.
+void SqlStore::draft_without_event(const model::AuditEntry& what) {
     model::AuditEntry entry = entry_of(cause_, clock_.now());
-    entry.action = action;
-    entry.object_kind = object_kind;
-    entry.object_id = id;
+    entry.tenant_id = what.tenant_id;
+    entry.action = what.action;
+    entry.object_kind = what.object_kind;
+    entry.object_id = what.object_id;
+    entry.before = what.before;
+    entry.after = what.after;
     entry.outcome = model::kAuditOk;
     drafts_.push_back(std::move(entry));
 }
@@ -165,7 +167,7 @@ Result<void> SqlStore::record_refusals(const std::vector<Refusal>& refusals) {
     });
 }
 
-Result<SqlStore::AuditHead> SqlStore::audit_head(const std::string& tenant_id) {
+Result<AuditHead> SqlStore::audit_head(const std::string& tenant_id) {
     Statement row = db_.sql(
         "SELECT sequence, hash, pruned_sequence, pruned_hash FROM audit_heads WHERE tenant_id = ?",
         tenant_id);

@@ -80,7 +80,8 @@ Result<Job> Jobs::request_run(const std::string& id) {
         if (!moved) return moved;
         if (store_.db_.changes() != 1)
             return fail(Code::NotFound, "job {}: not found", printable(id));
-        store_.draft_of_operator("JOB_REQUESTED", "job", id);
+        store_.draft_without_event(
+            {.action = "JOB_REQUESTED", .object_kind = "job", .object_id = id});
         return {};
     });
     if (!requested) return failed(requested.error());

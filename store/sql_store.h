@@ -11,6 +11,7 @@
 #include "model/to_wire.h"
 #include "store/accounts.h"
 #include "store/engine.h"
+#include "store/open.h"
 #include "store/store.h"
 
 namespace cvlan::store {
@@ -20,16 +21,6 @@ template <class T>
 std::string public_text(const T& object) {
     return encode(model::to_wire(object));
 }
-
-// Whether an absent database may be made. A controller that made a new one in the place of one that
-// was lost would tell every node that it is deleted.
-enum class Create { No, Yes };
-
-// Migrates the file, or creates it (0600). Code::NotFound when it is absent or empty and must not
-// be made, Code::Unavailable when another process holds it, Code::Unsupported when a newer program
-// wrote it, Code::Malformed when it is no database of ours. `clock` outlives the store.
-Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const Clock& clock,
-                                           Create create);
 
 class SqlStore final : public Store {
 public:
@@ -44,6 +35,7 @@ public:
     std::unique_ptr<Store> under(const Lease& lease) override;
     Jobs jobs() override { return Jobs(*this); }
     Upkeep upkeep() override { return Upkeep(*this); }
+    Webhooks webhooks() override { return Webhooks(*this); }
     void on_event(std::function<void(const Event&)> listener) override {
         engine_.on_event(std::move(listener));
     }
@@ -108,6 +100,7 @@ private:
     friend class Accounts;
     friend class Jobs;
     friend class Upkeep;
+    friend class Webhooks;
     enum class BarredKind { Tls = 1, Wireguard = 2 };
     struct Enrolling;  // one enrolment on its way through the transaction
 
@@ -144,17 +137,13 @@ private:
         if (!drafts_.empty()) drafts_.back().after = public_text(object);
     }
     void draft(const Event& event, std::string before);
-    void draft_of_operator(const char* action, const char* object_kind, const std::string& id);
+    void draft_without_event(const model::AuditEntry& what);
     Result<void> hold_lease();
     // Whose is what is made now: an account's, or nobody's.
     std::string owner() const;
     Result<void> append_drafts();
     Result<void> append_audit(std::vector<model::AuditEntry> entries);
     Result<model::AuditAnchor> extend_chain(const std::string& tenant_id, int64_t count);
-    struct AuditHead {
-        model::AuditAnchor last;
-        model::AuditAnchor pruned;
-    };
     Result<AuditHead> audit_head(const std::string& tenant_id);
     Result<std::vector<std::string>> chains_of(const Scope& scope);
     Result<AuditVerdict> verify_chain(const std::string& tenant_id);

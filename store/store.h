@@ -26,6 +26,7 @@
 #include "store/jobs.h"
 #include "store/types.h"
 #include "store/upkeep.h"
+#include "store/webhooks.h"
 
 namespace cvlan::store {
 
@@ -41,6 +42,7 @@ public:
     // Valid as long as the store.
     virtual Jobs jobs() = 0;
     virtual Upkeep upkeep() = 0;
+    virtual Webhooks webhooks() = 0;
     virtual void on_event(std::function<void(const Event&)> listener) = 0;
     // Changes at a restore: maps of another epoch are void.
     virtual int64_t epoch() = 0;

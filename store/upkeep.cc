@@ -82,7 +82,7 @@ Result<int64_t> Upkeep::new_epoch() {
         if (!raised) return failed(raised.error());
         if (store_.db_.changes() != 1)
             return fail(Code::Conflict, "somebody has raised the epoch at the same time");
-        store_.draft_of_operator("EPOCH_RAISED", "database", "");
+        store_.draft_without_event({.action = "EPOCH_RAISED", .object_kind = "database"});
         return epoch;
     });
 }

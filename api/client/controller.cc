@@ -276,6 +276,25 @@ Result<void> Controller::delete_access_token(const std::string& id) {
     return remove(one("access-token", id, ""));
 }
 
+Result<wire::WebhookList> Controller::list_webhooks(const std::string& tenant) {
+    return pages("/api/v1/webhooks" + query({{"tenant", tenant}}), &wire::WebhookList::webhooks);
+}
+Result<wire::WebhookCreated> Controller::create_webhook(const wire::WebhookCreate& webhook) {
+    return call<wire::WebhookCreated>("POST", "/api/v1/webhooks", encode(webhook));
+}
+Result<wire::Webhook> Controller::enable_webhook(const std::string& tenant,
+                                                 const std::string& id_or_name, bool is_enabled) {
+    auto found = find("webhook", tenant, id_or_name, &wire::WebhookList::webhooks);
+    if (!found) return found;
+    return call<wire::Webhook>("PATCH", one("webhook", found->id, tenant),
+                               encode(wire::WebhookUpdate{.enabled = is_enabled}));
+}
+Result<void> Controller::delete_webhook(const std::string& tenant, const std::string& id_or_name) {
+    auto found = find("webhook", tenant, id_or_name, &wire::WebhookList::webhooks);
+    if (!found) return failed(found.error());
+    return remove(one("webhook", found->id, tenant));
+}
+
 Result<wire::JobList> Controller::list_jobs() { return call<wire::JobList>("GET", "/api/v1/jobs"); }
 
 Result<wire::Job> Controller::run_job(const std::string& id_or_name) {

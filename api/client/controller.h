@@ -85,6 +85,12 @@ public:
     Result<wire::AccessTokenCreated> create_access_token(const wire::AccessTokenCreate& token);
     Result<void> delete_access_token(const std::string& id);
 
+    Result<wire::WebhookList> list_webhooks(const std::string& tenant);
+    Result<wire::WebhookCreated> create_webhook(const wire::WebhookCreate& webhook);
+    Result<wire::Webhook> enable_webhook(const std::string& tenant, const std::string& id_or_name,
+                                         bool is_enabled);
+    Result<void> delete_webhook(const std::string& tenant, const std::string& id_or_name);
+
     Result<wire::JobList> list_jobs();
     Result<wire::Job> run_job(const std::string& id_or_name);
 

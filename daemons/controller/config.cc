@@ -88,6 +88,14 @@ void read_limits(Config& file, ControllerConfig& config) {
         config.limits.connections = static_cast<size_t>(*all);
     if (auto failures = file.integer("limits.failed_enrolments_per_minute", 1, 1000000))
         config.failed_enrolments_per_minute = static_cast<int>(*failures);
+    for (const std::string& text :
+         file.texts("webhooks.allowed_prefixes").value_or(std::vector<std::string>{})) {
+        auto prefix = Prefix::parse(text);
+        if (prefix)
+            config.webhook_prefixes.push_back(*prefix);
+        else
+            file.reject("webhooks.allowed_prefixes", prefix.error().message);
+    }
     if (auto days = file.integer("audit.keep_days", 1, 36500))
         config.keep_audit = std::chrono::hours(24 * *days);
 }

@@ -28,6 +28,7 @@ struct ControllerConfig {
     std::map<Endpoint, std::vector<Prefix>> proxies;
     int failed_enrolments_per_minute = 5;
     std::chrono::hours keep_audit{24 * 90};
+    std::vector<Prefix> webhook_prefixes;  // not of the Internet, and may be told of events
     http::Limits limits;
     log::Level log_level = log::Level::Info;
 };

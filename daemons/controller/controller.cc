@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "api/service.h"
+#include "api/webhooks.h"
 #include "base/file.h"
 #include "daemons/controller/bootstrap.h"
 #include "daemons/controller/hosts.h"
@@ -46,6 +47,11 @@ Result<std::optional<gid_t>> group_of(const std::string& name) {
     const struct group* found = getgrnam(name.c_str());
     if (!found) return fail(Code::Invalid, "admin_group: no group '{}'", name);
     return std::optional<gid_t>(found->gr_gid);
+}
+
+// Whom this machine trusts; without them no webhook is told anything, and says so.
+std::string system_cas() {
+    return read_file("/etc/ssl/certs/ca-certificates.crt", 8 << 20).value_or("");
 }
 
 }  // namespace
@@ -93,7 +99,8 @@ Result<void> Controller::open(Installation installation) {
     api::Settings settings{{url_of(installation_->server_name, config_.registration.port)},
                            {url_of(installation_->server_name, config_.session.port)},
                            own_addresses(installation_->server_name, config_),
-                           url_of(installation_->server_name, config_.api.port)};
+                           url_of(installation_->server_name, config_.api.port),
+                           config_.webhook_prefixes};
     feed_ = std::make_unique<MapFeed>(
         MapFeed::Parts{loop_, *store_, *maps_, *keys_,
                        [this](const maps::Touched& touched) { polls_->wake(touched); }});
@@ -158,10 +165,18 @@ Result<void> Controller::start_jobs() {
     JobSettings settings;
     settings.keep_audit = config_.keep_audit;
     settings.certificates = [this] { return certificate_figures(); };
+    webhooks_.emplace(WebhookParts{
+        loop_, clock_, system_cas(),
+        [this](const Address& to) { return api::may_be_fetched(context_->settings, to); },
+        [this](const store::Webhook& webhook) {
+            return api::webhook_secret(installation_->key, webhook);
+        }});
+    auto kinds = job_kinds(settings, clock_);
+    kinds.push_back(webhook_job(*webhooks_));
     // Leases are told apart by their number; the name is for who reads the list.
     const std::string holder = fmt::format("{}:{}", installation_->server_name, getpid());
     jobs_ = std::make_unique<JobRunner>(JobRunner::Parts{loop_, *store_, clock_, holder},
-                                        job_kinds(settings, clock_));
+                                        std::move(kinds));
     context_->metrics->jobs = [this] { return jobs_->figures(); };
     if (auto started = jobs_->start(); !started) return failed(started.error().while_doing("jobs"));
     return {};

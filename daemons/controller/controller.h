@@ -13,6 +13,7 @@
 #include "daemons/controller/job_runner.h"
 #include "daemons/controller/map_feed.h"
 #include "daemons/controller/setup.h"
+#include "daemons/controller/webhook_run.h"
 
 namespace cvlan::controller {
 
@@ -65,6 +66,7 @@ private:
     std::unique_ptr<api::Passwords> passwords_;
     std::unique_ptr<api::Polls> polls_;
     std::unique_ptr<MapFeed> feed_;
+    std::optional<WebhookParts> webhooks_;
     std::unique_ptr<JobRunner> jobs_;
     std::unique_ptr<api::Limiter> limiter_;
     std::unique_ptr<api::Context> context_;

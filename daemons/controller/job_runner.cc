@@ -41,6 +41,7 @@ void JobRunner::look() {
         const bool is_due =
             job != jobs->end() && job->next_run_at <= now && job->leased_until <= now;
         if (!is_due || running_.contains(kind.name)) continue;
+        if (kind.is_needed && !kind.is_needed(parts_.store)) continue;
         auto lease = parts_.store.jobs().take(kind.name, parts_.holder);
         if (!lease)
             log::warn("jobs.not_taken", {{"job", kind.name}, {"reason", lease.error().message}});

@@ -31,6 +31,8 @@ struct JobKind {
     std::string name;
     std::chrono::milliseconds every{};
     std::function<std::unique_ptr<JobRun>()> begin;
+    // A look whether there is anything to do, so that its lease is not taken in vain; not set: yes.
+    std::function<bool(store::Store&)> is_needed{};
 };
 
 class JobRunner {

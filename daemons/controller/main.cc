@@ -12,8 +12,8 @@
 #include "base/systemd.h"
 #include "base/version.h"
 #include "daemons/controller/controller.h"
-#include "daemons/controller/pki_commands.h"
 #include "daemons/controller/maintenance.h"
+#include "daemons/controller/pki_commands.h"
 
 namespace {
 

@@ -98,18 +98,18 @@ TEST_F(MetricsTest, TenantsMakeNoLines) {
 
 // Every figure that the dashboard and the alerts ask for is one that we have.
 TEST_F(MetricsTest, DashboardAndAlertsAskForFiguresThatThereAre) {
-    context.metrics->jobs = [] {
-        return std::vector<JobFigures>{{"sweep", 1, 0, from_unix_ms(1)}};
-    };
+    context.metrics->jobs = [] { return std::vector<JobFigures>{}; };
     const std::string text = metrics_text(context);
-    const std::regex figure("cvlan_controller_[a-z_]+|process_[a-z_]+");
+    const std::regex figure("(cvlan_controller_[a-z_]+?|process_[a-z_]+?)(_bucket)?\\b");
     for (const char* file : {"alerts.yaml", "dashboard.json"}) {
         std::ifstream opened(fmt::format("{}/../../docs/monitoring/{}", CVLAN_TEST_DATA, file));
         const std::string wanted((std::istreambuf_iterator<char>(opened)), {});
         std::sregex_iterator found(wanted.begin(), wanted.end(), figure);
         EXPECT_GT(std::distance(found, {}), 15) << file;
-        for (; found != std::sregex_iterator(); ++found)
-            EXPECT_THAT(text, testing::ContainsRegex("\n" + found->str() + "[{ ]")) << file;
+        for (; found != std::sregex_iterator(); ++found) {
+            const std::string type = fmt::format("\n# TYPE {} ", (*found)[1].str());
+            EXPECT_NE(text.find(type), std::string::npos) << file << ": " << found->str();
+        }
     }
 }
 

@@ -18,6 +18,7 @@ public:
     std::unique_ptr<store::Store> under(const store::Lease& lease) override {
         return std::unique_ptr<store::Store>(new FailingStore(inner_.under(lease), error_));
     }
+    store::Webhooks webhooks() override { return inner_.webhooks(); }
     store::Upkeep upkeep() override { return inner_.upkeep(); }
     store::Jobs jobs() override { return inner_.jobs(); }
     void on_event(std::function<void(const store::Event&)> listener) override {

@@ -87,6 +87,8 @@ const FlatRow kFlatRows[] = {
     {"GET /api/v1/token-keys", 200, kReads},
     {"POST /api/v1/token-keys", 201, kCreates, new_token_key},
     {"GET /api/v1/nodes", 200, kAnybody},
+    {"GET /api/v1/webhooks", 200, kReads},
+    {"POST /api/v1/webhooks", 201, kCreates, new_webhook},
     {"GET /api/v1/jobs", 200, kOperatorReads},
     {"GET /api/v1/audit", 200, kReads},
     {"GET /api/v1/audit/export", 200, kReads},
@@ -122,6 +124,9 @@ const IdRow kIdRows[] = {
     {"POST /api/v1/nodes/{id}/expire", 200, kMemberChanges, own_node, sibling_node, foreign_node},
     {"POST /api/v1/nodes/{id}/revoke", 200, kMemberChanges, own_node, sibling_node, foreign_node},
 
+    {"GET /api/v1/webhooks/{id}", 200, kLooks, webhook_id, webhook_id, foreign_webhook},
+    {"PATCH /api/v1/webhooks/{id}", 200, kChanges, webhook_id, webhook_id, foreign_webhook, enabling},
+    {"DELETE /api/v1/webhooks/{id}", 204, kChanges, webhook_id, webhook_id, foreign_webhook},
     {"POST /api/v1/jobs/{id}/run", 202, kOperatorChanges, job_id, job_id, job_id},
 
     {"GET /api/v1/users/{id}", 200, kLooks, own_user, owner_user, foreign_user},

@@ -180,6 +180,16 @@ std::string sibling_node(AuthorisationTest& t) {
 std::string foreign_node(AuthorisationTest& t) {
     return t.token_for(t.other_tenant, t.elsewhere, nullptr, true);
 }
+// A tenant has only so many: one that is there is taken.
+static std::string webhook_in(AuthorisationTest& t, const std::string& tenant) {
+    const auto all = t.store->webhooks().list({.tenant = tenant});
+    if (all && !all->items.empty()) return all->items.front().id;
+    const auto made = t.store->webhooks().create({tenant, t.unique("hook"), "https://h.test/", {}});
+    EXPECT_TRUE(made) << made.error().message;
+    return made ? made->id : "";
+}
+std::string webhook_id(AuthorisationTest& t) { return webhook_in(t, t.tenant); }
+std::string foreign_webhook(AuthorisationTest& t) { return webhook_in(t, t.other_tenant); }
 std::string job_id(AuthorisationTest& t) {
     EXPECT_TRUE(t.store->jobs().ensure({"sweep"}));
     return t.store->jobs().list()->front().id;
@@ -254,6 +264,11 @@ std::string new_service_account(AuthorisationTest& t) {
                        t.unique("new"));
 }
 std::string new_access_token(AuthorisationTest&) { return R"({"name":"mine"})"; }
+std::string new_webhook(AuthorisationTest& t) {
+    return fmt::format(R"({{"tenantId":"{}","name":"{}","url":"https://h.test/"}})", t.tenant,
+                       t.unique("hook"));
+}
+std::string enabling(AuthorisationTest&) { return R"({"enabled":true})"; }
 std::string disabling(AuthorisationTest&) { return R"({"disabled":true})"; }
 
 }  // namespace cvlan::api

@@ -78,6 +78,8 @@ std::string foreign_token_key(AuthorisationTest& t);
 std::string own_node(AuthorisationTest& t);
 std::string sibling_node(AuthorisationTest& t);
 std::string foreign_node(AuthorisationTest& t);
+std::string webhook_id(AuthorisationTest& t);
+std::string foreign_webhook(AuthorisationTest& t);
 std::string job_id(AuthorisationTest& t);
 std::string own_user(AuthorisationTest& t);
 std::string owner_user(AuthorisationTest& t);
@@ -103,6 +105,8 @@ std::string link_of_user(AuthorisationTest& t);
 std::string new_user(AuthorisationTest& t);
 std::string new_service_account(AuthorisationTest& t);
 std::string new_access_token(AuthorisationTest& t);
+std::string new_webhook(AuthorisationTest& t);
+std::string enabling(AuthorisationTest& t);
 std::string disabling(AuthorisationTest& t);
 
 }  // namespace cvlan::api

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Webhooks: addresses that are told of a tenant's events. Each goes through them in their order,
+// one at a time: what is not taken is tried again, later and later, and given up after a day or so.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/types.h"
+
+namespace cvlan::store {
+
+class SqlStore;
+
+struct Webhook {
+    std::string tenant_id;
+    std::string id;
+    std::string name;
+    std::string url;
+    std::vector<std::string> events;  // their names; none: all but ENDPOINTS_CHANGED
+    bool is_enabled = true;
+    Revision delivered = 0;  // done with up to here
+    int attempts = 0;        // at the event after that
+    WallTime next_try_at{};
+    std::string last_result;
+    std::optional<WallTime> last_delivered_at;
+    WallTime created_at{};
+};
+
+struct NewWebhook {
+    std::string tenant_id;
+    std::string name;
+    std::string url;
+    std::vector<std::string> events;
+};
+
+struct Delivery {
+    Webhook webhook;
+    Event event;
+};
+
+// The store's verbs about webhooks, got by Store::webhooks(); valid as long as that store.
+class Webhooks {
+public:
+    explicit Webhooks(SqlStore& store) : store_(store) {}
+
+    // Told is what happens from now on.
+    Result<Webhook> create(const NewWebhook& webhook);
+    Result<Page<Webhook>> list(const Filter& filter);
+    Result<Webhook> webhook(const Scope& scope, const std::string& id);
+    Result<Webhook> set_enabled(const Key& webhook, bool is_enabled);
+    Result<void> remove(const Key& webhook);
+
+    // Whether any has an event before it.
+    Result<bool> is_any_due();
+    // The next event of each that is due, at most `limit`; passes over those a hook did not ask
+    // for.
+    Result<std::vector<Delivery>> due(int limit);
+    Result<void> delivered(const Delivery& delivery, const std::string& result);
+    // Tried again at `next_try_at`; none: given up, and the event after it is next.
+    Result<void> not_delivered(const Delivery& delivery, const std::string& result,
+                               std::optional<WallTime> next_try_at);
+
+private:
+    Result<void> check_room(const NewWebhook& webhook);
+    Result<Webhook> find(const Scope& scope, const std::string& id);
+    Result<std::optional<Delivery>> next_of(const Webhook& webhook);
+    Result<void> audit(const Webhook& webhook, const char* action, const std::string& before,
+                       const std::string& after);
+
+    SqlStore& store_;
+};
+
+}  // namespace cvlan::store
