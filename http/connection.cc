@@ -60,6 +60,7 @@ Connection::Connection(Server::State& server, Accepted accepted)
 }
 
 Connection::~Connection() {
+    leave_handshake();
     if (is_held()) server_.counts.held.add(-1);
     if (exchange_) exchange_->answer = nullptr;
 }
@@ -67,6 +68,7 @@ Connection::~Connection() {
 bool Connection::start() {
     if (!transport_->is_open()) return false;
     if (transport_->ssl()) {
+        handshake_ = server_.begin_handshake();
         enter(Phase::Handshake);
     } else {
         on_connected();
@@ -102,7 +104,12 @@ void Connection::enter(Phase phase) {
     deadline_ = server_.loop.after(deadline_of(phase), [this] { on_deadline(); });
 }
 
+void Connection::leave_handshake() {
+    if (const auto ticket = std::exchange(handshake_, std::nullopt)) server_.end_handshake(*ticket);
+}
+
 void Connection::on_connected() {
+    leave_handshake();
     if (transport_->ssl()) {
         server_.counts.handshakes.add();
         certificate_pem_ = peer_certificate_pem(transport_->ssl());
@@ -271,6 +278,7 @@ void Connection::finish_answer() {
 void Connection::on_closed(bool clean, Error why) {
     if (phase_ == Phase::Handshake) {
         server_.counts.handshakes_failed.add();
+        leave_handshake();
         log::debug("http.handshake_failed", {{"peer", peer_.text()}, {"error", why.message}});
         return linger();  // for the alert to arrive
     }

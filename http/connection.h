@@ -48,6 +48,7 @@ private:
     void on_written() override;
     void on_closed(bool clean, Error why) override;
 
+    void leave_handshake();
     void enter(Phase phase);
     std::chrono::milliseconds deadline_of(Phase phase) const;
     void on_deadline();
@@ -76,6 +77,7 @@ private:
     std::shared_ptr<Exchange> exchange_;
     std::string request_id_;
     Phase phase_ = Phase::Handshake;
+    std::optional<int64_t> handshake_;  // under way: its ticket of admission
     Timer deadline_;
     bool is_head_request_ = false;
     bool close_after_ = false;

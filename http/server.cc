@@ -31,6 +31,7 @@ Address counted_address(const Address& address) {
 
 Server::State::~State() {
     // Replies that are still held find their client gone; none is called back.
+    is_draining = true;
     acceptable.cancel();
     gates.clear();
     connections.clear();
@@ -49,6 +50,8 @@ void Server::State::pause_accepting(std::string_view why) {
 
 void Server::State::accept_some() {
     for (int i = 0; i < kAcceptedAtOnce; ++i) {
+        if (tls && admission.is_full(std::chrono::steady_clock::now()))
+            return wait_for_handshakes();
         if (open_count() >= limits().connections) {
             is_full = true;
             return pause_accepting("connection limit");
@@ -68,6 +71,32 @@ void Server::State::accept_some() {
     }
     if (std::exchange(is_paused, false))
         log::info("http.accept_resumed", {{"connections", connections.size()}});
+}
+
+// New ones stay in the kernel's queue until there is room, or those under way are slow ones.
+void Server::State::wait_for_handshakes() {
+    acceptable.cancel();
+    counts.admission_waits.add();
+    awaits_handshakes = true;
+    retry = loop.after(Admission::until_next(std::chrono::steady_clock::now()), [this] {
+        awaits_handshakes = false;
+        start_accepting();
+    });
+}
+
+int64_t Server::State::begin_handshake() {
+    counts.handshaking.add(1);
+    return admission.begin(std::chrono::steady_clock::now());
+}
+
+void Server::State::end_handshake(int64_t ticket) {
+    counts.handshaking.add(-1);
+    admission.end(ticket);
+    if (is_draining || !awaits_handshakes) return;
+    if (!admission.has_room(std::chrono::steady_clock::now())) return;
+    awaits_handshakes = false;
+    retry.cancel();
+    start_accepting();
 }
 
 void Server::State::admit_local(UniqueFd fd) {
@@ -244,6 +273,8 @@ Server::Stats Server::stats() const {
     stats.refused = counts.refused.value();
     stats.accept_pauses = counts.accept_pauses.value();
     stats.proxy_headers_refused = counts.proxy_headers_refused.value();
+    stats.handshaking = static_cast<size_t>(counts.handshaking.value());
+    stats.admission_waits = counts.admission_waits.value();
     stats.handshakes = counts.handshakes.value();
     stats.handshakes_failed = counts.handshakes_failed.value();
     stats.requests = counts.requests.value();

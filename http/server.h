@@ -38,6 +38,8 @@ struct Limits {
     std::chrono::milliseconds held{90'000};   // a handler that has not answered by then: 503
     size_t connections = 20'000;              // accepting pauses at so many
     size_t connections_per_address = 2'000;   // IPv6: per /64; further ones are closed at once
+    // TLS handshakes that began in this second; more connections wait until some are over.
+    size_t young_handshakes = 256;
     // Names (without port) a Host header may hold, any case of letters; others get 421. Empty: any.
     std::vector<std::string> allowed_hosts{};
 };
@@ -115,7 +117,9 @@ public:
         uint64_t refused = 0;        // over a limit of connections, or of memory
         uint64_t accept_pauses = 0;  // times that no connection was taken for a while
         uint64_t proxy_headers_refused = 0;
-        uint64_t handshakes = 0;  // that TLS completed
+        size_t handshaking = 0;        // TLS handshakes under way now
+        uint64_t admission_waits = 0;  // times that new connections waited for those under way
+        uint64_t handshakes = 0;       // that TLS completed
         uint64_t handshakes_failed = 0;
         uint64_t requests = 0;  // given to the handler
         uint64_t errors = 0;    // answered by http itself

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "base/metrics.h"
+#include "http/admission.h"
 #include "http/connection.h"
 #include "http/listener.h"
 #include "http/proxy_gate.h"
@@ -25,6 +26,8 @@ struct Counts {
     metrics::Counter refused;
     metrics::Counter accept_pauses;
     metrics::Counter proxy_headers_refused;
+    metrics::Gauge handshaking;
+    metrics::Counter admission_waits;
     metrics::Counter handshakes;
     metrics::Counter handshakes_failed;
     metrics::Counter requests;
@@ -32,12 +35,16 @@ struct Counts {
 };
 
 struct Server::State {
-    State(EventLoop& on, Service what) : loop(on), service(std::move(what)) {}
+    State(EventLoop& on, Service what)
+        : loop(on), service(std::move(what)), admission(service.limits.young_handshakes) {}
     ~State();
 
     void start_accepting();
     void pause_accepting(std::string_view why);
     void accept_some();
+    void wait_for_handshakes();
+    int64_t begin_handshake();
+    void end_handshake(int64_t ticket);
     void admit_local(UniqueFd fd);
     void admit_tcp(UniqueFd fd);
     void wait_for_proxy_header(UniqueFd fd, const Endpoint& balancer);
@@ -60,6 +67,8 @@ struct Server::State {
     Timer retry;
     bool is_paused = false;
     bool is_full = false;
+    Admission admission;
+    bool awaits_handshakes = false;
 
     std::unordered_map<Connection*, std::unique_ptr<Connection>> connections;
     std::unordered_map<uint64_t, std::unique_ptr<ProxyGate>> gates;

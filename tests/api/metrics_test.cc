@@ -22,6 +22,8 @@ struct MetricsTest : ApiTest {
             http::Server::Stats stats;
             stats.connections = 3;
             stats.handshakes_failed = 2;
+            stats.handshaking = 5;
+            stats.admission_waits = 7;
             return std::vector<ListenerFigures>{{"session", stats}};
         };
         context.metrics->certificates = [this] {
@@ -62,6 +64,8 @@ TEST_F(MetricsTest, AnswersAreCountedByRouteAndClass) {
         text, HasSubstr("cvlan_controller_http_request_duration_seconds_count{role=\"api\"} 3\n"));
     EXPECT_THAT(text, HasSubstr("cvlan_controller_http_connections{listener=\"session\"} 3\n"));
     EXPECT_THAT(text, HasSubstr("handshakes_total{listener=\"session\",result=\"failed\"} 2\n"));
+    EXPECT_THAT(text, HasSubstr("handshakes_in_progress{listener=\"session\"} 5\n"));
+    EXPECT_THAT(text, HasSubstr("admission_waits_total{listener=\"session\"} 7\n"));
 }
 
 TEST_F(MetricsTest, EnrolmentsAreCountedByOutcomeAndNodesByState) {

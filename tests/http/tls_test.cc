@@ -150,6 +150,19 @@ TEST(TlsServer, ClosesWhoDoesNotShakeHandsInTime) {
     EXPECT_EQ(server.stats().handshakes_failed, 1u);
 }
 
+TEST(TlsServer, TakesNewConnectionsWhenThoseThatShakeHandsAreDone) {
+    Limits limits;
+    limits.young_handshakes = 4;
+    TestServer server(authorities().options(ClientCert::None), limits);
+    std::vector<std::unique_ptr<RawClient>> silent;
+    while (server.stats().admission_waits == 0)
+        silent.push_back(std::make_unique<RawClient>(server.at()));
+    silent.clear();
+    TlsClient client(server.at());
+    EXPECT_EQ(status_of(client.ask(kGet)), 200);
+    while (server.stats().handshaking > 0) continue;  // those that left without a word
+}
+
 TEST(TlsServer, DropsWhatIsNoTls) {
     TestServer server(authorities().options(ClientCert::None), {});
     RawClient client(server.at());
