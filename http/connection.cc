@@ -113,6 +113,7 @@ void Connection::on_connected() {
     if (transport_->ssl()) {
         server_.counts.handshakes.add();
         certificate_pem_ = peer_certificate_pem(transport_->ssl());
+        forget_chain(transport_->ssl());
     }
     enter(Phase::Head);
     transport_->read_more(true);

@@ -250,6 +250,13 @@ std::string peer_certificate_pem(SSL* ssl) {
     return {text, static_cast<size_t>(size)};
 }
 
+// SSL_get_peer_cert_chain(3) and SSL_get0_verified_chain(3) hand out the stacks that the connection
+// keeps; no resumption will ask for them again, and SSL_free(3) takes them as they are.
+void forget_chain(SSL* ssl) {
+    for (STACK_OF(X509) * chain : {SSL_get_peer_cert_chain(ssl), SSL_get0_verified_chain(ssl)})
+        while (X509* one = sk_X509_pop(chain)) X509_free(one);
+}
+
 Error handshake_error(SSL* ssl, unsigned long openssl_error) {
     const long verdict = SSL_get_verify_result(ssl);
     if (verdict != X509_V_OK)

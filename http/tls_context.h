@@ -35,6 +35,10 @@ Result<SslPtr> client_ssl(SSL_CTX* context, const std::string& host);
 
 // The verified leaf of the other side as PEM, or empty.
 std::string peer_certificate_pem(SSL* ssl);
+
+// After the handshake, where the certificates have been checked: what leads from the other side's
+// certificate to our CA is freed, some KiB of each connection that is held. Not its own one.
+void forget_chain(SSL* ssl);
 // Why a handshake failed, in words, from what the verification and `openssl_error` say.
 Error handshake_error(SSL* ssl, unsigned long openssl_error);
 
