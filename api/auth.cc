@@ -2,10 +2,15 @@
 #include "api/auth.h"
 
 #include "api/error.h"
+#include "base/bytes.h"
 #include "base/log.h"
 #include "pki/certificate.h"
 
 namespace cvlan::api {
+
+namespace {
+constexpr size_t kKeptIdentities = 50'000;
+}
 
 Auth::Auth(store::Store& store, std::string trust_domain, const Clock& clock)
     : store_(store), trust_domain_(std::move(trust_domain)), clock_(clock) {}
@@ -109,11 +114,21 @@ Verdict<NodeIdentity> Auth::node(const http::Request& request) {
     return *identity;
 }
 
+// Reading a certificate takes longer than all else about a poll: what was read is kept, by the hash
+// of its bytes. That TLS found it good, and how its node stands, is another matter, each time.
 Result<NodeIdentity> Auth::identity_of(const http::Request& request) const {
+    const Bytes hash = sha256(as_bytes(request.client_certificate_pem));
+    const std::string key(as_text(hash));
+    const std::lock_guard lock(read_mutex_);
+    if (const auto known = read_.find(key); known != read_.end()) return known->second;
     auto certificate = pki::parse_node_certificate(request.client_certificate_pem, trust_domain_);
     if (!certificate) return failed(certificate.error());
-    return NodeIdentity{certificate->tenant_id, certificate->node_id, certificate->serial,
-                        certificate->key_hash, certificate->not_after};
+    if (read_.size() >= kKeptIdentities) read_.clear();
+    return read_
+        .emplace(key,
+                 NodeIdentity{certificate->tenant_id, certificate->node_id, certificate->serial,
+                              certificate->key_hash, certificate->not_after})
+        .first->second;
 }
 
 std::optional<NodeIdentity> Auth::shown(const http::Request& request) const {

@@ -6,6 +6,7 @@
 // header or a body. A handler can not be called without the identity it names in its type; who
 // administers is established in auth_admin.h.
 
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -72,8 +73,10 @@ private:
     store::Store& store_;
     std::string trust_domain_;
     const Clock& clock_;
-    std::unordered_map<std::string, Row> rows_;          // by node id
-    std::unordered_map<std::string, store::Seen> seen_;  // likewise; not written yet
+    mutable std::mutex read_mutex_;
+    mutable std::unordered_map<std::string, NodeIdentity> read_;  // by SHA-256 of the certificate
+    std::unordered_map<std::string, Row> rows_;                   // by node id
+    std::unordered_map<std::string, store::Seen> seen_;           // likewise; not written yet
 };
 
 }  // namespace cvlan::api
