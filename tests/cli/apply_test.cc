@@ -186,8 +186,7 @@ TEST_F(Files, AreReadFromAFolderInTheOrderOfTheirNames) {
               R"({"action":"CREATE","kind":"network","name":"folder/lan","fields":)"
               R"([{"field":"ipv4","before":null,"after":"10.1.0.0/24"}]}]})"
               "\n");
-    EXPECT_GT(run_it({"diff", "-f", folder.file("none.yaml")}).code, 1)
-        << "trouble is above 1";
+    EXPECT_GT(run_it({"diff", "-f", folder.file("none.yaml")}).code, 1) << "trouble is above 1";
 }
 
 TEST_F(Files, AreShownByKindNameAndFilter) {
