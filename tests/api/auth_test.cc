@@ -31,6 +31,20 @@ struct AuthTest : ApiTest {
     }
 };
 
+TEST_F(AuthTest, OneThatHasExpiredOrWasRevokedIsShutOutAtOnceAndIsToldWhich) {
+    const TestNode node = enrolled(token, "a");
+    const std::string path = "/api/v1/nodes/" + node.enrolment.node_id;
+    EXPECT_EQ(poll(node).status, 200);
+    EXPECT_EQ(ask("POST", path + "/expire").status, 200);
+    EXPECT_EQ(code_of(poll(node)), "NODE_EXPIRED");
+    EXPECT_EQ(ask("POST", path + "/revoke").status, 200);
+    EXPECT_EQ(code_of(poll(node)), "NODE_REVOKED");
+}
+
+TEST_F(AuthTest, ACertificateThatNamesNoNodeIsRefused) {
+    EXPECT_EQ(code_of(ask("GET", "/api/v1/node/map", "", "no certificate")), "CERTIFICATE_REFUSED");
+}
+
 // F79: after an outage all nodes come back at once, and each wait for the disk would be a queue.
 TEST_F(AuthTest, NodesThatComeBackWriteNothingButTheirTimeInOneTransaction) {
     std::vector<TestNode> nodes;

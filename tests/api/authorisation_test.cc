@@ -148,6 +148,13 @@ TEST_F(AuthorisationTest, ATenantThatIsNoIdIsRefused) {
     EXPECT_EQ(ask("GET", "/api/v1/nodes?tenant=acme").status, 400);
 }
 
+TEST_F(AuthorisationTest, WhoNamesAnotherTenantFindsNothingThere) {
+    const std::string path = "/api/v1/nodes?tenant=";
+    EXPECT_EQ(ask_as(caller(OtherAdmin), "GET", path + tenant).status, 404);
+    EXPECT_EQ(ask_as(caller(Owner), "GET", path + other_tenant).status, 404);
+    EXPECT_EQ(ask_as(caller(Owner), "GET", path + tenant).status, 200);
+}
+
 TEST(Authorisation, EveryRowIsARoute) {
     const auto is_route = [](std::string_view name) {
         return std::any_of(routes().begin(), routes().end(),

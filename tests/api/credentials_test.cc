@@ -198,6 +198,7 @@ TEST_F(CredentialsTest, AnAccessTokenIsGoodUntilItIsNot) {
     EXPECT_EQ(rename({{"Authorization", token}}), 200) << "no browser sends it by itself";
     EXPECT_EQ(with({{"Authorization", token + "x"}}), 401);
     EXPECT_EQ(with({{"Authorization", "Basic " + token.substr(7)}}), 401);
+    EXPECT_EQ(with({{"Authorization", "Digest " + token.substr(7)}}), 401);
     EXPECT_EQ(with({{"Authorization", token}, {"authorization", token}}), 401);
     EXPECT_EQ(with({{"Authorization", "Bearer x"}, {"Cookie", browser().cookie}}), 401);
     EXPECT_EQ(with({{"Cookie", std::string(kSessionCookie) + "=" + token.substr(7)}}), 401);
