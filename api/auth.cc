@@ -24,12 +24,19 @@ Result<const Auth::Row*> Auth::row_of(const NodeIdentity& identity) {
     }
     const auto node = store_.node(identity.tenant_id, identity.node_id);
     if (!node) return failed(node.error());
+    const auto tenant = store_.tenant(identity.tenant_id);
+    if (!tenant) return failed(tenant.error());
     return &rows_
-                .insert_or_assign(identity.node_id,
-                                  Row{node->tenant_id, node->state, node->certificate_serial,
-                                      node->previous_serial, node->tls_key_hash,
-                                      node->previous_tls_key_hash, node->last_seen_at.has_value()})
+                .insert_or_assign(
+                    identity.node_id,
+                    Row{node->tenant_id, node->state, node->certificate_serial,
+                        node->previous_serial, node->tls_key_hash, node->previous_tls_key_hash,
+                        node->last_seen_at.has_value(), tenant->suspended})
                 .first->second;
+}
+
+void Auth::forget_tenant(const std::string& tenant_id) {
+    std::erase_if(rows_, [&](const auto& row) { return row.second.tenant_id == tenant_id; });
 }
 
 bool Auth::Row::is_current(const NodeIdentity& identity) const {
@@ -65,6 +72,10 @@ std::optional<http::Response> Auth::standing(const NodeIdentity& identity,
     if (!row->is_current(identity) && !row->is_previous(identity))
         return refusal(403, "CERTIFICATE_SUPERSEDED",
                        "this certificate was replaced by a newer one", request_id);
+    // The node is what it was: its tunnels stay up.
+    if (row->is_suspended)
+        return refusal(403, store::kTenantSuspended, "the tenant of this node is suspended",
+                       request_id);
     // TLS looks at the handshake alone; a connection may outlive its certificate.
     if (clock_.now() >= identity.not_after)
         return refusal(403, "CERTIFICATE_EXPIRED",

@@ -42,8 +42,9 @@ public:
     // Whom the certificate names, however it stands with that one; for the audit of refusals.
     std::optional<NodeIdentity> shown(const http::Request& request) const;
 
-    // The node's row changed: the next request reads it anew.
+    // The node's row changed: the next request reads it anew. Or the tenant's: each of its nodes'.
     void forget(const std::string& node_id) { rows_.erase(node_id); }
+    void forget_tenant(const std::string& tenant_id);
     // What a node hears that is not (or no longer) welcome; nullopt while it is.
     std::optional<http::Response> standing(const NodeIdentity& identity,
                                            std::string_view request_id);
@@ -61,7 +62,8 @@ private:
         std::string previous_serial;
         std::string key_hash;
         std::string previous_key_hash;
-        bool was_seen = false;  // since it enrolled
+        bool was_seen = false;      // since it enrolled
+        bool is_suspended = false;  // its tenant
 
         bool is_current(const NodeIdentity& identity) const;
         bool is_previous(const NodeIdentity& identity) const;

@@ -63,6 +63,7 @@ struct Call {
     std::string id;  // of the path, a UUID; empty where the route has none
     Query query;
     store::Store& store;  // of who asks, for what it changes; not to be kept beyond the handler
+    bool validate_only = false;  // nothing of what is changed by it stays
     // Where a public handler says who has proved itself; null elsewhere.
     Who* who = nullptr;
 };
@@ -88,6 +89,7 @@ struct Route {
     std::string_view pattern;  // "{id}" stands for one UUID
     std::variant<PublicHandler, HeldPublicHandler, NodeHandler, HeldNodeHandler, Admin> handler;
     std::vector<std::string_view> query{};  // the parameters it takes
+    bool needs_match = false;               // 428 without If-Match
 };
 
 std::span<const Route> routes();

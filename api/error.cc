@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "model/wire.h"
+#include "store/types.h"
 
 namespace cvlan::api {
 
@@ -83,7 +84,9 @@ int status_of(Code code) {
 
 http::Response error_response(const Error& error, std::string_view request_id) {
     const std::string_view code = error.reason.empty() ? name_of(error.code) : error.reason;
-    auto problem = problem_of(status_of(error.code), code, request_id);
+    // RFC 9110 section 15.5.13; to whoever acts on codes it is a conflict like others.
+    const int status = code == store::kRevisionMismatch ? 412 : status_of(error.code);
+    auto problem = problem_of(status, code, request_id);
     if (error.code == Code::Internal) {
         log::error("api.internal", {{"request", request_id}, {"reason", error.message}});
         problem.detail = "the controller failed; its log has the reason under this request id";

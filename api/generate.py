@@ -5,7 +5,8 @@
 generate.py SPEC.yaml FOLDER NAME writes FOLDER/NAME.h and FOLDER/NAME.cc, in namespace
 cvlan::model::NAME. It knows just what our descriptions use and stops at anything else:
 objects, string enums, string (plain, uuid, date-time, byte, int64), integer, boolean, array, $ref, and
-`type: [X, "null"]`. What begins with x-cvlan- is for generate_resources.py. A field which is not required is a std::optional (a list: empty).
+`type: [X, "null"]`. What begins with x-cvlan- is for generate_resources.py. A field which is not required is a std::optional (a
+list: empty, unless it says x-may-be-absent).
 """
 import re
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-KNOWN = {"type", "format", "description", "minimum", "maximum", "maxLength", "maxItems", "items", "$ref", "default"}
+KNOWN = {"type", "format", "description", "minimum", "maximum", "maxLength", "maxItems", "items", "$ref", "default", "x-may-be-absent"}
 
 
 def snake(name: str) -> str:
@@ -33,6 +34,7 @@ class Field:
         types = schema.get("type")
         self.nullable = isinstance(types, list) and "null" in types
         self.is_list = types == "array"
+        self.is_optional_list = self.is_list and schema.get("x-may-be-absent", False)
         self.item = schema["items"] if self.is_list else schema
         self.cpp = self.cpp_type(owner)
 
@@ -57,7 +59,7 @@ class Field:
     @property
     def member_type(self) -> str:
         if self.is_list:
-            return f"std::vector<{self.cpp}>"
+            return f"std::optional<std::vector<{self.cpp}>>" if self.is_optional_list else f"std::vector<{self.cpp}>"
         return self.cpp if self.required and not self.nullable else f"std::optional<{self.cpp}>"
 
     def rule(self) -> str:
@@ -86,10 +88,14 @@ class Field:
         member = f"value.{snake(self.name)}"
         is_type = "$ref" in self.item
         if self.is_list:
+            if self.is_optional_list:
+                member = f"*{member}"
             if is_type:
                 body = [f'write_list(json, "{self.name}", {member});']
             else:
                 body = [f'write_field(json, "{self.name}", {member});']
+            if self.is_optional_list:
+                return [f"if ({member[1:]}) {body[0]}"]
             return body if self.required else [f"if (!{member}.empty()) {body[0]}"]
         held = member if self.member_type == self.cpp else f"*{member}"
         if is_type:
@@ -164,6 +170,12 @@ def struct_parts(name: str, schema: dict) -> tuple[list[str], list[str]]:
     return head, body
 
 
+def write(path: Path, text: str) -> None:
+    """Only where it changes: half of the tree is compiled anew for a newer wire.h."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
 def main() -> None:
     spec_path, folder, module = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     schemas = yaml.safe_load(spec_path.read_text())["components"]["schemas"]
@@ -186,8 +198,8 @@ def main() -> None:
         body += more_body
     end = f"}}  // namespace cvlan::model::{module}\n"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{module}.h").write_text("\n".join([*head, end]))
-    (folder / f"{module}.cc").write_text("\n".join([*body, end]))
+    write(folder / f"{module}.h", "\n".join([*head, end]))
+    write(folder / f"{module}.cc", "\n".join([*body, end]))
 
 
 main()

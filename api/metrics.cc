@@ -214,6 +214,9 @@ std::string metrics_text(Context& context) {
     if (metrics.certificates) write_certificates(text, metrics.certificates());
     text.counters({"cvlan_controller_enrolments_total", "Enrolments and joins, by outcome."},
                   metrics.enrolments);
+    text.gauge({"cvlan_controller_quarantined_objects",
+                "Objects of the database that can be in nobody's map."},
+               static_cast<double>(context.maps.quarantine().size()));
     text.gauge({"cvlan_controller_polls_waiting", "Nodes that wait for a change."},
                static_cast<double>(context.polls.waiting()));
     write_maps(text, context.maps.counters());

@@ -2,7 +2,7 @@
 #include "api/networks.h"
 
 #include "api/convert.h"
-#include "api/error.h"
+#include "api/respond.h"
 #include "base/log.h"
 
 namespace cvlan::api {
@@ -52,17 +52,20 @@ Result<void> check_own_address(const Settings& settings, const store::NewNetwork
     return {};
 }
 
+wire::Network show(const model::Network& network) { return model::to_wire(network); }
+
+Result<model::Network> find(const Call& call, const AdminIdentity& who) {
+    auto scope = scope_of(who, call.query);
+    if (!scope) return failed(scope.error());
+    return call.store.network(*scope, call.id);
+}
+
 }  // namespace
 
-http::Response list_networks(Context& context, const Call& call, const AdminIdentity& who) {
+http::Response list_networks(Context&, const Call& call, const AdminIdentity& who) {
     auto filter = read_filter(call.query, who);
     if (!filter) return error_response(filter.error(), call.request.request_id);
-    auto page = context.store.networks(*filter);
-    if (!page) return error_response(page.error(), call.request.request_id);
-    wire::NetworkList list;
-    for (const model::Network& network : page->items) list.networks.push_back(to_wire(network));
-    list.next_page_token = page->next_page_token;
-    return json_response(200, list);
+    return page_response(call, call.store.networks(*filter), &wire::NetworkList::networks, show);
 }
 
 http::Response create_network(Context& context, const Call& call, const AdminIdentity& who) {
@@ -75,43 +78,36 @@ http::Response create_network(Context& context, const Call& call, const AdminIde
     if (auto good = check_own_address(context.settings, *network); !good)
         return error_response(good.error(), call.request.request_id);
     auto made = call.store.create_network(*network);
-    if (!made) return error_response(made.error(), call.request.request_id);
-    log::info("api.network_created",
-              {{"tenant", made->tenant_id}, {"network", made->id}, {"name", made->name}});
-    return json_response(201, to_wire(*made));
+    if (made && !call.validate_only)
+        log::info("api.network_created",
+                  {{"tenant", made->tenant_id}, {"network", made->id}, {"name", made->name}});
+    return object_response(call, 201, made, show);
 }
 
-http::Response get_network(Context& context, const Call& call, const AdminIdentity& who) {
-    auto scope = scope_of(who, call.query);
-    if (!scope) return error_response(scope.error(), call.request.request_id);
-    auto network = context.store.network(*scope, call.id);
-    if (!network) return error_response(network.error(), call.request.request_id);
-    return json_response(200, to_wire(*network));
+http::Response get_network(Context&, const Call& call, const AdminIdentity& who) {
+    return object_response(call, 200, find(call, who), show);
 }
 
-http::Response update_network(Context& context, const Call& call, const AdminIdentity& who) {
+http::Response update_network(Context&, const Call& call, const AdminIdentity& who) {
     auto body = model::decode<wire::NetworkUpdate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
-    auto scope = scope_of(who, call.query);
-    if (!scope) return error_response(scope.error(), call.request.request_id);
-    auto network = context.store.network(*scope, call.id);
+    auto network = find(call, who);
     if (!network) return error_response(network.error(), call.request.request_id);
     auto renamed = call.store.rename_network({network->tenant_id, call.id}, body->name);
-    if (!renamed) return error_response(renamed.error(), call.request.request_id);
-    log::info("api.network_renamed",
-              {{"tenant", renamed->tenant_id}, {"network", renamed->id}, {"name", renamed->name}});
-    return json_response(200, to_wire(*renamed));
+    if (renamed && !call.validate_only)
+        log::info(
+            "api.network_renamed",
+            {{"tenant", renamed->tenant_id}, {"network", renamed->id}, {"name", renamed->name}});
+    return object_response(call, 200, renamed, show);
 }
 
-http::Response delete_network(Context& context, const Call& call, const AdminIdentity& who) {
-    auto scope = scope_of(who, call.query);
-    if (!scope) return error_response(scope.error(), call.request.request_id);
-    auto network = context.store.network(*scope, call.id);
+http::Response delete_network(Context&, const Call& call, const AdminIdentity& who) {
+    auto network = find(call, who);
     if (!network) return error_response(network.error(), call.request.request_id);
     auto gone = call.store.delete_network({network->tenant_id, call.id});
-    if (!gone) return error_response(gone.error(), call.request.request_id);
-    log::info("api.network_deleted", {{"tenant", network->tenant_id}, {"network", call.id}});
-    return no_content();
+    if (gone && !call.validate_only)
+        log::info("api.network_deleted", {{"tenant", network->tenant_id}, {"network", call.id}});
+    return gone_response(call, gone);
 }
 
 }  // namespace cvlan::api

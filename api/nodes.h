@@ -8,9 +8,12 @@
 namespace cvlan::api {
 
 http::Response list_nodes(Context& context, const Call& call, const AdminIdentity& who);
+http::Response create_external_node(Context& context, const Call& call, const AdminIdentity& who);
 http::Response get_node(Context& context, const Call& call, const AdminIdentity& who);
 http::Response update_node(Context& context, const Call& call, const AdminIdentity& who);
 http::Response delete_node(Context& context, const Call& call, const AdminIdentity& who);
+http::Response approve_node(Context& context, const Call& call, const AdminIdentity& who);
+http::Response wireguard_config(Context& context, const Call& call, const AdminIdentity& who);
 http::Response expire_node(Context& context, const Call& call, const AdminIdentity& who);
 http::Response revoke_node(Context& context, const Call& call, const AdminIdentity& who);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/router.h"
 
+#include <charconv>
+
 #include "api/error.h"
 #include "base/log.h"
 #include "model/wire.h"
@@ -42,6 +44,24 @@ bool is_refused_attempt(const Route& route, int status) {
         default:
             return false;
     }
+}
+
+// RFC 9110 section 13.1.1. What can not be an ETag of ours is one that the object has not.
+std::optional<store::Revision> expected_of(const http::Request& request) {
+    const std::string* match = request.header("If-Match");
+    if (!match || *match == "*") return std::nullopt;
+    store::Revision revision = -1;
+    const char* end = match->data() + match->size();
+    if (match->size() < 3 || match->front() != '"' || match->back() != '"') return -1;
+    const auto [stop, error] = std::from_chars(match->data() + 1, end - 1, revision);
+    return error == std::errc() && stop == end - 1 && revision >= 0 ? revision : -1;
+}
+
+Result<bool> validates_only(const Query& query) {
+    const auto given = query.text("validateOnly");
+    if (!given || *given == "false") return false;
+    if (*given == "true") return true;
+    return fail(Code::Invalid, "query parameter 'validateOnly': must be true or false");
 }
 
 // Calls the handler with the identity that its type asks for, and with the store of that one.
@@ -89,6 +109,10 @@ struct Dispatch {
         // Who looks may find out why.
         if (route.method != "GET" && !context.refusals->are_written())
             return reply.send(audit_unavailable());
+        if (route.needs_match && !call.request.header("If-Match"))
+            return reply.send(refusal(428, "PRECONDITION_REQUIRED",
+                                      "this change needs If-Match with the object's ETag",
+                                      call.request.request_id));
         const auto store = store_of(identity.actor);
         send(handler.run(context, on(*store), identity), named);
     }
@@ -116,12 +140,17 @@ private:
                                 problem ? problem->code : fmt::format("{}", response.status), 1,
                                 context.clock.now()});
     }
-    store::Cause cause(std::string actor) const { return cause_of(call.request, std::move(actor)); }
+    store::Cause cause(std::string actor) const {
+        auto made = cause_of(call.request, std::move(actor));
+        made.validate_only = call.validate_only;
+        made.expected = expected_of(call.request);
+        return made;
+    }
     std::unique_ptr<store::Store> store_of(std::string actor) const {
         return context.store.as(cause(std::move(actor)));
     }
     Call on(store::Store& store, Who* who = nullptr) const {
-        return {call.request, call.id, call.query, store, who};
+        return {call.request, call.id, call.query, store, call.validate_only, who};
     }
 };
 
@@ -149,7 +178,9 @@ void handle(Context& context, const Roles& roles, http::Request request, http::R
         log::debug(
             "api.request",
             {{"method", request.method}, {"path", route.pattern}, {"request", request.request_id}});
-        const Call call{request, std::move(*id), std::move(*query), context.store};
+        auto dry = validates_only(*query);
+        if (!dry) return reply.send(error_response(dry.error(), request.request_id));
+        const Call call{request, std::move(*id), std::move(*query), context.store, *dry};
         return std::visit(Dispatch{context, route, call, std::move(reply)}, route.handler);
     }
     context.metrics->watch(nullptr, reply);

@@ -9,6 +9,8 @@
 #include "api/logins.h"
 #include "api/networks.h"
 #include "api/nodes.h"
+#include "api/objects.h"
+#include "api/policies.h"
 #include "api/self.h"
 #include "api/service.h"
 #include "api/tenants.h"
@@ -22,7 +24,7 @@ using enum Needs;
 
 namespace {
 
-const std::vector<Route> kRoutes{
+const std::vector<Route> kPlainRoutes{
     {Role::Discovery, "GET", "/.well-known/cvlan", discover},
     {Role::Discovery, "GET", "/health", health},
     {Role::Discovery, "GET", "/ready", ready},
@@ -41,29 +43,56 @@ const std::vector<Route> kRoutes{
      "GET",
      "/api/v1/tenants",
      may(Read, list_tenants),
-     {"name", "pageSize", "pageToken"}},
-    {Role::Api, "POST", "/api/v1/tenants", may(Operator, create_tenant)},
+     {"name", "suspended", "orderBy", "pageSize", "pageToken"}},
+    {Role::Api, "POST", "/api/v1/tenants", may(Operator, create_tenant), {"validateOnly"}},
     {Role::Api, "GET", "/api/v1/tenants/{id}", may(Read, get_tenant)},
-    {Role::Api, "PATCH", "/api/v1/tenants/{id}", may(Operator, update_tenant)},
-    {Role::Api, "DELETE", "/api/v1/tenants/{id}", may(Operator, delete_tenant)},
+    {Role::Api, "PATCH", "/api/v1/tenants/{id}", may(Operator, update_tenant), {"validateOnly"}},
+    {Role::Api, "DELETE", "/api/v1/tenants/{id}", may(Operator, delete_tenant), {"validateOnly"}},
+    {Role::Api, "GET", "/api/v1/tenants/{id}/usage", may(Read, get_tenant_usage)},
+    {Role::Api,
+     "POST",
+     "/api/v1/tenants/{id}/suspend",
+     may(Operator, suspend_tenant),
+     {"validateOnly"}},
+    {Role::Api,
+     "POST",
+     "/api/v1/tenants/{id}/resume",
+     may(Operator, resume_tenant),
+     {"validateOnly"}},
     {Role::Api,
      "GET",
      "/api/v1/networks",
      may(Member, list_networks),
-     {"tenant", "name", "pageSize", "pageToken"}},
-    {Role::Api, "POST", "/api/v1/networks", may(Write, create_network)},
+     {"tenant", "name", "orderBy", "pageSize", "pageToken"}},
+    {Role::Api, "POST", "/api/v1/networks", may(Write, create_network), {"validateOnly"}},
     {Role::Api, "GET", "/api/v1/networks/{id}", may(Member, get_network), {"tenant"}},
-    {Role::Api, "PATCH", "/api/v1/networks/{id}", may(Write, update_network), {"tenant"}},
-    {Role::Api, "DELETE", "/api/v1/networks/{id}", may(Write, delete_network), {"tenant"}},
+    {Role::Api,
+     "PATCH",
+     "/api/v1/networks/{id}",
+     may(Write, update_network),
+     {"tenant", "validateOnly"}},
+    {Role::Api,
+     "DELETE",
+     "/api/v1/networks/{id}",
+     may(Write, delete_network),
+     {"tenant", "validateOnly"}},
     {Role::Api,
      "GET",
      "/api/v1/tokens",
      may(Member, list_tokens),
-     {"tenant", "pageSize", "pageToken"}},
-    {Role::Api, "POST", "/api/v1/tokens", may(Member, create_token)},
+     {"tenant", "network", "role", "state", "owner", "orderBy", "pageSize", "pageToken"}},
+    {Role::Api, "POST", "/api/v1/tokens", may(Member, create_token), {"validateOnly"}},
     {Role::Api, "GET", "/api/v1/tokens/{id}", may(Member, get_token), {"tenant"}},
-    {Role::Api, "DELETE", "/api/v1/tokens/{id}", may(Member, delete_token), {"tenant"}},
-    {Role::Api, "POST", "/api/v1/tokens/{id}/revoke", may(Member, revoke_token), {"tenant"}},
+    {Role::Api,
+     "DELETE",
+     "/api/v1/tokens/{id}",
+     may(Member, delete_token),
+     {"tenant", "validateOnly"}},
+    {Role::Api,
+     "POST",
+     "/api/v1/tokens/{id}/revoke",
+     may(Member, revoke_token),
+     {"tenant", "validateOnly"}},
     {Role::Api,
      "GET",
      "/api/v1/token-keys",
@@ -76,7 +105,80 @@ const std::vector<Route> kRoutes{
      "GET",
      "/api/v1/nodes",
      may(Member, list_nodes),
-     {"tenant", "network", "name", "pageSize", "pageToken"}},
+     {"tenant", "network", "name", "state", "tag", "owner", "orderBy", "pageSize", "pageToken"}},
+    {Role::Api,
+     "POST",
+     "/api/v1/nodes/external",
+     may(Write, create_external_node),
+     {"validateOnly"}},
+    {Role::Api, "GET", "/api/v1/nodes/{id}", may(Member, get_node), {"tenant"}},
+    {Role::Api,
+     "PATCH",
+     "/api/v1/nodes/{id}",
+     may(Member, update_node),
+     {"tenant", "validateOnly"}},
+    {Role::Api,
+     "DELETE",
+     "/api/v1/nodes/{id}",
+     may(Member, delete_node),
+     {"tenant", "validateOnly"}},
+    {Role::Api,
+     "POST",
+     "/api/v1/nodes/{id}/expire",
+     may(Member, expire_node),
+     {"tenant", "validateOnly"}},
+    {Role::Api,
+     "POST",
+     "/api/v1/nodes/{id}/revoke",
+     may(Member, revoke_node),
+     {"tenant", "validateOnly"}},
+    {Role::Api,
+     "POST",
+     "/api/v1/nodes/{id}/approve",
+     may(Write, approve_node),
+     {"tenant", "validateOnly"}},
+    {Role::Api,
+     "GET",
+     "/api/v1/nodes/{id}/wireguard-config",
+     may(Read, wireguard_config),
+     {"tenant"}},
+    {Role::Api,
+     "GET",
+     "/api/v1/policies",
+     may(Read, list_policies),
+     {"tenant", "name", "orderBy", "pageSize", "pageToken"}},
+    {Role::Api, "POST", "/api/v1/policies", may(Write, create_policy), {"validateOnly"}},
+    {Role::Api, "GET", "/api/v1/policies/{id}", may(Read, get_policy), {"tenant"}},
+    {Role::Api,
+     "PUT",
+     "/api/v1/policies/{id}",
+     may(Write, update_policy),
+     {"tenant", "validateOnly"},
+     true},
+    {Role::Api,
+     "DELETE",
+     "/api/v1/policies/{id}",
+     may(Write, delete_policy),
+     {"tenant", "validateOnly"},
+     true},
+    {Role::Api,
+     "GET",
+     "/api/v1/policies/{id}/revisions",
+     may(Read, list_policy_revisions),
+     {"tenant"}},
+    {Role::Api,
+     "POST",
+     "/api/v1/policies/{id}/activate",
+     may(Write, activate_policy),
+     {"tenant", "validateOnly"}},
+    {Role::Api, "GET", "/api/v1/settings", may(Read, get_settings), {"tenant"}},
+    {Role::Api,
+     "PUT",
+     "/api/v1/settings",
+     may(Write, update_settings),
+     {"tenant", "validateOnly"},
+     true},
+    {Role::Api, "GET", "/api/v1/quarantine", may(Read, list_quarantine), {"tenant"}},
     {Role::Api,
      "GET",
      "/api/v1/audit",
@@ -99,11 +201,6 @@ const std::vector<Route> kRoutes{
     {Role::Api, "GET", "/api/v1/jobs", may(Operator, list_jobs)},
     {Role::Api, "POST", "/api/v1/jobs/{id}/run", may(Operator, run_job)},
     {Role::Api, "GET", "/api/v1/audit/verify", may(Read, verify_audit), {"tenant"}},
-    {Role::Api, "GET", "/api/v1/nodes/{id}", may(Member, get_node), {"tenant"}},
-    {Role::Api, "PATCH", "/api/v1/nodes/{id}", may(Member, update_node), {"tenant"}},
-    {Role::Api, "DELETE", "/api/v1/nodes/{id}", may(Member, delete_node), {"tenant"}},
-    {Role::Api, "POST", "/api/v1/nodes/{id}/expire", may(Member, expire_node), {"tenant"}},
-    {Role::Api, "POST", "/api/v1/nodes/{id}/revoke", may(Member, revoke_node), {"tenant"}},
 
     {Role::Api, "POST", "/api/v1/auth/login", login},
     {Role::Api, "POST", "/api/v1/auth/links", use_link},
@@ -146,8 +243,29 @@ const std::vector<Route> kRoutes{
     {Role::Api, "DELETE", "/api/v1/access-tokens/{id}", may(Self, delete_access_token), {"tenant"}},
 };
 
+// Five ways to each of the nouns that are alike.
+std::vector<Route> with_objects(std::vector<Route> all) {
+    for (const ObjectNoun& noun : object_nouns()) {
+        all.push_back({Role::Api,
+                       "GET",
+                       noun.all,
+                       may(Read, noun.list),
+                       {"tenant", "name", "orderBy", "pageSize", "pageToken"}});
+        all.push_back({Role::Api, "POST", noun.all, may(Write, noun.create), {"validateOnly"}});
+        all.push_back({Role::Api, "GET", noun.one, may(Read, noun.get), {"tenant"}});
+        all.push_back(
+            {Role::Api, "PUT", noun.one, may(Write, noun.update), {"tenant", "validateOnly"}});
+        all.push_back(
+            {Role::Api, "DELETE", noun.one, may(Write, noun.remove), {"tenant", "validateOnly"}});
+    }
+    return all;
+}
+
 }  // namespace
 
-std::span<const Route> routes() { return kRoutes; }
+std::span<const Route> routes() {
+    static const std::vector<Route> kRoutes = with_objects(kPlainRoutes);
+    return kRoutes;
+}
 
 }  // namespace cvlan::api

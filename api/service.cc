@@ -40,6 +40,19 @@ http::Response version(Context&, const Call&) {
     return json_response(200, wire::Version{kVersion, kProtocolVersion});
 }
 
+http::Response list_quarantine(Context& context, const Call& call, const AdminIdentity& who) {
+    auto scope = scope_of(who, call.query);
+    if (!scope) return error_response(scope.error(), call.request.request_id);
+    wire::QuarantineList list;
+    for (const maps::Quarantined& object : context.maps.quarantine().list(*scope)) {
+        const maps::Place& place = object.place;
+        list.objects.push_back(
+            {place.tenant_id, place.network_id, std::nullopt, object.reason, object.since});
+        if (!place.node_id.empty()) list.objects.back().node_id = place.node_id;
+    }
+    return json_response(200, list);
+}
+
 http::Response metrics(Context& context, const Call&) {
     http::Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Discovery, health, version and metrics.
+// Discovery, health, version, metrics and what is in quarantine.
 
 #include "api/context.h"
 
@@ -11,6 +11,7 @@ http::Response discover(Context& context, const Call& call);
 http::Response health(Context& context, const Call& call);
 http::Response ready(Context& context, const Call& call);
 http::Response version(Context& context, const Call& call);
+http::Response list_quarantine(Context& context, const Call& call, const AdminIdentity& who);
 // Prometheus text format 0.0.4.
 http::Response metrics(Context& context, const Call& call);
 

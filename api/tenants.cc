@@ -2,29 +2,54 @@
 #include "api/tenants.h"
 
 #include "api/convert.h"
-#include "api/error.h"
+#include "api/respond.h"
 #include "base/log.h"
 
 namespace cvlan::api {
 
 namespace wire = model::wire;
 
-http::Response list_tenants(Context& context, const Call& call, const AdminIdentity& who) {
+namespace {
+
+// The ETag of a tenant is that of its own fields: `revision` rises with every change in it.
+http::Response tenant_response(const Call& call, int status, const Result<model::Tenant>& tenant) {
+    if (!tenant) return error_response(tenant.error(), call.request.request_id);
+    return tagged_response(status, model::to_wire(*tenant), tenant->own_revision);
+}
+
+http::Response change_tenant(const Call& call, const store::TenantChange& change) {
+    auto changed = call.store.update_tenant(call.id, change);
+    if (changed && !call.validate_only)
+        log::info(
+            "api.tenant_changed",
+            {{"tenant", changed->id}, {"name", changed->name}, {"suspended", changed->suspended}});
+    return tenant_response(call, 200, changed);
+}
+
+void remove_keys(Context& context, const std::string& tenant_id) {
+    if (auto removed = context.keys.remove(tenant_id); !removed)
+        log::warn("api.keys_left_behind",
+                  {{"tenant", tenant_id}, {"reason", removed.error().message}});
+}
+
+}  // namespace
+
+http::Response list_tenants(Context&, const Call& call, const AdminIdentity& who) {
     auto filter = read_filter(call.query, who);
     if (!filter) return error_response(filter.error(), call.request.request_id);
-    auto page = context.store.tenants(*filter);
-    if (!page) return error_response(page.error(), call.request.request_id);
-    wire::TenantList list;
-    for (const model::Tenant& tenant : page->items) list.tenants.push_back(to_wire(tenant));
-    list.next_page_token = page->next_page_token;
-    return json_response(200, list);
+    return page_response(call, call.store.tenants(*filter), &wire::TenantList::tenants,
+                         [](const model::Tenant& tenant) { return model::to_wire(tenant); });
 }
 
 http::Response create_tenant(Context& context, const Call& call, const AdminIdentity&) {
     auto body = model::decode<wire::TenantCreate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
 
-    store::NewTenant tenant{new_uuid(unix_ms(context.clock.now())), body->name, {}};
+    store::NewTenant tenant{new_uuid(unix_ms(context.clock.now())),
+                            body->name,
+                            {},
+                            body->description.value_or(""),
+                            from_wire(body->quotas.value_or(wire::Quotas{}))};
     // Before the folder of the keys is made, so that a wrong name leaves nothing behind.
     if (auto name = model::check_name("name", body->name); !name)
         return error_response(name.error(), call.request.request_id);
@@ -35,41 +60,57 @@ http::Response create_tenant(Context& context, const Call& call, const AdminIden
         {store::KeyPurpose::Map, (*keys)->map.kid(), (*keys)->map.public_key().to_base64()}};
 
     auto made = call.store.create_tenant(tenant);
-    if (!made) {
-        if (auto removed = context.keys.remove(tenant.id); !removed)
-            log::warn("api.keys_left_behind",
-                      {{"tenant", tenant.id}, {"reason", removed.error().message}});
-        return error_response(made.error(), call.request.request_id);
-    }
-    log::info("api.tenant_created", {{"tenant", made->id}, {"name", made->name}});
-    return json_response(201, to_wire(*made));
+    if (!made || call.validate_only) remove_keys(context, tenant.id);
+    if (made && !call.validate_only)
+        log::info("api.tenant_created", {{"tenant", made->id}, {"name", made->name}});
+    return tenant_response(call, 201, made);
 }
 
-http::Response get_tenant(Context& context, const Call& call, const AdminIdentity& who) {
+http::Response get_tenant(Context&, const Call& call, const AdminIdentity& who) {
     if (auto own = check_tenant(who, call.id); !own)
         return error_response(own.error(), call.request.request_id);
-    auto tenant = context.store.tenant(call.id);
-    if (!tenant) return error_response(tenant.error(), call.request.request_id);
-    return json_response(200, to_wire(*tenant));
+    return tenant_response(call, 200, call.store.tenant(call.id));
+}
+
+http::Response get_tenant_usage(Context&, const Call& call, const AdminIdentity& who) {
+    if (auto own = check_tenant(who, call.id); !own)
+        return error_response(own.error(), call.request.request_id);
+    auto usage = call.store.usage(call.id);
+    if (!usage) return error_response(usage.error(), call.request.request_id);
+    wire::TenantUsage shown;
+    shown.networks = usage->networks;
+    shown.nodes = {usage->nodes[model::NodeState::Active], usage->nodes[model::NodeState::Pending],
+                   usage->nodes[model::NodeState::Expired],
+                   usage->nodes[model::NodeState::Revoked]};
+    shown.tokens = usage->tokens;
+    shown.users = usage->users;
+    shown.quotas = model::to_wire(usage->quotas);
+    return json_response(200, shown);
 }
 
 http::Response update_tenant(Context&, const Call& call, const AdminIdentity&) {
     auto body = model::decode<wire::TenantUpdate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
-    auto renamed = call.store.rename_tenant(call.id, body->name);
-    if (!renamed) return error_response(renamed.error(), call.request.request_id);
-    log::info("api.tenant_renamed", {{"tenant", renamed->id}, {"name", renamed->name}});
-    return json_response(200, to_wire(*renamed));
+    store::TenantChange change{body->name, body->description};
+    if (body->quotas) change.quotas = from_wire(*body->quotas);
+    return change_tenant(call, change);
+}
+
+http::Response suspend_tenant(Context&, const Call& call, const AdminIdentity&) {
+    return change_tenant(call, {.suspended = true});
+}
+
+http::Response resume_tenant(Context&, const Call& call, const AdminIdentity&) {
+    return change_tenant(call, {.suspended = false});
 }
 
 http::Response delete_tenant(Context& context, const Call& call, const AdminIdentity&) {
     auto gone = call.store.delete_tenant(call.id);
-    if (!gone) return error_response(gone.error(), call.request.request_id);
-    if (auto removed = context.keys.remove(call.id); !removed)
-        log::warn("api.keys_left_behind",
-                  {{"tenant", call.id}, {"reason", removed.error().message}});
-    log::info("api.tenant_deleted", {{"tenant", call.id}});
-    return no_content();
+    if (gone && !call.validate_only) {
+        remove_keys(context, call.id);
+        log::info("api.tenant_deleted", {{"tenant", call.id}});
+    }
+    return gone_response(call, gone);
 }
 
 }  // namespace cvlan::api

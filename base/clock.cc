@@ -85,4 +85,12 @@ Result<std::chrono::seconds> parse_duration(std::string_view text) {
     return std::chrono::seconds(count * kSeconds[unit]);
 }
 
+std::string duration_text(std::chrono::seconds span) {
+    const int64_t count = span.count();
+    if (count % 86400 == 0) return fmt::format("{}d", count / 86400);
+    if (count % 3600 == 0) return fmt::format("{}h", count / 3600);
+    if (count % 60 == 0) return fmt::format("{}m", count / 60);
+    return fmt::format("{}s", count);
+}
+
 }  // namespace cvlan

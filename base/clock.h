@@ -56,5 +56,7 @@ Result<WallTime> from_rfc3339(std::string_view text);
 
 // "90s", "24h", "7d", "30m": a whole number and one unit of s, m, h, d.
 Result<std::chrono::seconds> parse_duration(std::string_view text);
+// In the largest unit that it is whole in.
+std::string duration_text(std::chrono::seconds span);
 
 }  // namespace cvlan

@@ -13,7 +13,9 @@ static Row row_of(const wire::Tenant& tenant) {
 int tenant_create(const Args& args, Io& io) {
     auto session = connect(args);
     if (!session) return fail(io, session.error());
-    auto tenant = session->controller.create_tenant({.name = args.name});
+    wire::TenantCreate wanted;
+    wanted.name = args.name;
+    auto tenant = session->controller.create_tenant(wanted);
     if (!tenant) return fail(io, tenant.error());
     return print_created(args, io, *tenant, row_of(*tenant));
 }

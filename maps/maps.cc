@@ -41,10 +41,18 @@ Result<Change> read_change(const store::Event& event, store::Store& store) {
         case EventKind::NodeEnrolled:
         case EventKind::NodeJoined:
         case EventKind::NodeRenamed:
+        case EventKind::NodeApproved:
         case EventKind::EndpointsChanged: {
             auto node = store.node(event.tenant_id, event.object_id);
             if (node) change.node = std::move(*node);
             if (!node && node.error().code != Code::NotFound) return failed(node.error());
+            return change;
+        }
+        case EventKind::SettingsChanged: {
+            auto settings = store.policies().settings(event.tenant_id);
+            if (settings) change.map_expiry = settings->map_expiry;
+            if (!settings && settings.error().code != Code::NotFound)
+                return failed(settings.error());
             return change;
         }
         default:
@@ -72,6 +80,7 @@ struct Maps::Fragment {
 };
 
 struct Maps::Network {
+    model::Network network;  // as it was published last
     using Shared = std::shared_ptr<const Fragment>;
     // In order of change; a look is by revision alone.
     struct Older {
@@ -123,6 +132,7 @@ struct Maps::Tenant {
     int64_t epoch = 1;
     int64_t revision = 0;
     bool is_held_back = false;
+    model::MapExpiry map_expiry = model::MapExpiry::Keep;
     std::unordered_map<std::string, Network> networks;
     std::unordered_map<std::string, Node> nodes;
 
@@ -232,12 +242,16 @@ Touched Maps::load(const std::string& tenant_id, int64_t epoch, const store::Map
     Tenant& tenant = *slot;
     tenant.id = tenant_id;
     tenant.epoch = epoch;
+    tenant.map_expiry = inputs.map_expiry;
+    quarantine_.erase_tenant(tenant_id);
     Update update{tenant, inputs.revision, std::move(touched)};
     const auto leave_out = [&](std::string_view kind, const std::string& id, const Error& why) {
         log::error("maps.object_left_out",
                    {{"tenant", tenant.id}, {"kind", kind}, {"id", id}, {"reason", why.message}});
     };
     for (const model::Network& network : inputs.networks) {
+        if (!is_fit({tenant_id, network.id}, fault_of(network))) continue;
+        tenant.networks[network.id].network = network;
         auto put = publish(update, network_fragment(network, network.revision));
         if (!put) leave_out("network", network.id, put.error());
         // What was removed before we started is not known: older maps are answered in full.
@@ -245,18 +259,40 @@ Touched Maps::load(const std::string& tenant_id, int64_t epoch, const store::Map
     }
     for (const store::MapMember& member : inputs.members) {
         const model::Membership& membership = member.membership;
+        tenant.nodes[membership.node_id];
+        update.touched.nodes.insert(membership.node_id);
+        const auto network = tenant.networks.find(membership.network_id);
+        if (network == tenant.networks.end()) continue;
+        if (!is_fit({tenant_id, network->first, membership.node_id},
+                    fault_of(member.node_name, membership, network->second.network)))
+            continue;
         auto put =
             publish(update, peer_fragment(member.node_name, membership, membership.revision));
         if (!put) leave_out("node", membership.node_id, put.error());
         tenant.nodes[membership.node_id].networks.insert(membership.network_id);
-        ++tenant.networks[membership.network_id].members;
-        update.touched.nodes.insert(membership.node_id);
+        ++network->second.members;
+    }
+    for (const std::string& id : inputs.pending) {
+        tenant.nodes[id];
+        update.touched.nodes.insert(id);
     }
     tenant.revision = inputs.revision;
     return update.touched;
 }
 
-void Maps::drop_tenant(const std::string& tenant_id) { tenants_.erase(tenant_id); }
+bool Maps::is_fit(const Place& place, const std::optional<std::string>& fault) {
+    if (quarantine_.put(place, fault, clock_.now()) && fault)
+        log::error("maps.object_quarantined", {{"tenant", place.tenant_id},
+                                               {"network", place.network_id},
+                                               {"node", place.node_id},
+                                               {"reason", *fault}});
+    return !fault;
+}
+
+void Maps::drop_tenant(const std::string& tenant_id) {
+    tenants_.erase(tenant_id);
+    quarantine_.erase_tenant(tenant_id);
+}
 
 void Maps::hold_back(const std::string& tenant_id) {
     auto& slot = tenants_[tenant_id];
@@ -268,6 +304,9 @@ void Maps::hold_back(const std::string& tenant_id) {
 Result<Touched> Maps::put_network(const model::Network& network, int64_t revision) {
     Tenant* tenant = find(network.tenant_id);
     if (!tenant) return fail(Code::NotFound, "maps: no tenant {}", network.tenant_id);
+    // What its nodes have stays as it was.
+    if (!is_fit({network.tenant_id, network.id}, fault_of(network))) return Touched{};
+    tenant->networks[network.id].network = network;
     Update update{*tenant, revision};
     auto put = publish(update, network_fragment(network, revision));
     if (!put) return failed(put.error());
@@ -287,15 +326,20 @@ Result<Touched> Maps::remove_network(const std::string& tenant_id, const std::st
     }
     counters_.node_maps_touched += update.touched.nodes.size();
     tenant->networks.erase(network_id);
+    quarantine_.put({tenant_id, network_id}, std::nullopt, clock_.now());
     return counted(std::move(update));
 }
 
 Result<void> Maps::publish_membership(Update& update, const model::Node& node,
                                       const model::Membership& membership) {
     Tenant& tenant = update.tenant;
+    if (quarantine_.has({tenant.id, membership.network_id})) return {};
     const auto network = tenant.networks.find(membership.network_id);
     if (network == tenant.networks.end())
         return fail(Code::NotFound, "maps: no network {}", membership.network_id);
+    if (!is_fit({tenant.id, network->first, node.id},
+                fault_of(node.name, membership, network->second.network)))
+        return {};
     Node& entry = tenant.nodes[node.id];
     if (entry.networks.insert(membership.network_id).second) {
         entry.networks_changed_at = update.revision;
@@ -322,11 +366,13 @@ Result<void> Maps::withdraw(Update& update, const std::string& network_id,
 Result<Touched> Maps::put_node(const model::Node& node, int64_t revision) {
     Tenant* tenant = find(node.tenant_id);
     if (!tenant) return fail(Code::NotFound, "maps: no tenant {}", node.tenant_id);
+    const bool is_pending = node.state == model::NodeState::Pending;
     // An expired node that is renamed, say, is in nobody's map.
-    if (node.state != model::NodeState::Active) return Touched{};
+    if (node.state != model::NodeState::Active && !is_pending) return Touched{};
     Update update{*tenant, revision};
     std::set<std::string> now_in;
-    for (const model::Membership& membership : node.memberships) {
+    static const std::vector<model::Membership> kNone;
+    for (const model::Membership& membership : is_pending ? kNone : node.memberships) {
         now_in.insert(membership.network_id);
         auto put = publish_membership(update, node, membership);
         if (!put) return failed(put.error());
@@ -343,10 +389,27 @@ Result<Touched> Maps::put_node(const model::Node& node, int64_t revision) {
     return counted(std::move(update));
 }
 
+Result<Touched> Maps::set_map_expiry(const std::string& tenant_id, model::MapExpiry expiry) {
+    Tenant* tenant = find(tenant_id);
+    if (!tenant) return fail(Code::NotFound, "maps: no tenant {}", tenant_id);
+    if (tenant->map_expiry == expiry) return Touched{};
+    tenant->map_expiry = expiry;
+    for (auto& [id, node] : tenant->nodes) node.head_issued_at.reset();
+    return nodes_of(tenant_id);
+}
+
+Touched Maps::nodes_of(const std::string& tenant_id) {
+    Touched all;
+    if (const Tenant* tenant = find(tenant_id))
+        for (const auto& [id, node] : tenant->nodes) all.nodes.insert(id);
+    return all;
+}
+
 Result<Touched> Maps::remove_node(const std::string& tenant_id, const std::string& node_id,
                                   int64_t revision) {
     Tenant* tenant = find(tenant_id);
     if (!tenant) return fail(Code::NotFound, "maps: no tenant {}", tenant_id);
+    quarantine_.erase_node(tenant_id, node_id);
     Update update{*tenant, revision};
     if (const auto node = tenant->nodes.find(node_id); node != tenant->nodes.end()) {
         for (const std::string& network_id : node->second.networks)
@@ -366,6 +429,8 @@ Result<std::string> Maps::sign_head(const Tenant& tenant, const std::string& nod
     head.revision = tenant.revision;
     head.issued_at = clock_.now();
     head.expires_at = head.issued_at + kMapLife;
+    // KEEP is what a head without it says.
+    if (tenant.map_expiry == model::MapExpiry::Drop) head.map_expiry = wire::MapExpiry::Drop;
     auto signed_bytes = sign_(tenant.id, wire::encode(head));
     if (!signed_bytes) return failed(signed_bytes.error().while_doing("sign a map head"));
     counters_.heads_signed++;
@@ -502,6 +567,8 @@ Result<Touched> Maps::bring_in(const Change& change) {
             return Touched{};
         case EventKind::NetworkDeleted:
             return remove_network(event.tenant_id, event.object_id, event.revision);
+        case EventKind::TenantSuspended:  // who waits is to hear of it
+            return nodes_of(event.tenant_id);
         case EventKind::NodeExpired:
         case EventKind::NodeRevoked:
         case EventKind::NodeDeleted:
@@ -511,6 +578,7 @@ Result<Touched> Maps::bring_in(const Change& change) {
     }
     if (change.network) return put_network(*change.network, event.revision);
     if (change.node) return put_node(*change.node, event.revision);
+    if (change.map_expiry) return set_map_expiry(event.tenant_id, *change.map_expiry);
     return Touched{};  // tokens, names of tenants, certificates: in nobody's map
 }
 

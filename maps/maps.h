@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "http/message.h"
+#include "maps/quarantine.h"
 #include "model/objects.h"
 #include "model/wire.h"
 #include "store/store.h"
@@ -62,6 +63,7 @@ struct Change {
     int64_t epoch = 0;
     std::optional<model::Network> network{};
     std::optional<model::Node> node{};
+    std::optional<model::MapExpiry> map_expiry{};
 };
 // From whichever thread tells the event, so that the maps' own never waits for the database. An
 // object that is gone already is left out: the event that says so is on its way.
@@ -86,10 +88,14 @@ public:
     Result<Touched> put_network(const model::Network& network, int64_t revision);
     Result<Touched> remove_network(const std::string& tenant_id, const std::string& network_id,
                                    int64_t revision);
-    // The node's entry in every network it is a member of; it leaves those it is in no longer.
+    // The node's entry in every network it is a member of; it leaves those it is in no longer. One
+    // that waits for approval is in none: its own map is empty.
     Result<Touched> put_node(const model::Node& node, int64_t revision);
     Result<Touched> remove_node(const std::string& tenant_id, const std::string& node_id,
                                 int64_t revision);
+
+    // Every node of the tenant gets a new head.
+    Result<Touched> set_map_expiry(const std::string& tenant_id, model::MapExpiry expiry);
 
     // The answer to a poll: 200 with FULL or DELTA; nullopt while nothing is new. NotFound: no such
     // node; Unavailable: the tenant is held back.
@@ -104,6 +110,8 @@ public:
     Result<Touched> apply(const Change& change);
 
     const Counters& counters() const { return counters_; }
+    // Any thread may ask it.
+    const Quarantine& quarantine() const { return quarantine_; }
 
 private:
     struct Fragment;
@@ -122,6 +130,9 @@ private:
                           const std::string& node_id);
     Result<Touched> counted(Update update);
     Result<Touched> bring_in(const Change& change);
+    Touched nodes_of(const std::string& tenant_id);
+    // True where there is no fault; else the object is quarantined.
+    bool is_fit(const Place& place, const std::optional<std::string>& fault);
     Result<std::string> sign_head(const Tenant& tenant, const std::string& node_id, Node& node);
     using Fragments = std::vector<std::shared_ptr<const Fragment>>;
     static bool needs_full(const Tenant& tenant, const Node& node,
@@ -137,6 +148,7 @@ private:
     const Clock& clock_;
     std::map<std::string, std::unique_ptr<Tenant>> tenants_;
     Counters counters_;
+    Quarantine quarantine_;
 };
 
 }  // namespace cvlan::maps

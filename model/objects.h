@@ -4,7 +4,9 @@
 // The controller's nouns, as plain values. Ids are UUIDv7 in canonical lower case; names are RFC
 // 1123 labels. The wire's forms of these are generated from api/openapi.yaml into model/wire.h.
 
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,14 +16,36 @@
 
 namespace cvlan::model {
 
+// At most so many; none is no limit.
+struct Quotas {
+    std::optional<int64_t> networks{};
+    std::optional<int64_t> nodes{};
+    std::optional<int64_t> users{};
+    std::optional<int64_t> tokens{};
+};
+
 struct Tenant {
     std::string id;
     std::string name;
-    int64_t revision = 0;  // of the tenant's last change; maps and deltas are numbered by it
+    int64_t revision = 0;  // of the last change in the tenant; maps and deltas are numbered by it
     WallTime created_at{};
+    std::string description{};
+    bool suspended = false;  // its nodes are refused and nothing enrols; tunnels stay up
+    Quotas quotas{};
+    int64_t own_revision = 0;  // of the last change of these fields
 };
 
 enum class MapExpiry { Keep, Drop };
+
+// What holds for a whole tenant. These are the defaults.
+struct Settings {
+    std::string tenant_id;
+    bool device_approval = false;  // a new node is PENDING until it is approved
+    std::optional<std::chrono::seconds> node_key_life{};  // after it a node must enrol again
+    MapExpiry map_expiry = MapExpiry::Keep;
+    int64_t audit_retention_days = 90;
+    int64_t revision = 0;
+};
 
 struct Network {
     std::string tenant_id;
@@ -48,6 +72,9 @@ struct Token {
     WallTime created_at{};
     WallTime expires_at{};
     bool revoked = false;
+    int64_t revision = 0;
+    std::vector<std::string> tags{};  // names, for its nodes
+    std::optional<std::chrono::milliseconds> ephemeral_after{};
     std::string owner{};         // the account that made it, "user:<id>", or empty
     std::string token_key_id{};  // the key that made it offline; empty: the controller made it
 };
@@ -61,6 +88,8 @@ struct TokenKey {
     std::string public_key;  // base64 of Ed25519's 32 bytes
     WallTime created_at{};
 };
+enum class TokenState { Usable, Spent, Expired, Revoked };
+TokenState state_of(const Token& token, WallTime now);
 
 // What a node tells about its machine. All of it is the node's word: show it, decide nothing by it.
 struct Inventory {
@@ -73,7 +102,8 @@ struct Inventory {
     bool operator==(const Inventory&) const = default;
 };
 
-enum class NodeState { Active, Expired, Revoked };
+// Rows hold the numbers. Pending: enrolled, and in nobody's map until it is approved.
+enum class NodeState { Active, Expired, Revoked, Pending };
 
 // A node's place in one network.
 struct Membership {
@@ -106,10 +136,53 @@ struct Node {
     std::string owner{};  // of the token that it enrolled with
     int64_t revision =
         0;  // of the node's last change; what is cached about it is void when this moves
+    std::vector<std::string> tags{};  // names
+    bool external = false;            // a stock WireGuard client: no certificate, no map
+    std::optional<std::chrono::milliseconds> ephemeral_after{};  // deleted when away for so long
+    std::optional<WallTime> key_expires_at{};                    // when it must enrol again
+};
+
+// Rows hold the numbers of both. What is alike of several nouns: a name, and what it points to.
+enum class ObjectKind { Tag, Group, Region, Relay, Vrouter };
+enum class Relation { OwnerUser, OwnerGroup, MemberUser, MemberNode, Region, Node, Network };
+
+struct Object {
+    std::string tenant_id;
+    std::string id{};
+    ObjectKind kind{};
+    std::string name;
+    std::string description;
+    std::map<Relation, std::vector<std::string>> links{};  // ids, in their order
+    std::vector<std::string> endpoints{};                  // of a relay
+    int64_t revision = 0;
+    WallTime created_at{};
+};
+
+// A document of rules with its history.
+struct Policy {
+    std::string tenant_id;
+    std::string id{};
+    std::string name;
+    std::string description;
+    std::string source;
+    int64_t number = 0;                      // of the newest revision, whose source this is
+    std::optional<int64_t> active_number{};  // of the one in force
+    int64_t revision = 0;
+    WallTime created_at{};
+};
+struct PolicyRevision {
+    int64_t number = 0;
+    std::string source;
+    WallTime created_at{};
+    std::string created_by;
+    bool active = false;
 };
 
 // An RFC 1123 label: 1-63 of a-z, 0-9 and '-', neither first nor last a '-'. `field` names it in
 // the error.
 Result<void> check_name(std::string_view field, std::string_view name);
+// A WireGuard public key that is worth having: 32 bytes, canonical base64, not of low order. The
+// error names no field.
+Result<void> check_wireguard_key(std::string_view text);
 
 }  // namespace cvlan::model

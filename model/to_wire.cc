@@ -3,8 +3,32 @@
 
 namespace cvlan::model {
 
+wire::Quotas to_wire(const Quotas& quotas) {
+    return {quotas.networks, quotas.nodes, quotas.users, quotas.tokens};
+}
+
 wire::Tenant to_wire(const Tenant& tenant) {
-    return {tenant.id, tenant.name, tenant.created_at, tenant.revision};
+    wire::Tenant shown;
+    shown.id = tenant.id;
+    shown.name = tenant.name;
+    shown.created_at = tenant.created_at;
+    shown.revision = tenant.revision;
+    shown.description = tenant.description;
+    shown.suspended = tenant.suspended;
+    shown.quotas = to_wire(tenant.quotas);
+    return shown;
+}
+
+wire::Settings to_wire(const Settings& settings) {
+    wire::Settings shown;
+    shown.tenant_id = settings.tenant_id;
+    shown.device_approval = settings.device_approval;
+    if (settings.node_key_life) shown.node_key_life = duration_text(*settings.node_key_life);
+    const bool drops = settings.map_expiry == MapExpiry::Drop;
+    shown.map_expiry = drops ? wire::MapExpiry::Drop : wire::MapExpiry::Keep;
+    shown.audit_retention_days = settings.audit_retention_days;
+    shown.revision = settings.revision;
+    return shown;
 }
 
 wire::Network to_wire(const Network& network) {
@@ -17,6 +41,7 @@ wire::Network to_wire(const Network& network) {
     shown.mtu = network.mtu;
     shown.node_count = network.node_count;
     shown.created_at = network.created_at;
+    shown.revision = network.revision;
     return shown;
 }
 
@@ -46,10 +71,98 @@ wire::NodeState to_wire(NodeState state) {
             return wire::NodeState::Expired;
         case NodeState::Revoked:
             return wire::NodeState::Revoked;
+        case NodeState::Pending:
+            return wire::NodeState::Pending;
     }
     return wire::NodeState::Revoked;
 }
+
+std::optional<std::string> span_text(const std::optional<std::chrono::milliseconds>& span) {
+    if (!span) return std::nullopt;
+    return duration_text(std::chrono::floor<std::chrono::seconds>(*span));
+}
+
+std::vector<std::string> links_of(const Object& object, Relation relation) {
+    const auto found = object.links.find(relation);
+    return found == object.links.end() ? std::vector<std::string>{} : found->second;
+}
+
+std::optional<std::string> link_of(const Object& object, Relation relation) {
+    auto links = links_of(object, relation);
+    return links.empty() ? std::nullopt : std::optional(std::move(links.front()));
+}
+
+// What all of them have.
+template <class T>
+T common(const Object& object) {
+    T shown;
+    shown.id = object.id;
+    shown.tenant_id = object.tenant_id;
+    shown.name = object.name;
+    shown.description = object.description;
+    shown.revision = object.revision;
+    shown.created_at = object.created_at;
+    return shown;
+}
 }  // namespace
+
+template <>
+wire::Tag to_wire<wire::Tag>(const Object& object) {
+    auto shown = common<wire::Tag>(object);
+    shown.owner_user_ids = links_of(object, Relation::OwnerUser);
+    shown.owner_group_ids = links_of(object, Relation::OwnerGroup);
+    return shown;
+}
+
+template <>
+wire::Group to_wire<wire::Group>(const Object& object) {
+    auto shown = common<wire::Group>(object);
+    shown.user_ids = links_of(object, Relation::MemberUser);
+    shown.node_ids = links_of(object, Relation::MemberNode);
+    return shown;
+}
+
+template <>
+wire::Region to_wire<wire::Region>(const Object& object) {
+    return common<wire::Region>(object);
+}
+
+template <>
+wire::Relay to_wire<wire::Relay>(const Object& object) {
+    auto shown = common<wire::Relay>(object);
+    shown.region_id = link_of(object, Relation::Region);
+    shown.node_id = link_of(object, Relation::Node);
+    shown.endpoints = object.endpoints;
+    return shown;
+}
+
+template <>
+wire::Vrouter to_wire<wire::Vrouter>(const Object& object) {
+    auto shown = common<wire::Vrouter>(object);
+    shown.region_id = link_of(object, Relation::Region);
+    shown.node_id = link_of(object, Relation::Node);
+    shown.network_ids = links_of(object, Relation::Network);
+    return shown;
+}
+
+wire::Policy to_wire(const Policy& policy) {
+    wire::Policy shown;
+    shown.id = policy.id;
+    shown.tenant_id = policy.tenant_id;
+    shown.name = policy.name;
+    shown.description = policy.description;
+    shown.source = policy.source;
+    shown.number = policy.number;
+    shown.active_number = policy.active_number;
+    shown.revision = policy.revision;
+    shown.created_at = policy.created_at;
+    return shown;
+}
+
+wire::PolicyRevision to_wire(const PolicyRevision& revision) {
+    return {revision.number, revision.source, revision.created_at, revision.created_by,
+            revision.active};
+}
 
 wire::Token to_wire(const Token& token) {
     wire::Token shown;
@@ -62,6 +175,9 @@ wire::Token to_wire(const Token& token) {
     shown.created_at = token.created_at;
     shown.expires_at = token.expires_at;
     shown.revoked = token.revoked;
+    shown.revision = token.revision;
+    shown.tags = token.tags;
+    shown.ephemeral_after = span_text(token.ephemeral_after);
     shown.owner = owner_to_wire(token.owner);
     if (!token.token_key_id.empty()) shown.token_key_id = token.token_key_id;
     return shown;
@@ -69,6 +185,20 @@ wire::Token to_wire(const Token& token) {
 
 wire::TokenKey to_wire(const TokenKey& key) {
     return {key.id, key.tenant_id, key.name, key.kid, key.public_key, key.created_at};
+}
+
+wire::TokenState to_wire(TokenState state) {
+    switch (state) {
+        case TokenState::Usable:
+            return wire::TokenState::Usable;
+        case TokenState::Spent:
+            return wire::TokenState::Spent;
+        case TokenState::Expired:
+            return wire::TokenState::Expired;
+        case TokenState::Revoked:
+            return wire::TokenState::Revoked;
+    }
+    return wire::TokenState::Revoked;
 }
 
 wire::NodeMembership to_wire(const Membership& membership) {
@@ -96,10 +226,15 @@ wire::Node to_wire(const Node& node) {
     const Inventory& has = node.inventory;
     shown.inventory = wire::Inventory{
         has.hostname, has.os, has.kernel, has.architecture, has.agent_version, has.mac_addresses};
-    shown.certificate_expires_at = node.certificate_expires_at;
+    if (!node.external) shown.certificate_expires_at = node.certificate_expires_at;
     shown.created_at = node.created_at;
     shown.last_seen_at = node.last_seen_at;
+    shown.revision = node.revision;
+    shown.tags = node.tags;
     shown.owner = owner_to_wire(node.owner);
+    if (node.external) shown.external = true;
+    shown.ephemeral_after = span_text(node.ephemeral_after);
+    shown.key_expires_at = node.key_expires_at;
     return shown;
 }
 

@@ -20,5 +20,23 @@ wire::Node to_wire(const Node& node);
 wire::TenantRole to_wire(TenantRole role);
 wire::Account to_wire(const Account& account);
 wire::AccessToken to_wire(const AccessToken& token);
+wire::Quotas to_wire(const Quotas& quotas);
+wire::Settings to_wire(const Settings& settings);
+wire::TokenState to_wire(TokenState state);
+wire::Policy to_wire(const Policy& policy);
+wire::PolicyRevision to_wire(const PolicyRevision& revision);
+// For Tag, Group, Region, Relay and Vrouter: the object is of that kind.
+template <class T>
+T to_wire(const Object& object);
+template <>
+wire::Tag to_wire<wire::Tag>(const Object& object);
+template <>
+wire::Group to_wire<wire::Group>(const Object& object);
+template <>
+wire::Region to_wire<wire::Region>(const Object& object);
+template <>
+wire::Relay to_wire<wire::Relay>(const Object& object);
+template <>
+wire::Vrouter to_wire<wire::Vrouter>(const Object& object);
 
 }  // namespace cvlan::model

@@ -37,8 +37,20 @@ constexpr EventName kNames[] = {
     {"ACCESS_TOKEN_DELETED", "access-token"},
     {"TOKEN_KEY_CREATED", "token-key"},
     {"TOKEN_KEY_DELETED", "token-key"},
+    {"TENANT_CHANGED", "tenant"},
+    {"TENANT_SUSPENDED", "tenant"},
+    {"TENANT_RESUMED", "tenant"},
+    {"NODE_CHANGED", "node"},
+    {"NODE_APPROVED", "node"},
+    {"OBJECT_CREATED", "object"},
+    {"OBJECT_CHANGED", "object"},
+    {"OBJECT_DELETED", "object"},
+    {"POLICY_CREATED", "policy"},
+    {"POLICY_CHANGED", "policy"},
+    {"POLICY_DELETED", "policy"},
+    {"SETTINGS_CHANGED", "settings"},
 };
-static_assert(std::size(kNames) == static_cast<size_t>(EventKind::TokenKeyDeleted) + 1);
+static_assert(std::size(kNames) == static_cast<size_t>(EventKind::SettingsChanged) + 1);
 
 }  // namespace
 

@@ -90,7 +90,7 @@ Result<Page<AccessToken>> Accounts::tokens(const Filter& filter,
                                            const std::optional<std::string>& account_id) {
     if (auto good = check_page(filter); !good) return failed(good.error());
     return store_.read([&] {
-        Statement rows = ListQuery(kSelect, "id", filter)
+        Statement rows = ListQuery(kSelect, filter, "id")
                              .where("tenant_id = ?", filter.tenant)
                              .where("account_id = ?", account_id)
                              .where("name = ?", filter.name)

@@ -5,6 +5,7 @@
 
 #include "store/accounts.h"
 #include "store/sql_pages.h"
+#include "store/sql_rows.h"
 #include "store/sql_store.h"
 
 namespace cvlan::store {
@@ -107,6 +108,9 @@ Result<Account> Accounts::insert(const Granter& granter, const NewAccount& wante
                 store_.clock_.now())
             .run();
     if (!made) return failed(made.error());
+    if (!key.tenant_id.empty())
+        if (auto fits = store_.check_quota(key.tenant_id, SqlStore::Quota::Users); !fits)
+            return failed(fits.error());
     return store_.audited(find(key.tenant_id, key.id));
 }
 
@@ -130,13 +134,12 @@ Result<Account> Accounts::create(const Granter& granter, const NewAccount& wante
 Result<Page<Account>> Accounts::list(const Filter& filter, AccountKind kind) {
     if (auto good = check_page(filter); !good) return failed(good.error());
     return store_.read([&] {
-        const auto of_kind = std::to_string(static_cast<int>(kind));
-        Statement rows =
-            ListQuery(fmt::format("SELECT {} FROM accounts a", kAccountColumns), "a.id", filter)
-                .where("CAST(a.kind AS TEXT) = ?", of_kind)
-                .where("a.tenant_id = ?", filter.tenant)
-                .where("a.name = ?", filter.name)
-                .run(store_.db_);
+        Statement rows = ListQuery(fmt::format("SELECT {} FROM accounts a", kAccountColumns),
+                                   filter, "a.id", "a.name")
+                             .where("a.kind = ?", std::optional(kind))
+                             .where("a.tenant_id = ?", filter.tenant)
+                             .where("a.name = ?", filter.name)
+                             .run(store_.db_);
         return read_page<Account>(rows, filter, account_row);
     });
 }
@@ -173,6 +176,7 @@ Result<Account> Accounts::remove(const Granter& granter, const Key& key) {
         if (!account) return account;
         auto good = check_grant(granter, key.tenant_id, account->role);
         if (good) good = check_last_owner(*account);
+        if (good) good = drop_links_to(store_.db_, key);
         if (!good) return failed(good.error());
         for (const char* step :
              {"DELETE FROM one_time_links WHERE tenant_id = ? AND account_id = ?",

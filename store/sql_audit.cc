@@ -62,7 +62,7 @@ Result<int64_t> sequence_of(const std::string& page_token) {
 
 // Takes the next `count` numbers of the chain and tells the entry before them. The row stays locked
 // until the transaction ends: nobody else appends to this chain meanwhile.
-Result<model::AuditAnchor> SqlStore::extend_chain(const std::string& tenant_id, int64_t count) {
+Result<model::AuditAnchor> SqlBase::extend_chain(const std::string& tenant_id, int64_t count) {
     for (int tries = 0; tries < 2; ++tries) {
         Statement head = db_.sql(
             "UPDATE audit_heads SET sequence = sequence + ? WHERE tenant_id = ? RETURNING "
@@ -80,7 +80,7 @@ Result<model::AuditAnchor> SqlStore::extend_chain(const std::string& tenant_id, 
     return fail(Code::Internal, "the audit's chain has no head");
 }
 
-Result<void> SqlStore::append_audit(std::vector<model::AuditEntry> entries) {
+Result<void> SqlBase::append_audit(std::vector<model::AuditEntry> entries) {
     if (entries.empty()) return {};
     const std::string& tenant_id = entries.front().tenant_id;
     auto last = extend_chain(tenant_id, static_cast<int64_t>(entries.size()));
@@ -107,7 +107,7 @@ Result<void> SqlStore::append_audit(std::vector<model::AuditEntry> entries) {
     return {};
 }
 
-void SqlStore::draft(const Event& event, std::string before) {
+void SqlBase::draft(const Event& event, std::string before) {
     const EventName name = name_of(event.kind);
     model::AuditEntry entry = entry_of(cause_, event.at);
     entry.tenant_id = event.tenant_id;
@@ -120,7 +120,7 @@ void SqlStore::draft(const Event& event, std::string before) {
 }
 
 // `what` says all but who and when.
-void SqlStore::draft_without_event(const model::AuditEntry& what) {
+void SqlBase::draft_without_event(const model::AuditEntry& what) {
     model::AuditEntry entry = entry_of(cause_, clock_.now());
     entry.tenant_id = what.tenant_id;
     entry.action = what.action;
@@ -133,7 +133,7 @@ void SqlStore::draft_without_event(const model::AuditEntry& what) {
 }
 
 // At the end of a body. Where this fails so does the change: what can not be audited is not done.
-Result<void> SqlStore::append_drafts() {
+Result<void> SqlBase::append_drafts() {
     while (!drafts_.empty()) {
         const std::string tenant_id = drafts_.front().tenant_id;
         const auto rest =
@@ -167,7 +167,7 @@ Result<void> SqlStore::record_refusals(const std::vector<Refusal>& refusals) {
     });
 }
 
-Result<AuditHead> SqlStore::audit_head(const std::string& tenant_id) {
+Result<AuditHead> SqlBase::audit_head(const std::string& tenant_id) {
     Statement row = db_.sql(
         "SELECT sequence, hash, pruned_sequence, pruned_hash FROM audit_heads WHERE tenant_id = ?",
         tenant_id);
@@ -211,7 +211,7 @@ Result<AuditPage> SqlStore::audit(const AuditFilter& filter) {
 
 // In slices, so that a long chain keeps no writer waiting. Entries that come meanwhile are not
 // looked at.
-Result<AuditVerdict> SqlStore::verify_chain(const std::string& tenant_id) {
+Result<AuditVerdict> SqlBase::verify_chain(const std::string& tenant_id) {
     auto head = read([&] { return audit_head(tenant_id); });
     if (!head) return failed(head.error());
     AuditVerdict verdict{tenant_id, 0, head->last, {}};
@@ -261,7 +261,7 @@ Result<std::vector<AuditVerdict>> SqlStore::verify_audit(const Scope& scope) {
     return verdicts;
 }
 
-Result<std::vector<std::string>> SqlStore::chains_of(const Scope& scope) {
+Result<std::vector<std::string>> SqlBase::chains_of(const Scope& scope) {
     if (scope) return std::vector<std::string>{*scope};
     return read([&]() -> Result<std::vector<std::string>> {
         std::vector<std::string> ids;
@@ -297,8 +297,8 @@ Result<int64_t> SqlStore::prune_audit(const std::string& tenant_id, WallTime bef
 }
 
 // What is taken away is named by an entry of the chain that remains.
-Result<int64_t> SqlStore::cut_chain(const std::string& tenant_id,
-                                    const model::AuditAnchor& through) {
+Result<int64_t> SqlBase::cut_chain(const std::string& tenant_id,
+                                   const model::AuditAnchor& through) {
     auto gone = db_.sql("DELETE FROM audit WHERE tenant_id = ? AND sequence <= ?", tenant_id,
                         through.sequence)
                     .run();

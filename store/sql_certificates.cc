@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A node's certificates: the current one, and the one before it until the node has used the
 // current.
+#include "store/sql_rows.h"
 #include "store/sql_store.h"
 
 namespace cvlan::store {
@@ -12,11 +13,13 @@ Result<model::Node> SqlStore::renew_certificate(const Key& key, const Renewal& r
         const bool by_current = renewal.used_serial == node->certificate_serial;
         const bool by_previous =
             !renewal.used_serial.empty() && renewal.used_serial == node->previous_serial;
-        if (node->state != model::NodeState::Active || (!by_current && !by_previous))
+        const bool is_in =
+            node->state == model::NodeState::Active || node->state == model::NodeState::Pending;
+        if (!is_in || (!by_current && !by_previous))
             return fail(Code::Denied, "the certificate is not valid any more");
-        auto barred = is_barred(BarredKind::Tls, renewal.tls_key_hash);
+        auto barred = is_barred(db_, BarredKind::Tls, renewal.tls_key_hash);
         if (!barred) return failed(barred.error());
-        auto owner = node_of_tls_key(key.tenant_id, renewal.tls_key_hash);
+        auto owner = node_of_tls_key(db_, key.tenant_id, renewal.tls_key_hash);
         if (!owner) return failed(owner.error());
         if (*barred || (*owner && (*owner)->id != key.id))
             return fail(Code::Denied, "the key can not be used");

@@ -4,19 +4,23 @@
 
 namespace cvlan::store {
 
-Result<int64_t> SqlStore::count(std::string_view query) {
-    Statement row = db_.sql(query);
+namespace {
+
+Result<int64_t> count(Database& db, std::string_view query) {
+    Statement row = db.sql(query);
     const int64_t value = row.next() ? row.integer(0) : 0;
     if (row.error()) return failed(*row.error());
     return value;
 }
 
+}  // namespace
+
 Result<Counts> SqlStore::counts() {
     return read([&]() -> Result<Counts> {
         Counts counts;
-        auto tenants = count("SELECT count(*) FROM tenants");
+        auto tenants = count(db_, "SELECT count(*) FROM tenants");
         if (!tenants) return failed(tenants.error());
-        auto networks = count("SELECT count(*) FROM networks");
+        auto networks = count(db_, "SELECT count(*) FROM networks");
         if (!networks) return failed(networks.error());
         counts.tenants = *tenants;
         counts.networks = *networks;

@@ -23,6 +23,14 @@ std::string label_of(std::string_view hostname) {
     return label.empty() ? "node" : label;
 }
 
+bool is_in(model::NodeState state) {
+    return state == model::NodeState::Active || state == model::NodeState::Pending;
+}
+
+std::optional<int64_t> count_of(const std::optional<std::chrono::milliseconds>& span) {
+    return span ? std::optional<int64_t>(span->count()) : std::nullopt;
+}
+
 const model::Membership* membership_in(const model::Node& node, const std::string& network_id) {
     for (const model::Membership& membership : node.memberships)
         if (membership.network_id == network_id) return &membership;
@@ -34,21 +42,16 @@ const model::Membership* membership_in(const model::Node& node, const std::strin
 struct SqlStore::Enrolling {
     Key node;
     const Enrolment& request;
-    std::string name;
-    CertificateRow certificate;
+    model::Token token;
+    model::Settings settings;
+    std::string name{};
+    CertificateRow certificate{};
 };
 
-Result<bool> SqlStore::is_barred(BarredKind kind, std::string_view hash) {
-    Statement row = db_.sql("SELECT 1 FROM barred_keys WHERE kind = ? AND hash = ?", kind, hash);
-    const bool barred = row.next();
-    if (row.error()) return failed(*row.error());
-    return barred;
-}
-
 Result<void> SqlStore::check_keys(const Joining& joining, const std::string& tls_key_hash) {
-    auto barred = is_barred(BarredKind::Wireguard, wireguard_key_hash(joining.wireguard_key));
+    auto barred = is_barred(db_, BarredKind::Wireguard, wireguard_key_hash(joining.wireguard_key));
     if (barred && !*barred && !tls_key_hash.empty())
-        barred = is_barred(BarredKind::Tls, tls_key_hash);
+        barred = is_barred(db_, BarredKind::Tls, tls_key_hash);
     if (!barred) return failed(barred.error());
     if (*barred) return fail_as("KEY_BARRED", Code::Denied, "key is barred: its node was revoked");
     return {};
@@ -65,19 +68,6 @@ Result<void> SqlStore::check_wireguard_key(const Key& node, const Joining& joini
     if (row.error()) return failed(*row.error());
     if (is_taken) return fail(Code::Exists, "the WireGuard key is already in use");
     return {};
-}
-
-Result<std::optional<Key>> SqlStore::node_of_tls_key(const std::string& tenant_id,
-                                                     const std::string& tls_key_hash) {
-    Statement row = db_.sql(
-        "SELECT id FROM nodes WHERE tenant_id = ?1 AND tls_key_hash = ?2 UNION "
-        "SELECT id FROM nodes WHERE tenant_id = ?1 AND previous_tls_key_hash = ?2 AND "
-        "previous_tls_key_hash <> '' LIMIT 1",
-        tenant_id, tls_key_hash);
-    std::optional<Key> key;
-    if (row.next()) key = Key{tenant_id, row.text(0)};
-    if (row.error()) return failed(*row.error());
-    return key;
 }
 
 Result<std::string> SqlStore::choose_name(const Enrolment& request) {
@@ -99,33 +89,38 @@ Result<std::string> SqlStore::choose_name(const Enrolment& request) {
 
 Result<void> SqlStore::insert_node(const Enrolling& enrolling) {
     const WallTime now = clock_.now();
-    const model::TokenClaims& token = enrolling.request.joining.token;
+    const model::Token& token = enrolling.token;
+    const bool is_approved = !enrolling.settings.device_approval;
     return db_
         .sql(
             "INSERT INTO nodes (tenant_id, id, name, state, role, certificate_serial, "
-            "tls_key_hash, "
-            "certificate_expires_at, enrolled_with, created_at, revision, owner) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, COALESCE((SELECT owner FROM tokens WHERE "
-            "tenant_id = ? AND id = ?), ''))",
-            enrolling.node.tenant_id, enrolling.node.id, enrolling.name, model::NodeState::Active,
-            token.role, enrolling.certificate.serial, enrolling.request.tls_key_hash,
-            enrolling.certificate.expires_at, token.id, now, token.tenant_id, token.id)
+            "tls_key_hash, certificate_expires_at, enrolled_with, created_at, revision, approved, "
+            "ephemeral_ms, key_expires_at, owner) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
+            enrolling.node.tenant_id, enrolling.node.id, enrolling.name,
+            is_approved ? model::NodeState::Active : model::NodeState::Pending, token.role,
+            enrolling.certificate.serial, enrolling.request.tls_key_hash,
+            enrolling.certificate.expires_at, token.id, now, is_approved,
+            count_of(token.ephemeral_after), key_end(enrolling.settings, now), token.owner)
         .run();
 }
 
-// A node that comes back. While it was active, the certificate it has stays good until it uses this
+// A node that comes back. While it was in, the certificate it has stays good until it uses this
 // one: the one of the key that it came with, and where that key has two, the one that was used.
 Result<void> SqlStore::renew_node(const Enrolling& enrolling) {
-    const model::TokenClaims& token = enrolling.request.joining.token;
+    const model::Token& token = enrolling.token;
     return db_
         .sql(
-            "UPDATE nodes SET name = ?1, role = ?2, previous_serial = CASE WHEN state <> 0 THEN '' "
-            "WHEN previous_tls_key_hash = ?4 THEN previous_serial ELSE certificate_serial END, "
-            "previous_tls_key_hash = CASE state WHEN 0 THEN ?4 ELSE '' END, state = 0, "
+            "UPDATE nodes SET name = ?1, role = ?2, previous_serial = CASE WHEN state NOT IN (0, "
+            "3) THEN '' WHEN previous_tls_key_hash = ?4 THEN previous_serial ELSE "
+            "certificate_serial END, previous_tls_key_hash = CASE WHEN state IN (0, 3) THEN ?4 "
+            "ELSE '' END, state = CASE approved WHEN 0 THEN 3 ELSE 0 END, "
             "certificate_serial = ?3, tls_key_hash = ?4, certificate_expires_at = ?5, "
-            "enrolled_with = ?6, last_seen_at = NULL WHERE tenant_id = ?7 AND id = ?8",
+            "enrolled_with = ?6, last_seen_at = NULL, ephemeral_ms = ?7, key_expires_at = ?8, "
+            "owner = ?9 WHERE tenant_id = ?10 AND id = ?11",
             enrolling.name, token.role, enrolling.certificate.serial,
             enrolling.request.tls_key_hash, enrolling.certificate.expires_at, token.id,
+            count_of(token.ephemeral_after), key_end(enrolling.settings, clock_.now()), token.owner,
             enrolling.node.tenant_id, enrolling.node.id)
         .run();
 }
@@ -148,9 +143,12 @@ Result<void> SqlStore::put_membership(const Key& node, const Joining& joining) {
     if (!ipv4) return failed(ipv4.error());
     auto ipv6 = allocate(*network, Family::V6);
     if (!ipv6) return failed(ipv6.error());
-    auto made = db_.sql("INSERT INTO memberships VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
-                        node.tenant_id, network_id, node.id, joining.wireguard_key, *ipv4, *ipv6,
-                        joining.listen_port, endpoints_text(joining.endpoints))
+    auto made = db_.sql(
+                       "INSERT INTO memberships (tenant_id, network_id, node_id, wireguard_key, "
+                       "ipv4, ipv6, listen_port, endpoints, revision) "
+                       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+                       node.tenant_id, network_id, node.id, joining.wireguard_key, *ipv4, *ipv6,
+                       joining.listen_port, endpoints_text(joining.endpoints))
                     .run();
     if (!made) return made;
     return db_
@@ -174,18 +172,19 @@ Result<Enrolled> SqlStore::enrol(const Enrolment& request, const IssueCertificat
     const Joining& joining = request.joining;
     const model::TokenClaims& token = joining.token;
     return write([&]() -> Result<Enrolled> {
-        if (auto good = check_token(joining); !good) return failed(good.error());
+        auto row = check_token(joining);
+        if (!row) return failed(row.error());
         if (auto good = check_keys(joining, request.tls_key_hash); !good)
             return failed(good.error());
-        auto known = node_of_tls_key(token.tenant_id, request.tls_key_hash);
+        auto settings = find_settings(db_, token.tenant_id);
+        if (!settings) return failed(settings.error());
+        auto known = node_of_tls_key(db_, token.tenant_id, request.tls_key_hash);
         if (!known) return failed(known.error());
         const bool is_new = !*known;
 
         Enrolling enrolling{
-            is_new ? Key{token.tenant_id, new_uuid(unix_ms(clock_.now()))} : **known,
-            request,
-            {},
-            {}};
+            is_new ? Key{token.tenant_id, new_uuid(unix_ms(clock_.now()))} : **known, request,
+            std::move(*row), std::move(*settings)};
         auto is_repeat = is_new ? Result<bool>(false) : repeats(enrolling);
         if (!is_repeat) return failed(is_repeat.error());
         if (!*is_repeat)
@@ -208,7 +207,7 @@ Result<bool> SqlStore::repeats(const Enrolling& enrolling) {
     Statement row = db_.sql(
         "SELECT 1 FROM nodes n JOIN memberships m ON m.tenant_id = n.tenant_id AND m.node_id = "
         "n.id "
-        "WHERE n.tenant_id = ? AND n.id = ? AND n.state = 0 AND n.enrolled_with = ? AND "
+        "WHERE n.tenant_id = ? AND n.id = ? AND n.state IN (0, 3) AND n.enrolled_with = ? AND "
         "n.last_seen_at IS NULL AND m.network_id = ? AND m.wireguard_key = ?",
         enrolling.node.tenant_id, enrolling.node.id, joining.token.id, joining.token.network_id,
         joining.wireguard_key);
@@ -236,9 +235,15 @@ Result<Enrolled> SqlStore::store_enrolled(const Enrolling& enrolling, bool is_ne
     auto stored = is_new ? insert_node(enrolling) : renew_node(enrolling);
     if (stored) stored = put_membership(enrolling.node, joining);
     if (stored) stored = put_inventory(enrolling.node, enrolling.request.inventory);
+    // A node that comes back with a token without tags keeps those it has.
+    if (stored && !joining.token.tags.empty())
+        stored = put_tags(db_, enrolling.node, joining.token.tags);
     if (!stored) return failed(stored.error());
     auto node = change_node(enrolling.node, EventKind::NodeEnrolled, std::move(before));
     if (!node) return failed(node.error());
+    if (is_new)
+        if (auto fits = check_quota(node->tenant_id, Quota::Nodes); !fits)
+            return failed(fits.error());
     auto enrolled = finish(enrolling.node, joining, node->revision);
     if (enrolled) enrolled->is_new = is_new;
     return enrolled;
@@ -250,8 +255,7 @@ Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joini
         if (auto good = check_token(joining); !good) return failed(good.error());
         auto node = find_node(key.tenant_id, key.id);
         if (!node) return failed(node.error());
-        if (node->state != model::NodeState::Active)
-            return fail(Code::Denied, "the node must enrol again first");
+        if (!is_in(node->state)) return fail(Code::Denied, "the node must enrol again first");
         if (auto good = check_keys(joining, {}); !good) return failed(good.error());
         // The answer was lost, and the node asks again: it has what it asks for.
         const model::Membership* has = membership_in(*node, joining.token.network_id);

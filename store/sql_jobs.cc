@@ -27,7 +27,7 @@ Job job_row(const Statement& row) {
 }  // namespace
 
 // Locks the row: nobody takes the job before this transaction has ended.
-Result<void> SqlStore::hold_lease() {
+Result<void> SqlBase::hold_lease() {
     auto held = db_.sql("UPDATE jobs SET leased_until = ? WHERE name = ? AND lease = ?",
                         clock_.now() + Jobs::kLease, lease_->job, lease_->number)
                     .run();

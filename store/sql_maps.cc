@@ -34,6 +34,13 @@ Result<MapInputs> SqlStore::map_inputs(const std::string& tenant_id) {
             inputs.members.push_back({rows.text(0), static_cast<model::TokenRole>(rows.integer(1)),
                                       membership_row(rows, 2)});
         if (rows.error()) return failed(*rows.error());
+        Statement pending = db_.sql("SELECT id FROM nodes WHERE tenant_id = ? AND state = ?",
+                                    tenant_id, model::NodeState::Pending);
+        while (pending.next()) inputs.pending.push_back(pending.text(0));
+        if (pending.error()) return failed(*pending.error());
+        auto settings = find_settings(db_, tenant_id);
+        if (!settings) return failed(settings.error());
+        inputs.map_expiry = settings->map_expiry;
         return inputs;
     });
 }

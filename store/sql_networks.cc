@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/prefix_rules.h"
 #include "store/sql_pages.h"
+#include "store/sql_rows.h"
 #include "store/sql_store.h"
 
 namespace cvlan::store {
@@ -57,27 +58,14 @@ void bind_prefix(Statement& statement, const std::optional<Prefix>& prefix) {
     statement.bind(usable_range(*prefix).first);
 }
 
-}  // namespace
-
-Result<model::Network> SqlStore::find_network(const Scope& scope, const std::string& id) {
-    Statement row =
-        db_.sql(fmt::format("{} WHERE id = ?{}", kSelect, scope ? " AND tenant_id = ?" : ""), id);
-    if (scope) row.bind(*scope);
-    if (row.next()) return network_row(row);
-    if (row.error()) return failed(*row.error());
-    return fail(Code::NotFound, "network {}: not found", printable(id));
-}
-
-// The networks of a tenant do not overlap: of those that begin before the prefix ends, the last one
-// alone can reach into it.
-Result<void> SqlStore::check_overlap(const std::string& tenant_id, const Prefix& prefix) {
+Result<void> check_overlap(Database& db, const std::string& tenant_id, const Prefix& prefix) {
     const bool is_v4 = prefix.family() == Family::V4;
-    Statement row = db_.sql(
-        is_v4 ? "SELECT ipv4_first, ipv4_length, name FROM networks WHERE tenant_id = ? AND "
-                "ipv4_first <= ? ORDER BY ipv4_first DESC LIMIT 1"
-              : "SELECT ipv6_first, ipv6_length, name FROM networks WHERE tenant_id = ? AND "
-                "ipv6_first <= ? ORDER BY ipv6_first DESC LIMIT 1",
-        tenant_id, prefix.last());
+    Statement row =
+        db.sql(is_v4 ? "SELECT ipv4_first, ipv4_length, name FROM networks WHERE tenant_id = ? AND "
+                       "ipv4_first <= ? ORDER BY ipv4_first DESC LIMIT 1"
+                     : "SELECT ipv6_first, ipv6_length, name FROM networks WHERE tenant_id = ? AND "
+                       "ipv6_first <= ? ORDER BY ipv6_first DESC LIMIT 1",
+               tenant_id, prefix.last());
     if (row.next()) {
         const auto other = prefix_columns(row, 0);
         if (other && other->overlaps(prefix)) {
@@ -91,6 +79,19 @@ Result<void> SqlStore::check_overlap(const std::string& tenant_id, const Prefix&
     return {};
 }
 
+}  // namespace
+
+Result<model::Network> SqlStore::find_network(const Scope& scope, const std::string& id) {
+    Statement row =
+        db_.sql(fmt::format("{} WHERE id = ?{}", kSelect, scope ? " AND tenant_id = ?" : ""), id);
+    if (scope) row.bind(*scope);
+    if (row.next()) return network_row(row);
+    if (row.error()) return failed(*row.error());
+    return fail(Code::NotFound, "network {}: not found", printable(id));
+}
+
+// The networks of a tenant do not overlap: of those that begin before the prefix ends, the last one
+// alone can reach into it.
 Result<model::Network> SqlStore::create_network(const NewNetwork& wanted) {
     NewNetwork network = wanted;
     if (network.ipv6_auto) network.ipv6 = random_ula();
@@ -105,7 +106,7 @@ Result<model::Network> SqlStore::create_network(const NewNetwork& wanted) {
         if (taken.next()) return fail(Code::Exists, "network name '{}' is taken", network.name);
         for (const auto& prefix : {network.ipv4, network.ipv6})
             if (prefix)
-                if (auto good = check_overlap(key.tenant_id, *prefix); !good)
+                if (auto good = check_overlap(db_, key.tenant_id, *prefix); !good)
                     return failed(good.error());
 
         Statement insert = db_.sql(
@@ -116,6 +117,8 @@ Result<model::Network> SqlStore::create_network(const NewNetwork& wanted) {
         bind_prefix(insert, network.ipv4);
         bind_prefix(insert, network.ipv6);
         if (auto done = insert.run(); !done) return failed(done.error());
+        if (auto fits = check_quota(key.tenant_id, Quota::Networks); !fits)
+            return failed(fits.error());
         return audited(find_network(key.tenant_id, key.id));
     });
 }
@@ -123,7 +126,7 @@ Result<model::Network> SqlStore::create_network(const NewNetwork& wanted) {
 Result<Page<model::Network>> SqlStore::networks(const Filter& filter) {
     if (auto good = check_page(filter); !good) return failed(good.error());
     return read([&] {
-        Statement rows = ListQuery(kSelect, "id", filter)
+        Statement rows = ListQuery(kSelect, filter, "id", "name")
                              .where("tenant_id = ?", filter.tenant)
                              .where("name = ?", filter.name)
                              .where("id = ?", filter.network_id)
@@ -140,7 +143,10 @@ Result<model::Network> SqlStore::rename_network(const Key& key, const std::strin
     if (auto good = model::check_name("name", name); !good) return failed(good.error());
     return write([&]() -> Result<model::Network> {
         auto network = find_network(key.tenant_id, key.id);
-        if (!network || network->name == name) return network;
+        if (!network) return network;
+        if (auto match = check_match(cause_, network->revision); !match)
+            return failed(match.error());
+        if (network->name == name) return network;
         Statement taken =
             db_.sql("SELECT 1 FROM networks WHERE tenant_id = ? AND name = ?", key.tenant_id, name);
         if (taken.next()) return fail(Code::Exists, "network name '{}' is taken", name);
@@ -160,11 +166,14 @@ Result<Revision> SqlStore::delete_network(const Key& key) {
     return write([&]() -> Result<Revision> {
         auto network = find_network(key.tenant_id, key.id);
         if (!network) return failed(network.error());
+        if (auto match = check_match(cause_, network->revision); !match)
+            return failed(match.error());
         if (network->node_count > 0)
             return fail(Code::Conflict, "network '{}' still has {} nodes", network->name,
                         network->node_count);
         auto revision = record(key, EventKind::NetworkDeleted, {key.id}, public_text(*network));
         if (!revision) return revision;
+        if (auto dropped = drop_links_to(db_, key); !dropped) return failed(dropped.error());
         auto done =
             db_.sql("DELETE FROM networks WHERE tenant_id = ? AND id = ?", key.tenant_id, key.id)
                 .run();

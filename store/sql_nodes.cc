@@ -13,7 +13,8 @@ constexpr const char* kColumns =
     "n.tenant_id, n.id, n.name, n.state, n.role, n.certificate_serial, n.previous_serial, "
     "n.tls_key_hash, n.previous_tls_key_hash, n.certificate_expires_at, n.hostname, n.os, "
     "n.kernel, "
-    "n.architecture, n.agent_version, n.created_at, n.last_seen_at, n.revision, n.owner";
+    "n.architecture, n.agent_version, n.created_at, n.last_seen_at, n.revision, n.external, "
+    "n.ephemeral_ms, n.key_expires_at, n.owner";
 
 model::Node node_row(const Statement& row) {
     model::Node node;
@@ -31,7 +32,10 @@ model::Node node_row(const Statement& row) {
     node.created_at = row.time(15);
     if (!row.is_null(16)) node.last_seen_at = row.time(16);
     node.revision = row.integer(17);
-    node.owner = row.text(18);
+    node.external = row.integer(18) != 0;
+    if (!row.is_null(19)) node.ephemeral_after = std::chrono::milliseconds(row.integer(19));
+    if (!row.is_null(20)) node.key_expires_at = row.time(20);
+    node.owner = row.text(21);
     return node;
 }
 
@@ -39,6 +43,16 @@ std::vector<std::string> network_ids(const model::Node& node) {
     std::vector<std::string> ids;
     for (const model::Membership& membership : node.memberships)
         ids.push_back(membership.network_id);
+    return ids;
+}
+
+Result<std::vector<std::string>> networks_of(Database& db, const Key& node) {
+    std::vector<std::string> ids;
+    Statement rows =
+        db.sql("SELECT network_id FROM memberships WHERE tenant_id = ? AND node_id = ?",
+               node.tenant_id, node.id);
+    while (rows.next()) ids.push_back(rows.text(0));
+    if (rows.error()) return failed(*rows.error());
     return ids;
 }
 
@@ -76,6 +90,12 @@ Result<void> SqlStore::load_parts(model::Node& node) {
         node.tenant_id, node.id);
     while (macs.next()) node.inventory.mac_addresses.push_back(macs.text(0));
     if (macs.error()) return failed(*macs.error());
+    Statement tags = db_.sql(
+        "SELECT o.name FROM node_tags t JOIN objects o ON o.tenant_id = t.tenant_id AND o.id = "
+        "t.tag_id WHERE t.tenant_id = ? AND t.node_id = ? ORDER BY o.name",
+        node.tenant_id, node.id);
+    while (tags.next()) node.tags.push_back(tags.text(0));
+    if (tags.error()) return failed(*tags.error());
     return {};
 }
 
@@ -96,12 +116,19 @@ Result<Page<model::Node>> SqlStore::nodes(const Filter& filter) {
             by_network ? "memberships m CROSS JOIN nodes n ON n.tenant_id = m.tenant_id AND "
                          "n.id = m.node_id"
                        : "nodes n");
-        Statement rows = ListQuery(select, by_network ? "m.node_id" : "n.id", filter)
-                             .where(by_network ? "m.tenant_id = ?" : "n.tenant_id = ?", tenant)
-                             .where("m.network_id = ?", filter.network_id)
-                             .where("n.name = ?", filter.name)
-                             .where("n.owner = ?", filter.owner)
-                             .run(db_);
+        Statement rows =
+            ListQuery(select, filter, by_network ? "m.node_id" : "n.id", "n.name")
+                .where(by_network ? "m.tenant_id = ?" : "n.tenant_id = ?", tenant)
+                .where("m.network_id = ?", filter.network_id)
+                .where("n.name = ?", filter.name)
+                .where("n.state = ?", filter.node_state)
+                .where("n.owner = ?", filter.owner)
+                .where(
+                    "EXISTS (SELECT 1 FROM node_tags t JOIN objects o ON o.tenant_id = "
+                    "t.tenant_id AND o.id = t.tag_id WHERE t.tenant_id = n.tenant_id AND "
+                    "t.node_id = n.id AND o.name = ?)",
+                    filter.tag)
+                .run(db_);
         auto page = read_page<model::Node>(rows, filter, node_row);
         if (!page) return page;
         for (model::Node& node : page->items)
@@ -114,20 +141,10 @@ Result<model::Node> SqlStore::node(const Scope& scope, const std::string& id) {
     return read([&] { return find_node(scope, id); });
 }
 
-Result<std::vector<std::string>> SqlStore::networks_of(const Key& node) {
-    std::vector<std::string> ids;
-    Statement rows =
-        db_.sql("SELECT network_id FROM memberships WHERE tenant_id = ? AND node_id = ?",
-                node.tenant_id, node.id);
-    while (rows.next()) ids.push_back(rows.text(0));
-    if (rows.error()) return failed(*rows.error());
-    return ids;
-}
-
 // The event of a change that was made to the node's row, and the revision of it and its
 // memberships.
 Result<model::Node> SqlStore::change_node(const Key& node, EventKind kind, std::string before) {
-    auto networks = networks_of(node);
+    auto networks = networks_of(db_, node);
     if (!networks) return failed(networks.error());
     auto revision = record(node, kind, std::move(*networks), std::move(before));
     if (!revision) return failed(revision.error());
@@ -150,26 +167,11 @@ Result<bool> SqlStore::is_name_free(const std::string& tenant_id, const std::str
     return !is_taken;
 }
 
-Result<model::Node> SqlStore::rename_node(const Key& key, const std::string& name) {
-    if (auto good = model::check_name("name", name); !good) return failed(good.error());
-    return write([&]() -> Result<model::Node> {
-        auto node = find_node(key.tenant_id, key.id);
-        if (!node || node->name == name) return node;
-        auto is_free = is_name_free(key.tenant_id, name);
-        if (!is_free) return failed(is_free.error());
-        if (!*is_free) return fail(Code::Exists, "node name '{}' is taken", name);
-        auto done = db_.sql("UPDATE nodes SET name = ? WHERE tenant_id = ? AND id = ?", name,
-                            key.tenant_id, key.id)
-                        .run();
-        if (!done) return failed(done.error());
-        return change_node(key, EventKind::NodeRenamed, public_text(*node));
-    });
-}
-
 Result<model::Node> SqlStore::expire_node(const Key& key) {
     return write([&]() -> Result<model::Node> {
         auto node = find_node(key.tenant_id, key.id);
         if (!node || node->state == model::NodeState::Expired) return node;
+        if (auto match = check_match(cause_, node->revision); !match) return failed(match.error());
         if (node->state == model::NodeState::Revoked)
             return fail(Code::Conflict, "node '{}' is revoked", node->name);
         auto done = db_.sql("UPDATE nodes SET state = ? WHERE tenant_id = ? AND id = ?",
@@ -200,6 +202,7 @@ Result<model::Node> SqlStore::revoke_node(const Key& key) {
     return write([&]() -> Result<model::Node> {
         auto node = find_node(key.tenant_id, key.id);
         if (!node || node->state == model::NodeState::Revoked) return node;
+        if (auto match = check_match(cause_, node->revision); !match) return failed(match.error());
         if (auto barred = bar_keys(*node); !barred) return failed(barred.error());
         auto done = db_.sql("UPDATE nodes SET state = ? WHERE tenant_id = ? AND id = ?",
                             model::NodeState::Revoked, key.tenant_id, key.id)
@@ -209,23 +212,30 @@ Result<model::Node> SqlStore::revoke_node(const Key& key) {
     });
 }
 
+Result<Revision> SqlStore::remove_node(const model::Node& node) {
+    const Key key{node.tenant_id, node.id};
+    auto revision = record(key, EventKind::NodeDeleted, network_ids(node), public_text(node));
+    if (!revision) return revision;
+    if (auto released = release(key); !released) return failed(released.error());
+    if (auto done = drop_links_to(db_, key); !done) return failed(done.error());
+    constexpr const char* kSteps[] = {
+        ("UPDATE networks SET node_count = node_count - 1 WHERE tenant_id = ?1 AND id IN "
+         "(SELECT network_id FROM memberships WHERE tenant_id = ?1 AND node_id = ?2)"),
+        "DELETE FROM memberships WHERE tenant_id = ?1 AND node_id = ?2",
+        "DELETE FROM nodes WHERE tenant_id = ?1 AND id = ?2",
+    };
+    for (const char* step : kSteps)
+        if (auto done = db_.sql(step, key.tenant_id, key.id).run(); !done)
+            return failed(done.error());
+    return revision;
+}
+
 Result<Revision> SqlStore::delete_node(const Key& key) {
     return write([&]() -> Result<Revision> {
         auto node = find_node(key.tenant_id, key.id);
         if (!node) return failed(node.error());
-        auto revision = record(key, EventKind::NodeDeleted, network_ids(*node), public_text(*node));
-        if (!revision) return revision;
-        if (auto released = release(key); !released) return failed(released.error());
-        constexpr const char* kSteps[] = {
-            ("UPDATE networks SET node_count = node_count - 1 WHERE tenant_id = ?1 AND id IN "
-             "(SELECT network_id FROM memberships WHERE tenant_id = ?1 AND node_id = ?2)"),
-            "DELETE FROM memberships WHERE tenant_id = ?1 AND node_id = ?2",
-            "DELETE FROM nodes WHERE tenant_id = ?1 AND id = ?2",
-        };
-        for (const char* step : kSteps)
-            if (auto done = db_.sql(step, key.tenant_id, key.id).run(); !done)
-                return failed(done.error());
-        return revision;
+        if (auto match = check_match(cause_, node->revision); !match) return failed(match.error());
+        return remove_node(*node);
     });
 }
 

@@ -3,30 +3,50 @@
 
 namespace cvlan::store {
 
+namespace {
+
+constexpr size_t kUuid = 36;
+
+}  // namespace
+
 Result<void> check_page(const Filter& filter) {
     if (filter.page_size < 1 || filter.page_size > 1000)
         return fail(Code::Invalid, "page size: must be from 1 to 1000");
-    if (!filter.page_token.empty() && !is_uuid(filter.page_token))
-        return fail(Code::Invalid, "page token: not one of ours");
+    const std::string_view token = filter.page_token;
+    if (token.empty()) return {};
+    const bool is_named = token.size() > kUuid && token[kUuid] == ':';
+    if (!is_uuid(token.substr(0, kUuid)) || is_named != (filter.order_by == OrderBy::Name) ||
+        (!is_named && token.size() != kUuid))
+        return fail(Code::Invalid, "page token: not one of ours, or of another order");
     return {};
 }
 
-ListQuery::ListQuery(std::string select, const char* id_column, const Filter& filter)
-    : text_(std::move(select)), id_column_(id_column), limit_(filter.page_size + 1) {
-    text_ += fmt::format(" WHERE {} > ?", id_column_);
-    values_.push_back(filter.page_token);
+ListQuery::ListQuery(std::string select, const Filter& filter, const char* id_column,
+                     const char* name_column)
+    : text_(std::move(select)), limit_(filter.page_size + 1) {
+    const bool by_name = name_column && filter.order_by == OrderBy::Name;
+    const char* direction = filter.descending ? " DESC" : "";
+    order_ = by_name ? fmt::format("{0}{2}, {1}{2}", name_column, id_column, direction)
+                     : fmt::format("{}{}", id_column, direction);
+    if (filter.page_token.empty()) return;
+    const char* after = filter.descending ? "<" : ">";
+    if (by_name) {
+        add(fmt::format("({}, {}) {} (?, ?)", name_column, id_column, after));
+        values_.emplace_back(filter.page_token.substr(kUuid + 1));
+    } else {
+        add(fmt::format("{} {} ?", id_column, after));
+    }
+    values_.emplace_back(filter.page_token.substr(0, kUuid));
 }
 
-ListQuery& ListQuery::where(const char* condition, const std::optional<std::string>& value) {
-    if (!value) return *this;
-    text_ += fmt::format(" AND {}", condition);
-    values_.push_back(*value);
-    return *this;
+void ListQuery::add(const std::string& condition) {
+    text_ += fmt::format(" {} {}", conditions_++ == 0 ? "WHERE" : "AND", condition);
 }
 
 Statement ListQuery::run(Database& db) {
-    Statement statement = db.sql(text_ + fmt::format(" ORDER BY {} LIMIT ?", id_column_));
-    for (const std::string& value : values_) statement.bind(value);
+    Statement statement = db.sql(fmt::format("{} ORDER BY {} LIMIT ?", text_, order_));
+    for (const Value& value : values_)
+        std::visit([&](const auto& plain) { statement.bind(plain); }, value);
     statement.bind(limit_);
     return statement;
 }

@@ -5,6 +5,10 @@
 
 namespace cvlan::store {
 
+namespace {
+constexpr size_t kLongestDescription = 1024;
+}
+
 model::Membership membership_row(const Statement& row, int first_column) {
     const int c = first_column;
     model::Membership membership;
@@ -37,5 +41,82 @@ std::vector<std::string> split_words(const std::string& text) {
 }
 
 std::string wireguard_key_hash(const std::string& key) { return hex(sha256(as_bytes(key))); }
+
+Result<void> check_description(const std::string& text) {
+    if (text.size() <= kLongestDescription && is_utf8(text)) return {};
+    return failed(Error{Code::Invalid, "description: must be UTF-8 and at most 1024 bytes", 0,
+                        "/description"});
+}
+
+namespace {
+
+Result<std::string> tag_id(Database& db, const std::string& tenant_id, const std::string& name) {
+    Statement row = db.sql("SELECT id FROM objects WHERE tenant_id = ? AND kind = ? AND name = ?",
+                           tenant_id, model::ObjectKind::Tag, name);
+    if (row.next()) return row.text(0);
+    if (row.error()) return failed(*row.error());
+    return failed(Error{Code::Invalid, fmt::format("tags: there is no tag '{}'", printable(name)),
+                        0, "/tags"});
+}
+
+}  // namespace
+
+Result<void> check_tags(Database& db, const std::string& tenant_id,
+                        const std::vector<std::string>& names) {
+    for (const std::string& name : names)
+        if (auto id = tag_id(db, tenant_id, name); !id) return failed(id.error());
+    return {};
+}
+
+Result<void> put_tags(Database& db, const Key& node, const std::vector<std::string>& names) {
+    auto done =
+        db.sql("DELETE FROM node_tags WHERE tenant_id = ? AND node_id = ?", node.tenant_id, node.id)
+            .run();
+    for (const std::string& name : names) {
+        if (!done) return done;
+        auto id = tag_id(db, node.tenant_id, name);
+        if (!id) return failed(id.error());
+        done = db.sql(
+                     "INSERT INTO node_tags (tenant_id, node_id, tag_id) VALUES (?, ?, ?) ON "
+                     "CONFLICT DO NOTHING",
+                     node.tenant_id, node.id, *id)
+                   .run();
+    }
+    return done;
+}
+
+Result<void> drop_links_to(Database& db, const Key& target) {
+    auto done = db.sql(
+                      "UPDATE objects SET revision = (SELECT revision FROM tenants WHERE id = ?1) "
+                      "WHERE tenant_id = ?1 AND id IN (SELECT object_id FROM object_links WHERE "
+                      "tenant_id = ?1 AND target_id = ?2)",
+                      target.tenant_id, target.id)
+                    .run();
+    if (!done) return done;
+    return db
+        .sql("DELETE FROM object_links WHERE tenant_id = ? AND target_id = ?", target.tenant_id,
+             target.id)
+        .run();
+}
+
+Result<bool> is_barred(Database& db, BarredKind kind, std::string_view hash) {
+    Statement row = db.sql("SELECT 1 FROM barred_keys WHERE kind = ? AND hash = ?", kind, hash);
+    const bool barred = row.next();
+    if (row.error()) return failed(*row.error());
+    return barred;
+}
+
+Result<std::optional<Key>> node_of_tls_key(Database& db, const std::string& tenant_id,
+                                           const std::string& tls_key_hash) {
+    Statement row = db.sql(
+        "SELECT id FROM nodes WHERE tenant_id = ?1 AND tls_key_hash = ?2 UNION "
+        "SELECT id FROM nodes WHERE tenant_id = ?1 AND previous_tls_key_hash = ?2 AND "
+        "previous_tls_key_hash <> '' LIMIT 1",
+        tenant_id, tls_key_hash);
+    std::optional<Key> key;
+    if (row.next()) key = Key{tenant_id, row.text(0)};
+    if (row.error()) return failed(*row.error());
+    return key;
+}
 
 }  // namespace cvlan::store

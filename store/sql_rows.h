@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Forms of rows that several files of the SQLite store read and write.
+// Forms of rows that several files of the SQLite store read and write, and what is alike in their
+// verbs. What takes a Database runs inside a body of read or write.
 
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "model/objects.h"
 #include "store/sqlite.h"
+#include "store/types.h"
 
 namespace cvlan::store {
 
@@ -19,5 +22,27 @@ model::Membership membership_row(const Statement& row, int first_column);
 std::string endpoints_text(const std::vector<Endpoint>& endpoints);
 std::vector<std::string> split_words(const std::string& text);
 std::string wireguard_key_hash(const std::string& key);
+
+// Keys of revoked nodes, by their hash.
+enum class BarredKind { Tls = 1, Wireguard = 2 };
+Result<bool> is_barred(Database& db, BarredKind kind, std::string_view hash);
+// By its current key or the one before.
+Result<std::optional<Key>> node_of_tls_key(Database& db, const std::string& tenant_id,
+                                           const std::string& tls_key_hash);
+
+// At most 1024 bytes of UTF-8.
+Result<void> check_description(const std::string& text);
+// Conflict REVISION_MISMATCH, where the cause expects another revision.
+Result<void> check_match(const Cause& cause, Revision revision);
+// The defaults, where there is no row.
+Result<model::Settings> find_settings(Database& db, const std::string& tenant_id);
+// When a node that enrols now must enrol again.
+std::optional<WallTime> key_end(const model::Settings& settings, WallTime now);
+// Invalid for a tag that the tenant has not. put_tags replaces those of the node.
+Result<void> check_tags(Database& db, const std::string& tenant_id,
+                        const std::vector<std::string>& names);
+Result<void> put_tags(Database& db, const Key& node, const std::vector<std::string>& names);
+// No object points to the target any more; those that did are changed by that. After record().
+Result<void> drop_links_to(Database& db, const Key& target);
 
 }  // namespace cvlan::store

@@ -74,8 +74,8 @@ std::unique_ptr<Store> SqlStore::under(const Lease& lease) {
     return std::make_unique<SqlStore>(engine_, cause_, lease);
 }
 
-Result<Revision> SqlStore::record(const Key& object, EventKind kind,
-                                  std::vector<std::string> networks, std::string before) {
+Result<Revision> SqlBase::record(const Key& object, EventKind kind,
+                                 std::vector<std::string> networks, std::string before) {
     Statement next =
         object.tenant_id.empty()
             ? db_.sql(
@@ -99,7 +99,7 @@ Result<Revision> SqlStore::record(const Key& object, EventKind kind,
     return event.revision;
 }
 
-std::string SqlStore::owner() const {
+std::string SqlBase::owner() const {
     const bool is_account =
         cause_.actor.starts_with("user:") || cause_.actor.starts_with("service-account:");
     return is_account ? cause_.actor : "";

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys that make tokens offline, and how such a token becomes a row when it is first used.
+#include <fmt/ranges.h>
+
 #include "store/sql_pages.h"
 #include "store/sql_store.h"
 
@@ -54,7 +56,7 @@ Result<model::TokenKey> SqlStore::create_token_key(const model::TokenKey& wanted
 Result<Page<model::TokenKey>> SqlStore::token_keys(const Filter& filter) {
     if (auto good = check_page(filter); !good) return failed(good.error());
     return read([&] {
-        Statement rows = ListQuery(kSelect, "id", filter)
+        Statement rows = ListQuery(kSelect, filter, "id", "name")
                              .where("tenant_id = ?", filter.tenant)
                              .where("name = ?", filter.name)
                              .run(db_);
@@ -87,10 +89,11 @@ Result<Revision> SqlStore::delete_token_key(const Key& key) {
         auto revision = record(key, EventKind::TokenKeyDeleted, {}, public_text(*known));
         if (!revision) return revision;
         // Rows of its tokens stay: they are what was spent.
-        auto revoked =
-            db_.sql("UPDATE tokens SET revoked = 1 WHERE tenant_id = ? AND token_key_id = ?",
-                    key.tenant_id, key.id)
-                .run();
+        auto revoked = db_.sql(
+                              "UPDATE tokens SET revoked = 1, revision = ? WHERE tenant_id = ? AND "
+                              "token_key_id = ?",
+                              *revision, key.tenant_id, key.id)
+                           .run();
         if (!revoked) return failed(revoked.error());
         auto gone =
             db_.sql("DELETE FROM token_keys WHERE tenant_id = ? AND id = ?", key.tenant_id, key.id)
@@ -110,15 +113,16 @@ Result<model::Token> SqlStore::admit_offline(const model::TokenClaims& claims) {
     if (claims.uses > kMostUses || claims.expires_at > now + kLongestLife)
         return fail_as(model::kTokenInvalid, Code::Denied,
                        "token was made for more than 366 days or 100000 uses");
-    if (auto event = record({claims.tenant_id, claims.id}, EventKind::TokenCreated, {}); !event)
-        return failed(event.error());
+    auto revision = record({claims.tenant_id, claims.id}, EventKind::TokenCreated, {});
+    if (!revision) return failed(revision.error());
     auto made =
         db_.sql(
                "INSERT INTO tokens (tenant_id, id, network_id, role, nonce_hash, "
-               "uses_total, uses_left, created_at, expires_at, token_key_id) "
-               "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               "uses_total, uses_left, created_at, expires_at, token_key_id, revision, tags) "
+               "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                claims.tenant_id, claims.id, claims.network_id, claims.role,
-               model::nonce_hash(claims), claims.uses, claims.uses, now, claims.expires_at, key->id)
+               model::nonce_hash(claims), claims.uses, claims.uses, now, claims.expires_at, key->id,
+               *revision, fmt::format("{}", fmt::join(claims.tags, " ")))
             .run();
     if (!made) return failed(made.error());
     return audited(find_token(claims.tenant_id, claims.id));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/ranges.h>
 #include <openssl/crypto.h>
 
 #include "store/sql_pages.h"
+#include "store/sql_rows.h"
 #include "store/sql_store.h"
 
 namespace cvlan::store {
@@ -10,7 +12,7 @@ namespace {
 
 constexpr const char* kSelect =
     "SELECT tenant_id, id, network_id, role, nonce_hash, uses_total, uses_left, created_at, "
-    "expires_at, revoked, owner, token_key_id FROM tokens";
+    "expires_at, revoked, revision, tags, ephemeral_ms, owner, token_key_id FROM tokens";
 
 model::Token token_row(const Statement& row) {
     model::Token token;
@@ -24,9 +26,27 @@ model::Token token_row(const Statement& row) {
     token.created_at = row.time(7);
     token.expires_at = row.time(8);
     token.revoked = row.integer(9) != 0;
-    token.owner = row.text(10);
-    token.token_key_id = row.text(11);
+    token.revision = row.integer(10);
+    token.tags = split_words(row.text(11));
+    if (!row.is_null(12)) token.ephemeral_after = std::chrono::milliseconds(row.integer(12));
+    token.owner = row.text(13);
+    token.token_key_id = row.text(14);
     return token;
+}
+
+// As model::state_of, with one parameter: the time.
+const char* condition_of(model::TokenState state) {
+    switch (state) {
+        case model::TokenState::Revoked:
+            return "revoked = 1 AND created_at <= ?";
+        case model::TokenState::Expired:
+            return "revoked = 0 AND expires_at <= ?";
+        case model::TokenState::Spent:
+            return "revoked = 0 AND uses_left = 0 AND expires_at > ?";
+        case model::TokenState::Usable:
+            return "revoked = 0 AND uses_left > 0 AND expires_at > ?";
+    }
+    return "revoked = 0 AND expires_at > ?";
 }
 
 bool same_hash(const std::string& one, const std::string& other) {
@@ -44,24 +64,33 @@ Result<model::Token> SqlStore::find_token(const Scope& scope, const std::string&
     return fail(Code::NotFound, "token {}: not found", printable(id));
 }
 
-Result<model::Token> SqlStore::create_token(const model::TokenClaims& claims) {
+Result<model::Token> SqlStore::create_token(
+    const model::TokenClaims& claims,
+    const std::optional<std::chrono::milliseconds>& ephemeral_after) {
     if (claims.uses < 1) return fail(Code::Invalid, "uses: must be at least 1");
+    const auto ephemeral_ms =
+        ephemeral_after ? std::optional<int64_t>(ephemeral_after->count()) : std::nullopt;
     return write([&]() -> Result<model::Token> {
         if (claims.expires_at <= clock_.now())
             return fail(Code::Invalid, "the expiry is in the past");
         auto network = find_network(claims.tenant_id, claims.network_id);
         if (!network) return failed(network.error());
-        auto event = record({claims.tenant_id, claims.id}, EventKind::TokenCreated, {});
-        if (!event) return failed(event.error());
+        if (auto good = check_tags(db_, claims.tenant_id, claims.tags); !good)
+            return failed(good.error());
+        auto revision = record({claims.tenant_id, claims.id}, EventKind::TokenCreated, {});
+        if (!revision) return failed(revision.error());
         auto made = db_.sql(
                            "INSERT INTO tokens (tenant_id, id, network_id, role, nonce_hash, "
-                           "uses_total, uses_left, created_at, expires_at, owner) "
-                           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                           "uses_total, uses_left, created_at, expires_at, revision, tags, "
+                           "ephemeral_ms, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                            claims.tenant_id, claims.id, claims.network_id, claims.role,
                            model::nonce_hash(claims), claims.uses, claims.uses, clock_.now(),
-                           claims.expires_at, owner())
+                           claims.expires_at, *revision,
+                           fmt::format("{}", fmt::join(claims.tags, " ")), ephemeral_ms, owner())
                         .run();
         if (!made) return failed(made.error());
+        if (auto fits = check_quota(claims.tenant_id, Quota::Tokens); !fits)
+            return failed(fits.error());
         return audited(find_token(claims.tenant_id, claims.id));
     });
 }
@@ -69,10 +98,14 @@ Result<model::Token> SqlStore::create_token(const model::TokenClaims& claims) {
 Result<Page<model::Token>> SqlStore::tokens(const Filter& filter) {
     if (auto good = check_page(filter); !good) return failed(good.error());
     return read([&] {
-        Statement rows = ListQuery(kSelect, "id", filter)
+        const char* in_state = filter.token_state ? condition_of(*filter.token_state) : "";
+        const auto now = filter.token_state ? std::optional(unix_ms(clock_.now())) : std::nullopt;
+        Statement rows = ListQuery(kSelect, filter, "id")
                              .where("tenant_id = ?", filter.tenant)
                              .where("network_id = ?", filter.network_id)
+                             .where("role = ?", filter.role)
                              .where("owner = ?", filter.owner)
+                             .where(in_state, now)
                              .run(db_);
         return read_page<model::Token>(rows, filter, token_row);
     });
@@ -86,10 +119,13 @@ Result<model::Token> SqlStore::revoke_token(const Key& key) {
     return write([&]() -> Result<model::Token> {
         auto token = find_token(key.tenant_id, key.id);
         if (!token || token->revoked) return token;
-        if (auto event = record(key, EventKind::TokenRevoked, {}, public_text(*token)); !event)
-            return failed(event.error());
-        auto done = db_.sql("UPDATE tokens SET revoked = 1 WHERE tenant_id = ? AND id = ?",
-                            key.tenant_id, key.id)
+        if (auto match = check_match(cause_, token->revision); !match) return failed(match.error());
+        auto revision = record(key, EventKind::TokenRevoked, {}, public_text(*token));
+        if (!revision) return failed(revision.error());
+        auto done = db_.sql(
+                           "UPDATE tokens SET revoked = 1, revision = ? WHERE tenant_id = ? AND id "
+                           "= ?",
+                           *revision, key.tenant_id, key.id)
                         .run();
         if (!done) return failed(done.error());
         return audited(find_token(key.tenant_id, key.id));
@@ -100,6 +136,7 @@ Result<Revision> SqlStore::delete_token(const Key& key) {
     return write([&]() -> Result<Revision> {
         auto token = find_token(key.tenant_id, key.id);
         if (!token) return failed(token.error());
+        if (auto match = check_match(cause_, token->revision); !match) return failed(match.error());
         // What was made offline would count as new again.
         if (!token->token_key_id.empty() && clock_.now() < token->expires_at)
             return fail(Code::Conflict,
@@ -117,7 +154,7 @@ Result<Revision> SqlStore::delete_token(const Key& key) {
 }
 
 // Whether the token may be used at all; its uses are counted by spend_token.
-Result<void> SqlStore::check_token(const Joining& joining) {
+Result<model::Token> SqlStore::check_token(const Joining& joining) {
     const model::TokenClaims& claims = joining.token;
     auto token = find_token(claims.tenant_id, claims.id);
     if (!token && token.error().code == Code::NotFound) token = admit_offline(claims);
@@ -128,7 +165,8 @@ Result<void> SqlStore::check_token(const Joining& joining) {
     if (token->revoked) return fail_as(model::kTokenRevoked, Code::Gone, "token was revoked");
     if (clock_.now() >= token->expires_at)
         return fail_as(model::kTokenExpired, Code::Gone, "token has expired");
-    return {};
+    if (auto good = check_not_suspended(claims.tenant_id); !good) return failed(good.error());
+    return token;
 }
 
 Result<void> SqlStore::spend_token(const model::TokenClaims& token) {

@@ -123,7 +123,7 @@ Result<Webhook> Webhooks::create(const NewWebhook& wanted) {
 Result<Page<Webhook>> Webhooks::list(const Filter& filter) {
     if (auto good = check_page(filter); !good) return failed(good.error());
     return store_.read([&]() -> Result<Page<Webhook>> {
-        Statement rows = ListQuery(kSelect, "id", filter)
+        Statement rows = ListQuery(kSelect, filter, "id")
                              .where("tenant_id = ?", filter.tenant)
                              .where("name = ?", filter.name)
                              .run(store_.db_);

@@ -9,7 +9,8 @@
 // Codes: NotFound for an object that is absent or of another tenant; Exists for a name or key that
 // is taken; Conflict for what the present state forbids; Invalid for an input; Denied and Gone for
 // tokens, with the reason of model/token_claims.h, and Denied KEY_BARRED for the keys of a revoked
-// node; Unavailable when the database is locked or full.
+// node; Unavailable when the database is locked or full. Conflict REVISION_MISMATCH where the cause
+// expects another revision of what is changed, Conflict QUOTA_EXCEEDED, Denied TENANT_SUSPENDED.
 
 #include <functional>
 #include <memory>
@@ -24,6 +25,8 @@
 #include "store/accounts.h"
 #include "store/audit.h"
 #include "store/jobs.h"
+#include "store/objects.h"
+#include "store/policies.h"
 #include "store/types.h"
 #include "store/upkeep.h"
 #include "store/webhooks.h"
@@ -52,14 +55,19 @@ public:
     virtual const metrics::Histogram& write_seconds() = 0;
     virtual Result<Counts> counts() = 0;
 
+    // Families of verbs with an interface of their own; as valid as this one, and of the same view.
+    virtual Objects& objects() = 0;
+    virtual Policies& policies() = 0;
     // Users, service accounts, and what they prove themselves by.
     virtual Accounts accounts() = 0;
 
     virtual Result<model::Tenant> create_tenant(const NewTenant& tenant) = 0;
     virtual Result<Page<model::Tenant>> tenants(const Filter& filter) = 0;
     virtual Result<model::Tenant> tenant(const std::string& id) = 0;
-    virtual Result<model::Tenant> rename_tenant(const std::string& id, const std::string& name) = 0;
+    virtual Result<model::Tenant> update_tenant(const std::string& id,
+                                                const TenantChange& change) = 0;
     virtual Result<Revision> delete_tenant(const std::string& id) = 0;
+    virtual Result<Usage> usage(const std::string& tenant_id) = 0;
 
     virtual Result<model::Network> create_network(const NewNetwork& network) = 0;
     virtual Result<Page<model::Network>> networks(const Filter& filter) = 0;
@@ -68,7 +76,9 @@ public:
     virtual Result<Revision> delete_network(const Key& network) = 0;
 
     // The id, the tenant and the expiry are the signed claims' own.
-    virtual Result<model::Token> create_token(const model::TokenClaims& claims) = 0;
+    virtual Result<model::Token> create_token(
+        const model::TokenClaims& claims,
+        const std::optional<std::chrono::milliseconds>& ephemeral_after) = 0;
     virtual Result<Page<model::Token>> tokens(const Filter& filter) = 0;
     virtual Result<model::Token> token(const Scope& scope, const std::string& id) = 0;
     virtual Result<model::Token> revoke_token(const Key& token) = 0;
@@ -93,10 +103,17 @@ public:
 
     virtual Result<Page<model::Node>> nodes(const Filter& filter) = 0;
     virtual Result<model::Node> node(const Scope& scope, const std::string& id) = 0;
-    virtual Result<model::Node> rename_node(const Key& node, const std::string& name) = 0;
+    virtual Result<model::Node> create_external(const NewExternal& node) = 0;
+    virtual Result<model::Node> update_node(const Key& node, const NodeChange& change) = 0;
+    virtual Result<model::Node> approve_node(const Key& node) = 0;
     virtual Result<model::Node> expire_node(const Key& node) = 0;
     virtual Result<model::Node> revoke_node(const Key& node) = 0;
     virtual Result<Revision> delete_node(const Key& node) = 0;
+    // Deletes ephemeral nodes that were away for too long, at most 100, and answers which. None can
+    // be seen while no controller is up: what it was away before `up_since` does not count.
+    virtual Result<std::vector<Key>> delete_idle_nodes(WallTime up_since) = 0;
+    // Nodes whose key has run out by now expire, at most 100. Answers which.
+    virtual Result<std::vector<Key>> expire_due_keys() = 0;
 
     // The certificate that the node showed with `used_serial` stays good until confirm_certificate.
     // Invalid for a key that the node has used already.

@@ -12,79 +12,10 @@
 #include "base/clock.h"
 #include "model/objects.h"
 #include "model/token_claims.h"
+#include "store/event.h"
+#include "store/listing.h"
 
 namespace cvlan::store {
-
-using Revision = int64_t;                  // of a tenant: rises with each of its events
-using Scope = std::optional<std::string>;  // a tenant's id; none is the operator's view of all
-
-struct Key {
-    std::string tenant_id;
-    std::string id;
-};
-
-// Who changes something, and by which request: what the audit says of each change.
-struct Cause {
-    std::string actor = "system";  // "operator:<uid>", "user:<id>", "node:<id>", "anonymous", …
-    std::string source{};          // the address it came from, or "unix"
-    std::string request_id{};
-};
-
-struct Filter {
-    Scope tenant{};
-    std::optional<std::string> name{};        // exactly this one
-    std::optional<std::string> network_id{};  // of nodes and tokens
-    std::optional<std::string> owner{};       // likewise: "user:<id>"
-    int page_size = 100;                      // 1 to 1000
-    std::string page_token{};                 // empty: the first page
-};
-
-template <class T>
-struct Page {
-    std::vector<T> items;  // oldest first
-    std::string next_page_token;
-};
-
-// Rows hold the numbers: a new one goes last.
-enum class EventKind {
-    TenantCreated,
-    TenantRenamed,
-    TenantDeleted,
-    NetworkCreated,
-    NetworkDeleted,
-    TokenCreated,
-    TokenRevoked,
-    TokenDeleted,
-    NodeEnrolled,  // new, or come back
-    NodeJoined,    // a further network
-    NodeRenamed,
-    NodeExpired,
-    NodeRevoked,
-    NodeDeleted,
-    CertificateRenewed,
-    EndpointsChanged,
-    NetworkRenamed,
-    AccountCreated,
-    AccountChanged,  // its role, or whether it is disabled
-    AccountDeleted,
-    AccountInvited,  // a link that sets its password was made
-    PasswordSet,
-    SessionStarted,  // of the account; this one and the next stand in the audit alone
-    SessionEnded,
-    AccessTokenCreated,
-    AccessTokenDeleted,
-    TokenKeyCreated,
-    TokenKeyDeleted,
-};
-
-struct Event {
-    std::string tenant_id;
-    Revision revision = 0;
-    EventKind kind{};
-    std::string object_id;                 // of the tenant, network, token or node
-    std::vector<std::string> network_ids;  // whose members are touched
-    WallTime at{};
-};
 
 enum class KeyPurpose { Token, Map };
 
@@ -98,6 +29,24 @@ struct NewTenant {
     std::string id;  // made by the caller, who made the tenant's key files by it
     std::string name;
     std::vector<SigningKeyRow> keys;
+    std::string description{};
+    model::Quotas quotas{};
+};
+
+// What is absent stays as it is.
+struct TenantChange {
+    std::optional<std::string> name{};
+    std::optional<std::string> description{};
+    std::optional<model::Quotas> quotas{};
+    std::optional<bool> suspended{};
+};
+
+struct Usage {
+    int64_t networks = 0;
+    std::map<model::NodeState, int64_t> nodes;
+    int64_t tokens = 0;
+    int64_t users = 0;  // accounts of both kinds
+    model::Quotas quotas;
 };
 
 struct NewNetwork {
@@ -151,6 +100,23 @@ struct Seen {
     WallTime at{};
 };
 
+// What is absent stays as it is.
+struct NodeChange {
+    std::optional<std::string> name{};
+    std::optional<std::vector<std::string>> tags{};  // all it is to have, by name
+    std::optional<WallTime> key_expires_at{};
+    bool never_expires = false;
+};
+
+// A stock WireGuard client in a network.
+struct NewExternal {
+    std::string tenant_id;
+    std::string name;
+    std::string network_id;
+    std::string wireguard_key;  // base64
+    std::vector<std::string> tags{};
+};
+
 struct NodeEndpoints {
     std::string network_id;
     uint16_t listen_port = 0;
@@ -174,6 +140,8 @@ struct MapInputs {
     Revision revision = 0;
     std::vector<model::Network> networks;
     std::vector<MapMember> members;
+    std::vector<std::string> pending{};  // ids of nodes that wait for approval
+    model::MapExpiry map_expiry = model::MapExpiry::Keep;
 };
 
 }  // namespace cvlan::store

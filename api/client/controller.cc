@@ -90,8 +90,9 @@ Result<wire::Tenant> Controller::create_tenant(const wire::TenantCreate& tenant)
     return call<wire::Tenant>("POST", "/api/v1/tenants", encode(tenant));
 }
 Result<wire::Tenant> Controller::rename_tenant(const std::string& id, const std::string& name) {
-    return call<wire::Tenant>("PATCH", one("tenant", id, ""),
-                              encode(wire::TenantUpdate{.name = name}));
+    wire::TenantUpdate update;
+    update.name = name;
+    return call<wire::Tenant>("PATCH", one("tenant", id, ""), encode(update));
 }
 Result<void> Controller::delete_tenant(const std::string& id) {
     return remove(one("tenant", id, ""));
@@ -157,8 +158,9 @@ Result<wire::Node> Controller::find_node(const std::string& tenant, const std::s
 }
 Result<wire::Node> Controller::rename_node(const std::string& tenant, const std::string& id,
                                            const std::string& name) {
-    return call<wire::Node>("PATCH", one("node", id, tenant),
-                            encode(wire::NodeUpdate{.name = name}));
+    wire::NodeUpdate update;
+    update.name = name;
+    return call<wire::Node>("PATCH", one("node", id, tenant), encode(update));
 }
 Result<wire::Node> Controller::expire_node(const std::string& tenant, const std::string& id) {
     return call<wire::Node>("POST", one("node", id, tenant, "/expire"));

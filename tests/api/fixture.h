@@ -56,6 +56,7 @@ struct ApiTest : testing::Test {
         store->on_event([this](const store::Event& event) {
             auth.forget(event.object_id);
             admins.forget(event.object_id);
+            if (event.object_id == event.tenant_id) auth.forget_tenant(event.tenant_id);
             EXPECT_TRUE(maps.apply(*maps::read_change(event, *store)));
         });
     }
@@ -67,6 +68,7 @@ struct ApiTest : testing::Test {
         std::optional<http::LocalPeer> local{};
         Roles roles{Role::Discovery, Role::Registration, Role::Session, Role::Api};
         http::Headers headers{};
+        std::string if_match{};
     };
 
     http::Response ask_as(const Caller& caller, const std::string& method,
@@ -82,6 +84,7 @@ struct ApiTest : testing::Test {
         request.client_certificate_pem = caller.certificate;
         request.local = caller.local;
         request.headers = caller.headers;
+        if (!caller.if_match.empty()) request.headers.push_back({"If-Match", caller.if_match});
         std::optional<http::Response> answer;
         const auto exchange = std::make_shared<http::Exchange>(
             http::Exchange{[&](http::Response response) { answer = std::move(response); }});
@@ -97,6 +100,18 @@ struct ApiTest : testing::Test {
         Caller caller{certificate};
         if (certificate.empty()) caller.local = http::LocalPeer{};  // root
         return ask_as(caller, method, target, std::move(body));
+    }
+
+    // As the operator, of an object that must not have changed since it answered with this ETag.
+    http::Response ask_if(const std::string& etag, const std::string& method,
+                          const std::string& target, std::string body = "") {
+        Caller caller{.local = http::LocalPeer{}, .if_match = etag};
+        return ask_as(caller, method, target, std::move(body));
+    }
+    static std::string etag_of(const http::Response& response) {
+        for (const http::Header& header : response.headers)
+            if (header.name == "ETag") return header.value;
+        return "";
     }
 
     template <class T>

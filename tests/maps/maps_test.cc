@@ -240,6 +240,49 @@ TEST_F(MapsTest, AnObjectThatCanNotBeSignedSpoilsNoOther) {
     EXPECT_EQ(names, (std::vector<std::string>{"net1", "node1"}));
 }
 
+TEST_F(MapsTest, WhatATenantDoesAtAMapsEndIsToldToEachNodeWithANewHead) {
+    load(2, 2);
+    const Since since = settled(1);
+    const auto touched = maps.set_map_expiry(kTenant, model::MapExpiry::Drop);
+    EXPECT_EQ(touched->nodes.size(), 4u);
+    const auto answer = poll(1, since);
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->map.kind, wire::MapKind::Delta);
+    const auto head = model::decode<wire::MapHead>(as_text(answer->map.head->payload));
+    EXPECT_EQ(head->map_expiry, wire::MapExpiry::Drop);
+    EXPECT_FALSE(poll(1, since));
+    EXPECT_TRUE(maps.set_map_expiry(kTenant, model::MapExpiry::Drop)->empty());
+}
+
+TEST_F(MapsTest, ANodeThatWaitsForApprovalHasAnEmptyMapUntilItIsApproved) {
+    load(1, 2);
+    auto waiting = node(3, {1}, 2);
+    waiting.state = model::NodeState::Pending;
+    EXPECT_TRUE(maps.put_node(waiting, 2)->networks.empty());
+    EXPECT_TRUE(poll(3, std::nullopt)->fragments.empty());
+    waiting.state = model::NodeState::Active;
+    waiting.memberships[0].revision = 3;
+    const auto touched = maps.put_node(waiting, 3);
+    EXPECT_TRUE(touched->networks.contains(id(1, 1)));
+    EXPECT_TRUE(touched->nodes.contains(id(2, 3))) << "it waits in no network yet";
+    EXPECT_EQ(poll(3, Since{7, 2})->fragments.size(), 4u);
+}
+
+TEST_F(MapsTest, APlaceThatIsSpoiledLaterKeepsItsLastGoodForm) {
+    load(1, 2);
+    const Since since = settled(1);
+    auto bad = node(2, {1}, 2);
+    bad.memberships[0].wireguard_key = "nonsense";
+    EXPECT_TRUE(maps.put_node(bad, 2)->empty());
+    EXPECT_FALSE(poll(1, since));
+    ASSERT_EQ(maps.quarantine().list(kTenant).size(), 1u);
+    EXPECT_EQ(maps.quarantine().list(kTenant)[0].place.node_id, id(2, 2));
+    EXPECT_TRUE(maps.quarantine().list("other").empty());
+    ASSERT_TRUE(maps.put_node(node(2, {1}, 3), 3));
+    EXPECT_EQ(maps.quarantine().size(), 0u);
+    EXPECT_EQ(poll(1, since)->fragments.size(), 1u);
+}
+
 TEST(MapsSince, IsEpochDotRevision) {
     EXPECT_EQ(Since::parse("3.14")->revision, 14);
     for (const char* bad : {"", "3", "3.", ".3", "-1.3", "3.-1", "3.4x", "99999999999999999999.1"})

@@ -191,7 +191,7 @@ TEST_F(AccountsTest, WhatOneMakesIsTheirsAndSoAreTheNodesThatEnrolWithIt) {
     const auto as_anna = store_->as({"user:anna", "192.0.2.1", "r"});
     auto claims = token(office);
     claims.id = id();
-    ASSERT_TRUE(as_anna->create_token(claims));
+    ASSERT_TRUE(as_anna->create_token(claims, {}));
     EXPECT_EQ(store_->token(acme_, claims.id)->owner, "user:anna");
     EXPECT_EQ(store_->token(acme_, nobodys.id)->owner, "");
     const auto mine = enrolled(enrolment(claims, "mine"));

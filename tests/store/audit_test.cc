@@ -73,7 +73,7 @@ TEST_F(AuditTest, EveryEventHasItsEntryAndNoneHoldsASecret) {
     const auto claims = token(network_, 5);
     auto node = enrolled(enrolment(claims)).node;
     const Key key = key_of(node);
-    ASSERT_TRUE(store_->rename_node(key, "renamed"));
+    ASSERT_TRUE(store_->update_node(key, {.name = "renamed"}));
     ASSERT_TRUE(store_->expire_node(key));
     ASSERT_TRUE(store_->revoke_node(key));
     ASSERT_TRUE(store_->delete_node(key));

@@ -370,13 +370,13 @@ TEST_F(EnrolTest, EndpointsMakeAnEventOnlyWhenTheyChange) {
 TEST_F(EnrolTest, RenamesANode) {
     const Enrolled one = enrolled(enrolment(token(office_), "one"));
     enrolled(enrolment(token(office_), "two"));
-    EXPECT_FAILS(store_->rename_node(key_of(one.node), "two"), Code::Exists, "taken");
-    const auto renamed = store_->rename_node(key_of(one.node), "uno");
+    EXPECT_FAILS(store_->update_node(key_of(one.node), {.name = "two"}), Code::Exists, "taken");
+    const auto renamed = store_->update_node(key_of(one.node), {.name = "uno"});
     EXPECT_EQ(renamed->name, "uno");
     EXPECT_EQ(renamed->memberships.front().revision, renamed->revision);
     EXPECT_EQ(events_.back().network_ids, std::vector{office_.id});
     const size_t events = events_.size();
-    EXPECT_TRUE(store_->rename_node(key_of(one.node), "uno"));
+    EXPECT_TRUE(store_->update_node(key_of(one.node), {.name = "uno"}));
     EXPECT_EQ(events_.size(), events);
 }
 

@@ -35,26 +35,26 @@ TEST_F(JobsTest, WhoStoodStillForLongerThanItsLeaseWritesNothingAnyMore) {
     const auto old = take("a");
     const auto under_old = store_->under(*old);
     const std::string acme = tenant("acme");
-    ASSERT_TRUE(under_old->rename_tenant(acme, "while-held"));
+    ASSERT_TRUE(under_old->update_tenant(acme, {.name = "while-held"}));
     clock_.advance(Jobs::kLease + 1ms);
     const auto now = take("b");
     ASSERT_TRUE(now);
     EXPECT_EQ(now->number, old->number + 1);
-    const auto late = under_old->rename_tenant(acme, "too-late");
+    const auto late = under_old->update_tenant(acme, {.name = "too-late"});
     ASSERT_FALSE(late);
     EXPECT_EQ(late.error().reason, "LEASE_LOST");
     EXPECT_EQ(store_->tenant(acme)->name, "while-held");
     EXPECT_EQ(store_->jobs().finish(*old, {}).error().reason, "LEASE_LOST");
     // Nor through a view of the view.
-    EXPECT_FALSE(under_old->as({"job:sweep"})->rename_tenant(acme, "too-late"));
-    EXPECT_TRUE(store_->under(*now)->rename_tenant(acme, "in-time"));
+    EXPECT_FALSE(under_old->as({"job:sweep"})->update_tenant(acme, {.name = "too-late"}));
+    EXPECT_TRUE(store_->under(*now)->update_tenant(acme, {.name = "in-time"}));
 }
 
 TEST_F(JobsTest, AWriteProlongsTheLease) {
     const auto lease = take("a");
     const std::string acme = tenant("acme");
     clock_.advance(Jobs::kLease - 1s);
-    ASSERT_TRUE(store_->under(*lease)->rename_tenant(acme, "still"));
+    ASSERT_TRUE(store_->under(*lease)->update_tenant(acme, {.name = "still"}));
     clock_.advance(2s);
     EXPECT_FALSE(take("b"));
 }

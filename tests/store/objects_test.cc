@@ -21,9 +21,9 @@ TEST_F(StoreTest, NamesOfTenantsAreUnique) {
     EXPECT_FAILS(store_->create_tenant({id(), "Acme", {}}), Code::Invalid, "Acme");
     EXPECT_FAILS(store_->create_tenant({"x", "other", {}}), Code::Invalid, "UUID");
     const std::string other = tenant("other");
-    EXPECT_FAILS(store_->rename_tenant(other, "acme"), Code::Exists, "taken");
-    EXPECT_EQ(store_->rename_tenant(other, "third")->name, "third");
-    EXPECT_FAILS(store_->rename_tenant(id(), "fourth"), Code::NotFound, "not found");
+    EXPECT_FAILS(store_->update_tenant(other, {.name = "acme"}), Code::Exists, "taken");
+    EXPECT_EQ(store_->update_tenant(other, {.name = "third"})->name, "third");
+    EXPECT_FAILS(store_->update_tenant(id(), {.name = "fourth"}), Code::NotFound, "not found");
 }
 
 TEST_F(StoreTest, DeletesAnEmptyTenantOnly) {
@@ -134,9 +134,9 @@ TEST_F(StoreTest, KeepsTheHashOfATokenAlone) {
     model::TokenClaims late = claims;
     late.id = id();
     late.expires_at = clock_.now();
-    EXPECT_FAILS(store_->create_token(late), Code::Invalid, "past");
+    EXPECT_FAILS(store_->create_token(late, {}), Code::Invalid, "past");
     late.uses = 0;
-    EXPECT_FAILS(store_->create_token(late), Code::Invalid, "uses");
+    EXPECT_FAILS(store_->create_token(late, {}), Code::Invalid, "uses");
 }
 
 TEST_F(StoreTest, ListsByPages) {
@@ -201,7 +201,7 @@ TEST_F(StoreTest, StoresTextOfAnyKindVerbatim) {
         EXPECT_EQ(kept.mac_addresses, told.mac_addresses);
         EXPECT_TRUE(store_->nodes({.tenant = acme, .name = text})->items.empty());
         EXPECT_FAILS(store_->node(acme, text), Code::NotFound, "not found");
-        EXPECT_FAILS(store_->rename_node(key_of(node.node), text), Code::Invalid, "name");
+        EXPECT_FAILS(store_->update_node(key_of(node.node), {.name = text}), Code::Invalid, "name");
     }
     EXPECT_FAILS(store_->set_inventory({acme, id()}, {}), Code::NotFound, "not found");
 }
@@ -228,7 +228,7 @@ TEST_F(StoreTest, TellsAListenerThatReadsAndWrites) {
         seen.push_back(event.kind);
         EXPECT_GE(store_->tenant(acme)->revision, event.revision);
         if (event.kind != EventKind::NetworkCreated) return;
-        EXPECT_TRUE(store_->rename_tenant(acme, "renamed"));
+        EXPECT_TRUE(store_->update_tenant(acme, {.name = "renamed"}));
     });
     network(acme, "office", "10.0.0.0/24");
     EXPECT_EQ(seen, (std::vector{EventKind::NetworkCreated, EventKind::TenantRenamed}));

@@ -116,7 +116,7 @@ TEST_F(CopyTest, PutBackItHasANewEpochAndWhatWasRevokedSinceStaysSo) {
     const int64_t epoch = store_->epoch();
     ASSERT_TRUE(copy_database(path_, copy_));
     ASSERT_TRUE(store_->revoke_node(key));
-    ASSERT_TRUE(store_->rename_tenant(key.tenant_id, "renamed"));
+    ASSERT_TRUE(store_->update_tenant(key.tenant_id, {.name = "renamed"}));
     store_.reset();
     const auto restored = restore_database(copy_, path_, clock_.now());
     ASSERT_TRUE(restored) << restored.error().message;

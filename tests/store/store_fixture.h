@@ -56,7 +56,7 @@ protected:
         claims.expires_at = clock_.now() + life;
         claims.uses = uses;
         claims.nonce = random_bytes(32);
-        auto made = store_->create_token(claims);
+        auto made = store_->create_token(claims, {});
         EXPECT_TRUE(made) << made.error().message;
         return claims;
     }

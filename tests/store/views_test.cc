@@ -12,8 +12,8 @@ TEST_F(ViewsTest, ChangeTheSameStore) {
     const auto view = store_->as({"operator:0", "unix", "request-1"});
     const auto further = view->as({"user:1", "192.0.2.1", "request-2"});
     events_.clear();
-    ASSERT_TRUE(view->rename_tenant(acme, "one"));
-    ASSERT_TRUE(further->rename_tenant(acme, "two"));
+    ASSERT_TRUE(view->update_tenant(acme, {.name = "one"}));
+    ASSERT_TRUE(further->update_tenant(acme, {.name = "two"}));
     EXPECT_EQ(store_->tenant(acme)->name, "two");
     EXPECT_EQ(events_.size(), 2u);
     EXPECT_EQ(view->epoch(), store_->epoch());

@@ -20,7 +20,9 @@ struct WebhooksTest : StoreTest {
         EXPECT_TRUE(found) << found.error().message;
         return *found;
     }
-    void rename(const std::string& name) { ASSERT_TRUE(store_->rename_tenant(tenant_, name)); }
+    void rename(const std::string& name) {
+        ASSERT_TRUE(store_->update_tenant(tenant_, {.name = name}));
+    }
 };
 
 TEST_F(WebhooksTest, AreToldOfWhatHappensFromNowOnOneByOneInOrder) {

@@ -28,6 +28,9 @@ public:
     uint64_t commits() override { return inner_.commits(); }
     const metrics::Histogram& write_seconds() override { return inner_.write_seconds(); }
     Result<store::Counts> counts() override { return ask(&Store::counts); }
+    // These do not fail.
+    store::Objects& objects() override { return inner_.objects(); }
+    store::Policies& policies() override { return inner_.policies(); }
 
     store::Accounts accounts() override { return inner_.accounts(); }
 
@@ -38,8 +41,12 @@ public:
         return ask(&Store::tenants, filter);
     }
     Result<model::Tenant> tenant(const std::string& id) override { return ask(&Store::tenant, id); }
-    Result<model::Tenant> rename_tenant(const std::string& id, const std::string& name) override {
-        return ask(&Store::rename_tenant, id, name);
+    Result<model::Tenant> update_tenant(const std::string& id,
+                                        const store::TenantChange& change) override {
+        return ask(&Store::update_tenant, id, change);
+    }
+    Result<store::Usage> usage(const std::string& tenant_id) override {
+        return ask(&Store::usage, tenant_id);
     }
     Result<store::Revision> delete_tenant(const std::string& id) override {
         return ask(&Store::delete_tenant, id);
@@ -62,8 +69,10 @@ public:
         return ask(&Store::delete_network, network);
     }
 
-    Result<model::Token> create_token(const model::TokenClaims& claims) override {
-        return ask(&Store::create_token, claims);
+    Result<model::Token> create_token(
+        const model::TokenClaims& claims,
+        const std::optional<std::chrono::milliseconds>& ephemeral_after) override {
+        return ask(&Store::create_token, claims, ephemeral_after);
     }
     Result<store::Page<model::Token>> tokens(const store::Filter& filter) override {
         return ask(&Store::tokens, filter);
@@ -110,8 +119,21 @@ public:
     Result<model::Node> node(const store::Scope& scope, const std::string& id) override {
         return ask(&Store::node, scope, id);
     }
-    Result<model::Node> rename_node(const store::Key& node, const std::string& name) override {
-        return ask(&Store::rename_node, node, name);
+    Result<model::Node> create_external(const store::NewExternal& node) override {
+        return ask(&Store::create_external, node);
+    }
+    Result<model::Node> update_node(const store::Key& node,
+                                    const store::NodeChange& change) override {
+        return ask(&Store::update_node, node, change);
+    }
+    Result<model::Node> approve_node(const store::Key& node) override {
+        return ask(&Store::approve_node, node);
+    }
+    Result<std::vector<store::Key>> delete_idle_nodes(WallTime up_since) override {
+        return ask(&Store::delete_idle_nodes, up_since);
+    }
+    Result<std::vector<store::Key>> expire_due_keys() override {
+        return ask(&Store::expire_due_keys);
     }
     Result<model::Node> expire_node(const store::Key& node) override {
         return ask(&Store::expire_node, node);

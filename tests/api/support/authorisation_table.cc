@@ -4,6 +4,8 @@
 namespace cvlan::api {
 namespace {
 
+using model::ObjectKind;
+
 // 401: a credential is needed. 403: this one may not, whichever object it is about. 404: what is
 // another's is not there; on the socket, a node's routes are not served. In the order of Asker:
 // anonymous, node, other node, forged node, MEMBER, AUDITOR, ADMIN, OWNER, other ADMIN,
@@ -18,6 +20,9 @@ constexpr Line kOperatorCreates{401, 401, 401, 401,  403, 403, 403, 403, 403,  4
 constexpr Line kOperatorReads  {401, 401, 401, 401,  403, 403, 403, 403, 403,  Ok, Ok};
 // On the socket nobody has an account to make one for.
 constexpr Line kOwnCreates     {401, 401, 401, 401,  Ok, Ok, Ok, Ok, Ok,  403, 400};
+// Of one tenant: who stands above them must name it.
+constexpr Line kOwnSettings    {401, 401, 401, 401,  403, Ok, Ok, Ok, Ok,  400, 400};
+constexpr Line kSetsSettings   {401, 401, 401, 401,  403, 403, Ok, Ok, Ok,  403, 400};
 constexpr Line kLogout         {401, 401, 401, 401,  Ok, Ok, Ok, Ok, Ok,  403, Ok};
 
 constexpr ById kMemberLooks{
@@ -94,6 +99,23 @@ const FlatRow kFlatRows[] = {
     {"GET /api/v1/audit/export", 200, kReads},
     {"GET /api/v1/audit/verify", 200, kReads},
 
+    {"POST /api/v1/nodes/external", 201, kCreates, new_external},
+    {"GET /api/v1/tags", 200, kReads},
+    {"POST /api/v1/tags", 201, kCreates, new_object},
+    {"GET /api/v1/groups", 200, kReads},
+    {"POST /api/v1/groups", 201, kCreates, new_object},
+    {"GET /api/v1/regions", 200, kReads},
+    {"POST /api/v1/regions", 201, kCreates, new_object},
+    {"GET /api/v1/relays", 200, kReads},
+    {"POST /api/v1/relays", 201, kCreates, new_object},
+    {"GET /api/v1/vrouters", 200, kReads},
+    {"POST /api/v1/vrouters", 201, kCreates, new_object},
+    {"GET /api/v1/policies", 200, kReads},
+    {"POST /api/v1/policies", 201, kCreates, new_policy},
+    {"GET /api/v1/settings", 200, kOwnSettings},
+    {"PUT /api/v1/settings", 200, kSetsSettings, some_settings},
+    {"GET /api/v1/quarantine", 200, kReads},
+
     {"POST /api/v1/auth/login", 201, kPublic, password},
     {"POST /api/v1/auth/links", 200, kPublic, link_of_user},
     {"GET /api/v1/auth/me", 200, kAnybody},
@@ -128,6 +150,31 @@ const IdRow kIdRows[] = {
     {"PATCH /api/v1/webhooks/{id}", 200, kChanges, webhook_id, webhook_id, foreign_webhook, enabling},
     {"DELETE /api/v1/webhooks/{id}", 204, kChanges, webhook_id, webhook_id, foreign_webhook},
     {"POST /api/v1/jobs/{id}/run", 202, kOperatorChanges, job_id, job_id, job_id},
+    {"GET /api/v1/tenants/{id}/usage", 200, kLooks, tenant_id, tenant_id, other_tenant_id},
+    {"POST /api/v1/tenants/{id}/suspend", 200, kOperatorChanges, spare_tenant, spare_tenant, spare_tenant},
+    {"POST /api/v1/tenants/{id}/resume", 200, kOperatorChanges, suspended_tenant, suspended_tenant, suspended_tenant},
+    {"POST /api/v1/nodes/{id}/approve", 200, kChanges, own_node, sibling_node, foreign_node},
+    {"GET /api/v1/nodes/{id}/wireguard-config", 200, kLooks, own_external, own_external, foreign_external},
+    {"GET /api/v1/tags/{id}", 200, kLooks, own_object<ObjectKind::Tag>, own_object<ObjectKind::Tag>, foreign_object<ObjectKind::Tag>},
+    {"PUT /api/v1/tags/{id}", 200, kChanges, own_object<ObjectKind::Tag>, own_object<ObjectKind::Tag>, foreign_object<ObjectKind::Tag>, new_name},
+    {"DELETE /api/v1/tags/{id}", 204, kChanges, own_object<ObjectKind::Tag>, own_object<ObjectKind::Tag>, foreign_object<ObjectKind::Tag>},
+    {"GET /api/v1/groups/{id}", 200, kLooks, own_object<ObjectKind::Group>, own_object<ObjectKind::Group>, foreign_object<ObjectKind::Group>},
+    {"PUT /api/v1/groups/{id}", 200, kChanges, own_object<ObjectKind::Group>, own_object<ObjectKind::Group>, foreign_object<ObjectKind::Group>, new_name},
+    {"DELETE /api/v1/groups/{id}", 204, kChanges, own_object<ObjectKind::Group>, own_object<ObjectKind::Group>, foreign_object<ObjectKind::Group>},
+    {"GET /api/v1/regions/{id}", 200, kLooks, own_object<ObjectKind::Region>, own_object<ObjectKind::Region>, foreign_object<ObjectKind::Region>},
+    {"PUT /api/v1/regions/{id}", 200, kChanges, own_object<ObjectKind::Region>, own_object<ObjectKind::Region>, foreign_object<ObjectKind::Region>, new_name},
+    {"DELETE /api/v1/regions/{id}", 204, kChanges, own_object<ObjectKind::Region>, own_object<ObjectKind::Region>, foreign_object<ObjectKind::Region>},
+    {"GET /api/v1/relays/{id}", 200, kLooks, own_object<ObjectKind::Relay>, own_object<ObjectKind::Relay>, foreign_object<ObjectKind::Relay>},
+    {"PUT /api/v1/relays/{id}", 200, kChanges, own_object<ObjectKind::Relay>, own_object<ObjectKind::Relay>, foreign_object<ObjectKind::Relay>, new_name},
+    {"DELETE /api/v1/relays/{id}", 204, kChanges, own_object<ObjectKind::Relay>, own_object<ObjectKind::Relay>, foreign_object<ObjectKind::Relay>},
+    {"GET /api/v1/vrouters/{id}", 200, kLooks, own_object<ObjectKind::Vrouter>, own_object<ObjectKind::Vrouter>, foreign_object<ObjectKind::Vrouter>},
+    {"PUT /api/v1/vrouters/{id}", 200, kChanges, own_object<ObjectKind::Vrouter>, own_object<ObjectKind::Vrouter>, foreign_object<ObjectKind::Vrouter>, new_name},
+    {"DELETE /api/v1/vrouters/{id}", 204, kChanges, own_object<ObjectKind::Vrouter>, own_object<ObjectKind::Vrouter>, foreign_object<ObjectKind::Vrouter>},
+    {"GET /api/v1/policies/{id}", 200, kLooks, own_policy, own_policy, foreign_policy},
+    {"PUT /api/v1/policies/{id}", 200, kChanges, own_policy, own_policy, foreign_policy, new_source},
+    {"DELETE /api/v1/policies/{id}", 204, kChanges, own_policy, own_policy, foreign_policy},
+    {"GET /api/v1/policies/{id}/revisions", 200, kLooks, own_policy, own_policy, foreign_policy},
+    {"POST /api/v1/policies/{id}/activate", 200, kChanges, own_policy, own_policy, foreign_policy, first_number},
 
     {"GET /api/v1/users/{id}", 200, kLooks, own_user, owner_user, foreign_user},
     {"PATCH /api/v1/users/{id}", 200, kAccountChanges, own_user, owner_user, foreign_user, disabling},

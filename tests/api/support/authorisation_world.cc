@@ -53,7 +53,14 @@ ApiTest::Caller AuthorisationTest::with_token(const Account& account) {
     return {.headers = {{"Authorization", "Bearer " + secret}}};
 }
 
+// If-Match: any, for the routes that need one.
 ApiTest::Caller AuthorisationTest::caller(Asker who) {
+    Caller made_caller = bare_caller(who);
+    made_caller.if_match = "*";
+    return made_caller;
+}
+
+ApiTest::Caller AuthorisationTest::bare_caller(Asker who) {
     const Roles of_socket{Role::Api, Role::Discovery};  // as Controller::listen_local
     const uid_t stranger = getuid() + 1000;
     switch (who) {
@@ -216,6 +223,52 @@ std::string sibling_access_token(AuthorisationTest& t) {
 }
 std::string foreign_access_token(AuthorisationTest& t) {
     return t.access_token(t.other_admin, t.unique("secret"));
+}
+
+std::string object_in(AuthorisationTest& t, const std::string& tenant, model::ObjectKind kind) {
+    const auto made = t.store->objects().create({tenant, {}, kind, t.unique("canary"), ""});
+    EXPECT_TRUE(made) << made.error().message;
+    return made->id;
+}
+static std::string policy_in(AuthorisationTest& t, const std::string& tenant) {
+    const auto made = t.store->policies().create({tenant, {}, t.unique("canary"), "", "allow"});
+    EXPECT_TRUE(made) << made.error().message;
+    return made->id;
+}
+std::string own_policy(AuthorisationTest& t) { return policy_in(t, t.tenant); }
+std::string foreign_policy(AuthorisationTest& t) { return policy_in(t, t.other_tenant); }
+static std::string external_in(AuthorisationTest& t, const std::string& tenant,
+                               const std::string& network) {
+    const auto made = t.store->create_external(
+        {tenant, t.unique("canary"), network, base64(random_bytes(32)), {}});
+    EXPECT_TRUE(made) << made.error().message;
+    return made->id;
+}
+std::string own_external(AuthorisationTest& t) { return external_in(t, t.tenant, t.network); }
+std::string foreign_external(AuthorisationTest& t) {
+    return external_in(t, t.other_tenant, t.elsewhere);
+}
+std::string suspended_tenant(AuthorisationTest& t) {
+    const std::string id = spare_tenant(t);
+    EXPECT_TRUE(t.store->update_tenant(id, {.suspended = true}));
+    return id;
+}
+std::string new_object(AuthorisationTest& t) {
+    return fmt::format(R"({{"tenantId":"{}","name":"{}"}})", t.tenant, t.unique("fresh"));
+}
+std::string new_policy(AuthorisationTest& t) {
+    return fmt::format(R"({{"tenantId":"{}","name":"{}","source":"deny"}})", t.tenant,
+                       t.unique("fresh"));
+}
+std::string new_source(AuthorisationTest& t) {
+    return fmt::format(R"({{"name":"{}","source":"deny"}})", t.unique("fresh"));
+}
+std::string first_number(AuthorisationTest&) { return R"({"number":1})"; }
+std::string some_settings(AuthorisationTest&) { return R"({"mapExpiry":"DROP"})"; }
+std::string new_external(AuthorisationTest& t) {
+    return fmt::format(
+        R"({{"tenantId":"{}","name":"{}","networkId":"{}","wireguardPublicKey":"{}"}})", t.tenant,
+        t.unique("fresh"), t.network, base64(random_bytes(32)));
 }
 
 std::string new_name(AuthorisationTest& t) {

@@ -58,6 +58,7 @@ struct AuthorisationTest : ApiTest {
     std::vector<std::string> canaries_of_siblings();
 
 private:
+    Caller bare_caller(Asker who);
     std::string forged();
 };
 
@@ -91,7 +92,28 @@ std::string own_access_token(AuthorisationTest& t);
 std::string sibling_access_token(AuthorisationTest& t);
 std::string foreign_access_token(AuthorisationTest& t);
 
+std::string object_in(AuthorisationTest& t, const std::string& tenant, model::ObjectKind kind);
+template <model::ObjectKind kind>
+std::string own_object(AuthorisationTest& t) {
+    return object_in(t, t.tenant, kind);
+}
+template <model::ObjectKind kind>
+std::string foreign_object(AuthorisationTest& t) {
+    return object_in(t, t.other_tenant, kind);
+}
+std::string own_policy(AuthorisationTest& t);
+std::string foreign_policy(AuthorisationTest& t);
+std::string own_external(AuthorisationTest& t);
+std::string foreign_external(AuthorisationTest& t);
+std::string suspended_tenant(AuthorisationTest& t);
+
 std::string new_name(AuthorisationTest& t);
+std::string new_object(AuthorisationTest& t);
+std::string new_policy(AuthorisationTest& t);
+std::string new_source(AuthorisationTest& t);
+std::string first_number(AuthorisationTest& t);
+std::string some_settings(AuthorisationTest& t);
+std::string new_external(AuthorisationTest& t);
 std::string inventory(AuthorisationTest& t);
 std::string endpoints(AuthorisationTest& t);
 std::string csr(AuthorisationTest& t);

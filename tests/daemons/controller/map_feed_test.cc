@@ -54,7 +54,7 @@ struct MapFeedTest : testing::Test {
         claims.network_id = network.id;
         claims.expires_at = clock.now() + std::chrono::hours(1);
         claims.nonce = random_bytes(32);
-        EXPECT_TRUE(store->create_token(claims));
+        EXPECT_TRUE(store->create_token(claims, {}));
         const store::Enrolment request{
             {claims, base64(random_bytes(32)), 51820, {}}, hex(random_bytes(32)), "", {}};
         const auto enrolled =
@@ -89,7 +89,7 @@ TEST_F(MapFeedTest, AChangeThatFailedIsInTheMapsOnceTheDatabaseAnswers) {
     EXPECT_EQ(poll(first, std::nullopt), "FULL 3");
     const auto before = last;
     failing.error = Error{Code::Unavailable, "database: is locked"};
-    ASSERT_TRUE(store->rename_node({tenant, second}, "renamed"));
+    ASSERT_TRUE(store->update_node({tenant, second}, {.name = "renamed"}));
     turn();
     EXPECT_TRUE(woken.empty());
     // Neither the old state nor half of the new one goes out meanwhile.
@@ -104,7 +104,7 @@ TEST_F(MapFeedTest, AChangeThatFailedIsInTheMapsOnceTheDatabaseAnswers) {
     EXPECT_EQ(poll(first, last), "304");
     EXPECT_EQ(poll(second, before), "404");
     // From here on all is as before.
-    ASSERT_TRUE(store->rename_node({tenant, first}, "another"));
+    ASSERT_TRUE(store->update_node({tenant, first}, {.name = "another"}));
     EXPECT_EQ(poll(first, last), "DELTA 1");
 }
 
@@ -112,9 +112,9 @@ TEST_F(MapFeedTest, TheNextEventOfTheTenantLoadsItAtOnce) {
     poll(first, std::nullopt);
     const auto before = last;
     failing.error = Error{Code::Unavailable, "database: is locked"};
-    ASSERT_TRUE(store->rename_node({tenant, second}, "renamed"));
+    ASSERT_TRUE(store->update_node({tenant, second}, {.name = "renamed"}));
     failing.error.reset();
-    ASSERT_TRUE(store->rename_node({tenant, first}, "another"));
+    ASSERT_TRUE(store->update_node({tenant, first}, {.name = "another"}));
     turn();
     EXPECT_TRUE(was_woken(first) && was_woken(second));
     EXPECT_EQ(poll(first, before), "FULL 3");

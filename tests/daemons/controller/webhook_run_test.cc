@@ -50,7 +50,9 @@ struct WebhookRunTest : testing::Test {
         EXPECT_TRUE(runner.start());
     }
     store::Webhook hook() { return store->webhooks().list({})->items.at(0); }
-    void rename(const std::string& name) { ASSERT_TRUE(store->rename_tenant(tenant, name)); }
+    void rename(const std::string& name) {
+        ASSERT_TRUE(store->update_tenant(tenant, {.name = name}));
+    }
     void run_until(const std::function<bool()>& is_so) {
         for (int turns = 0; !is_so() && turns < 2000; ++turns) loop.run_once(10ms);
         EXPECT_TRUE(is_so()) << hook().last_result;

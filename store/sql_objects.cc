@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+// The nouns that are alike: a name, and links to other objects of the tenant.
+#include <fmt/ranges.h>
+
+#include "store/sql_pages.h"
+#include "store/sql_rows.h"
+#include "store/sql_store.h"
+
+namespace cvlan::store {
+
+namespace {
+
+namespace wire = model::wire;
+using model::ObjectKind;
+using model::Relation;
+
+constexpr const char* kSelect =
+    "SELECT tenant_id, id, kind, name, description, endpoints, revision, created_at FROM objects";
+constexpr const char* kNames[] = {"tag", "group", "region", "relay", "vrouter"};
+std::string_view name_of(ObjectKind kind) { return kNames[static_cast<size_t>(kind)]; }
+
+// Where the targets of a relation are, and the field that names them on the wire.
+struct Target {
+    const char* query;  // of tenant and id
+    const char* field;
+    const char* noun;
+};
+constexpr const char* kGroups = "SELECT 1 FROM objects WHERE tenant_id = ? AND id = ? AND kind = 1";
+constexpr const char* kRegions =
+    "SELECT 1 FROM objects WHERE tenant_id = ? AND id = ? AND kind = 2";
+constexpr const char* kNodes = "SELECT 1 FROM nodes WHERE tenant_id = ? AND id = ?";
+constexpr const char* kUsers = "SELECT 1 FROM accounts WHERE tenant_id = ? AND id = ? AND kind = 0";
+constexpr const char* kNetworks = "SELECT 1 FROM networks WHERE tenant_id = ? AND id = ?";
+
+Target target_of(Relation relation) {
+    switch (relation) {
+        case Relation::OwnerGroup:
+            return {kGroups, "ownerGroupIds", "group"};
+        case Relation::MemberNode:
+            return {kNodes, "nodeIds", "node"};
+        case Relation::Region:
+            return {kRegions, "regionId", "region"};
+        case Relation::Node:
+            return {kNodes, "nodeId", "node"};
+        case Relation::Network:
+            return {kNetworks, "networkIds", "network"};
+        case Relation::OwnerUser:
+            return {kUsers, "ownerUserIds", "user"};
+        case Relation::MemberUser:
+            return {kUsers, "userIds", "user"};
+    }
+    return {kNodes, "", "node"};
+}
+
+model::Object object_row(const Statement& row) {
+    model::Object object;
+    object.tenant_id = row.text(0);
+    object.id = row.text(1);
+    object.kind = static_cast<ObjectKind>(row.integer(2));
+    object.name = row.text(3);
+    object.description = row.text(4);
+    object.endpoints = split_words(row.text(5));
+    object.revision = row.integer(6);
+    object.created_at = row.time(7);
+    return object;
+}
+
+Result<void> check_object(const model::Object& object) {
+    if (auto good = model::check_name("name", object.name); !good) return good;
+    if (auto good = check_description(object.description); !good) return good;
+    for (size_t i = 0; i < object.endpoints.size(); ++i) {
+        const auto endpoint = Endpoint::parse(object.endpoints[i]);
+        if (endpoint && endpoint->port != 0) continue;
+        return failed(Error{Code::Invalid, "endpoints: must be ADDRESS:PORT", 0,
+                            fmt::format("/endpoints/{}", i)});
+    }
+    return {};
+}
+
+std::string joined(const std::vector<std::string>& words) {
+    return fmt::format("{}", fmt::join(words, " "));
+}
+
+// As public_text.
+std::string text_of(const model::Object& object) {
+    switch (object.kind) {
+        case ObjectKind::Tag:
+            return encode(model::to_wire<wire::Tag>(object));
+        case ObjectKind::Group:
+            return encode(model::to_wire<wire::Group>(object));
+        case ObjectKind::Region:
+            return encode(model::to_wire<wire::Region>(object));
+        case ObjectKind::Relay:
+            return encode(model::to_wire<wire::Relay>(object));
+        case ObjectKind::Vrouter:
+            return encode(model::to_wire<wire::Vrouter>(object));
+    }
+    return {};
+}
+
+Result<void> check_free(Database& db, const model::Object& object) {
+    Statement taken =
+        db.sql("SELECT 1 FROM objects WHERE tenant_id = ? AND kind = ? AND name = ? AND id <> ?",
+               object.tenant_id, object.kind, object.name, object.id);
+    if (taken.next())
+        return fail(Code::Exists, "{} name '{}' is taken", name_of(object.kind), object.name);
+    if (taken.error()) return failed(*taken.error());
+    return {};
+}
+
+Result<void> check_target(Database& db, const model::Object& object, Relation relation,
+                          const std::string& id) {
+    const Target target = target_of(relation);
+    Statement row = db.sql(target.query, object.tenant_id, id);
+    if (row.next()) return {};
+    if (row.error()) return failed(*row.error());
+    return failed(
+        Error{Code::Invalid,
+              fmt::format("{}: there is no {} {}", target.field, target.noun, printable(id)), 0,
+              fmt::format("/{}", target.field)});
+}
+
+// What is in a region, and the nodes with a tag, would change without being asked.
+Result<void> check_unused(Database& db, const model::Object& object) {
+    const bool is_region = object.kind == ObjectKind::Region;
+    if (!is_region && object.kind != ObjectKind::Tag) return {};
+    constexpr const char* kInRegion =
+        "SELECT o.name FROM object_links l JOIN objects o ON o.tenant_id = l.tenant_id AND o.id = "
+        "l.object_id WHERE l.tenant_id = ? AND l.target_id = ? LIMIT 1";
+    constexpr const char* kWithTag =
+        "SELECT n.name FROM node_tags t JOIN nodes n ON n.tenant_id = t.tenant_id AND n.id = "
+        "t.node_id WHERE t.tenant_id = ? AND t.tag_id = ? LIMIT 1";
+    Statement used = db.sql(is_region ? kInRegion : kWithTag, object.tenant_id, object.id);
+    if (used.next())
+        return fail(Code::Conflict, "{} '{}' still has '{}'", name_of(object.kind), object.name,
+                    used.text(0));
+    if (used.error()) return failed(*used.error());
+    return {};
+}
+
+}  // namespace
+
+// The event and the audit's entry, by the noun's own name.
+Result<Revision> SqlObjects::note(const model::Object& object, EventKind kind, std::string before) {
+    auto revision = store_.record({object.tenant_id, object.id}, kind, {}, std::move(before));
+    if (revision) store_.drafts_.back().object_kind = name_of(object.kind);
+    return revision;
+}
+
+Result<model::Object> SqlObjects::changed(const model::Object& object) {
+    auto now = find(object.kind, object.tenant_id, object.id);
+    if (now) store_.drafts_.back().after = text_of(*now);
+    return now;
+}
+
+Result<void> SqlObjects::load_links(model::Object& object) {
+    Statement rows = store_.db_.sql(
+        "SELECT relation, target_id FROM object_links WHERE tenant_id = ? AND object_id = ? ORDER "
+        "BY relation, position",
+        object.tenant_id, object.id);
+    while (rows.next())
+        object.links[static_cast<Relation>(rows.integer(0))].push_back(rows.text(1));
+    if (rows.error()) return failed(*rows.error());
+    return {};
+}
+
+Result<void> SqlObjects::put_links(const model::Object& object) {
+    auto done = store_.db_
+                    .sql("DELETE FROM object_links WHERE tenant_id = ? AND object_id = ?",
+                         object.tenant_id, object.id)
+                    .run();
+    if (!done) return done;
+    for (const auto& [relation, targets] : object.links) {
+        for (size_t i = 0; i < targets.size(); ++i) {
+            if (auto there = check_target(store_.db_, object, relation, targets[i]); !there)
+                return there;
+            done = store_.db_
+                       .sql(
+                           "INSERT INTO object_links (tenant_id, object_id, relation, position, "
+                           "target_id) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                           object.tenant_id, object.id, relation, i, targets[i])
+                       .run();
+            if (!done) return done;
+        }
+    }
+    return {};
+}
+
+Result<model::Object> SqlObjects::find(ObjectKind kind, const Scope& scope, const std::string& id) {
+    Statement row = store_.db_.sql(
+        fmt::format("{} WHERE id = ? AND kind = ?{}", kSelect, scope ? " AND tenant_id = ?" : ""),
+        id, kind);
+    if (scope) row.bind(*scope);
+    if (!row.next()) {
+        if (row.error()) return failed(*row.error());
+        return fail(Code::NotFound, "{} {}: not found", name_of(kind), printable(id));
+    }
+    model::Object object = object_row(row);
+    if (auto loaded = load_links(object); !loaded) return failed(loaded.error());
+    return object;
+}
+
+Result<model::Object> SqlObjects::create(const model::Object& wanted) {
+    if (auto good = check_object(wanted); !good) return failed(good.error());
+    return store_.write([&]() -> Result<model::Object> {
+        model::Object object = wanted;
+        const WallTime now = store_.clock_.now();
+        object.id = new_uuid(unix_ms(now));
+        auto revision = note(object, EventKind::ObjectCreated, "");
+        if (!revision) return failed(revision.error());
+        if (auto free = check_free(store_.db_, object); !free) return failed(free.error());
+        auto made = store_.db_
+                        .sql(
+                            "INSERT INTO objects (tenant_id, id, kind, name, description, "
+                            "endpoints, revision, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                            object.tenant_id, object.id, object.kind, object.name,
+                            object.description, joined(object.endpoints), *revision, now)
+                        .run();
+        if (!made) return failed(made.error());
+        if (auto put = put_links(object); !put) return failed(put.error());
+        return changed(object);
+    });
+}
+
+Result<Page<model::Object>> SqlObjects::list(ObjectKind kind, const Filter& filter) {
+    if (auto good = check_page(filter); !good) return failed(good.error());
+    return store_.read([&]() -> Result<Page<model::Object>> {
+        Statement rows = ListQuery(kSelect, filter, "id", "name")
+                             .where("kind = ?", std::optional(kind))
+                             .where("tenant_id = ?", filter.tenant)
+                             .where("name = ?", filter.name)
+                             .run(store_.db_);
+        auto page = read_page<model::Object>(rows, filter, object_row);
+        if (!page) return page;
+        for (model::Object& object : page->items)
+            if (auto loaded = load_links(object); !loaded) return failed(loaded.error());
+        return page;
+    });
+}
+
+Result<model::Object> SqlObjects::get(ObjectKind kind, const Scope& scope, const std::string& id) {
+    return store_.read([&] { return find(kind, scope, id); });
+}
+
+Result<model::Object> SqlObjects::update(const model::Object& wanted) {
+    if (auto good = check_object(wanted); !good) return failed(good.error());
+    return store_.write([&]() -> Result<model::Object> {
+        auto before = find(wanted.kind, wanted.tenant_id, wanted.id);
+        if (!before) return before;
+        if (auto match = check_match(store_.cause_, before->revision); !match)
+            return failed(match.error());
+        if (auto free = check_free(store_.db_, wanted); !free) return failed(free.error());
+        auto revision = note(wanted, EventKind::ObjectChanged, text_of(*before));
+        if (!revision) return failed(revision.error());
+        auto done = store_.db_
+                        .sql(
+                            "UPDATE objects SET name = ?, description = ?, endpoints = ?, revision "
+                            "= ? WHERE tenant_id = ? AND id = ?",
+                            wanted.name, wanted.description, joined(wanted.endpoints), *revision,
+                            wanted.tenant_id, wanted.id)
+                        .run();
+        if (!done) return failed(done.error());
+        if (auto put = put_links(wanted); !put) return failed(put.error());
+        return changed(wanted);
+    });
+}
+
+Result<Revision> SqlObjects::remove(ObjectKind kind, const Key& key) {
+    return store_.write([&]() -> Result<Revision> {
+        auto object = find(kind, key.tenant_id, key.id);
+        if (!object) return failed(object.error());
+        if (auto match = check_match(store_.cause_, object->revision); !match)
+            return failed(match.error());
+        if (auto free = check_unused(store_.db_, *object); !free) return failed(free.error());
+        auto revision = note(*object, EventKind::ObjectDeleted, text_of(*object));
+        if (!revision) return revision;
+        if (auto done = drop_links_to(store_.db_, key); !done) return failed(done.error());
+        auto done =
+            store_.db_
+                .sql("DELETE FROM objects WHERE tenant_id = ? AND id = ?", key.tenant_id, key.id)
+                .run();
+        if (!done) return failed(done.error());
+        return revision;
+    });
+}
+
+}  // namespace cvlan::store

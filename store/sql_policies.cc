@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sql_pages.h"
+#include "store/sql_rows.h"
+#include "store/sql_store.h"
+
+namespace cvlan::store {
+
+namespace {
+
+constexpr const char* kSelect =
+    "SELECT p.tenant_id, p.id, p.name, p.description, r.source, p.number, p.active_number, "
+    "p.revision, p.created_at FROM policies p JOIN policy_revisions r ON r.tenant_id = "
+    "p.tenant_id AND r.policy_id = p.id AND r.number = p.number";
+
+model::Policy policy_row(const Statement& row) {
+    model::Policy policy;
+    policy.tenant_id = row.text(0);
+    policy.id = row.text(1);
+    policy.name = row.text(2);
+    policy.description = row.text(3);
+    policy.source = row.text(4);
+    policy.number = row.integer(5);
+    if (!row.is_null(6)) policy.active_number = row.integer(6);
+    policy.revision = row.integer(7);
+    policy.created_at = row.time(8);
+    return policy;
+}
+
+Result<void> check_policy(const model::Policy& policy) {
+    if (auto good = model::check_name("name", policy.name); !good) return good;
+    if (auto good = check_description(policy.description); !good) return good;
+    if (is_utf8(policy.source) && policy.source.size() <= 256 * 1024) return {};
+    return failed(Error{Code::Invalid, "source: must be UTF-8 and at most 256 KiB", 0, "/source"});
+}
+
+Result<void> check_free(Database& db, const model::Policy& policy) {
+    Statement taken = db.sql("SELECT 1 FROM policies WHERE tenant_id = ? AND name = ? AND id <> ?",
+                             policy.tenant_id, policy.name, policy.id);
+    if (taken.next()) return fail(Code::Exists, "policy name '{}' is taken", policy.name);
+    if (taken.error()) return failed(*taken.error());
+    return {};
+}
+
+// As public_text. The source is in the history, under its number.
+std::string text_of(model::Policy policy) {
+    policy.source.clear();
+    return public_text(policy);
+}
+
+}  // namespace
+
+Result<model::Policy> SqlPolicies::find(const Scope& scope, const std::string& id) {
+    Statement row = store_.db_.sql(
+        fmt::format("{} WHERE p.id = ?{}", kSelect, scope ? " AND p.tenant_id = ?" : ""), id);
+    if (scope) row.bind(*scope);
+    if (row.next()) return policy_row(row);
+    if (row.error()) return failed(*row.error());
+    return fail(Code::NotFound, "policy {}: not found", printable(id));
+}
+
+Result<void> SqlPolicies::put_source(const model::Policy& policy, int64_t number) {
+    return store_.db_
+        .sql(
+            "INSERT INTO policy_revisions (tenant_id, policy_id, number, source, "
+            "created_at, created_by) VALUES (?, ?, ?, ?, ?, ?)",
+            policy.tenant_id, policy.id, number, policy.source, store_.clock_.now(),
+            store_.cause_.actor)
+        .run();
+}
+
+Result<model::Policy> SqlPolicies::changed(const Key& key) {
+    auto now = find(key.tenant_id, key.id);
+    if (now) store_.drafts_.back().after = text_of(*now);
+    return now;
+}
+
+Result<model::Policy> SqlPolicies::create(const model::Policy& wanted) {
+    if (auto good = check_policy(wanted); !good) return failed(good.error());
+    return store_.write([&]() -> Result<model::Policy> {
+        model::Policy policy = wanted;
+        policy.id = new_uuid(unix_ms(store_.clock_.now()));
+        auto revision = store_.record({policy.tenant_id, policy.id}, EventKind::PolicyCreated, {});
+        if (!revision) return failed(revision.error());
+        if (auto free = check_free(store_.db_, policy); !free) return failed(free.error());
+        auto made = store_.db_
+                        .sql(
+                            "INSERT INTO policies (tenant_id, id, name, description, number, "
+                            "revision, created_at) VALUES (?, ?, ?, ?, 1, ?, ?)",
+                            policy.tenant_id, policy.id, policy.name, policy.description, *revision,
+                            store_.clock_.now())
+                        .run();
+        if (!made) return failed(made.error());
+        if (auto put = put_source(policy, 1); !put) return failed(put.error());
+        return changed({policy.tenant_id, policy.id});
+    });
+}
+
+Result<Page<model::Policy>> SqlPolicies::list(const Filter& filter) {
+    if (auto good = check_page(filter); !good) return failed(good.error());
+    return store_.read([&] {
+        Statement rows = ListQuery(kSelect, filter, "p.id", "p.name")
+                             .where("p.tenant_id = ?", filter.tenant)
+                             .where("p.name = ?", filter.name)
+                             .run(store_.db_);
+        return read_page<model::Policy>(rows, filter, policy_row);
+    });
+}
+
+Result<model::Policy> SqlPolicies::get(const Scope& scope, const std::string& id) {
+    return store_.read([&] { return find(scope, id); });
+}
+
+Result<model::Policy> SqlPolicies::update(const model::Policy& wanted) {
+    if (auto good = check_policy(wanted); !good) return failed(good.error());
+    const Key key{wanted.tenant_id, wanted.id};
+    return store_.write([&]() -> Result<model::Policy> {
+        auto before = find(wanted.tenant_id, wanted.id);
+        if (!before) return before;
+        if (auto match = check_match(store_.cause_, before->revision); !match)
+            return failed(match.error());
+        if (auto free = check_free(store_.db_, wanted); !free) return failed(free.error());
+        auto revision = store_.record(key, EventKind::PolicyChanged, {}, text_of(*before));
+        if (!revision) return failed(revision.error());
+        const bool is_new_source = wanted.source != before->source;
+        const int64_t number = before->number + (is_new_source ? 1 : 0);
+        if (is_new_source)
+            if (auto put = put_source(wanted, number); !put) return failed(put.error());
+        auto done =
+            store_.db_
+                .sql(
+                    "UPDATE policies SET name = ?, description = ?, number = ?, revision = "
+                    "? WHERE tenant_id = ? AND id = ?",
+                    wanted.name, wanted.description, number, *revision, wanted.tenant_id, wanted.id)
+                .run();
+        if (!done) return failed(done.error());
+        return changed(key);
+    });
+}
+
+Result<Revision> SqlPolicies::remove(const Key& key) {
+    return store_.write([&]() -> Result<Revision> {
+        auto policy = find(key.tenant_id, key.id);
+        if (!policy) return failed(policy.error());
+        if (auto match = check_match(store_.cause_, policy->revision); !match)
+            return failed(match.error());
+        if (policy->active_number)
+            return fail(Code::Conflict, "policy '{}' is in force", policy->name);
+        auto revision = store_.record(key, EventKind::PolicyDeleted, {}, text_of(*policy));
+        if (!revision) return revision;
+        auto done =
+            store_.db_
+                .sql("DELETE FROM policies WHERE tenant_id = ? AND id = ?", key.tenant_id, key.id)
+                .run();
+        if (!done) return failed(done.error());
+        return revision;
+    });
+}
+
+Result<std::vector<model::PolicyRevision>> SqlPolicies::revisions(const Key& key) {
+    return store_.read([&]() -> Result<std::vector<model::PolicyRevision>> {
+        auto policy = find(key.tenant_id, key.id);
+        if (!policy) return failed(policy.error());
+        std::vector<model::PolicyRevision> revisions;
+        Statement rows = store_.db_.sql(
+            "SELECT number, source, created_at, created_by FROM policy_revisions WHERE tenant_id = "
+            "? AND policy_id = ? ORDER BY number DESC LIMIT 100",
+            key.tenant_id, key.id);
+        while (rows.next())
+            revisions.push_back({rows.integer(0), rows.text(1), rows.time(2), rows.text(3),
+                                 policy->active_number == rows.integer(0)});
+        if (rows.error()) return failed(*rows.error());
+        return revisions;
+    });
+}
+
+Result<model::Policy> SqlPolicies::activate(const Key& key, int64_t number) {
+    return store_.write([&]() -> Result<model::Policy> {
+        auto policy = find(key.tenant_id, key.id);
+        if (!policy) return policy;
+        if (auto match = check_match(store_.cause_, policy->revision); !match)
+            return failed(match.error());
+        if (number < 0 || number > policy->number)
+            return failed(
+                Error{Code::Invalid,
+                      fmt::format("number: policy '{}' has no revision {}", policy->name, number),
+                      0, "/number"});
+        if (policy->active_number.value_or(0) == number) return policy;
+        auto revision = store_.record(key, EventKind::PolicyChanged, {}, text_of(*policy));
+        if (!revision) return failed(revision.error());
+        // The one that was in force is changed by that too.
+        auto done =
+            store_.db_
+                .sql(
+                    "UPDATE policies SET active_number = NULL, revision = ? WHERE tenant_id "
+                    "= ? AND active_number IS NOT NULL AND id <> ?",
+                    *revision, key.tenant_id, key.id)
+                .run();
+        if (!done) return failed(done.error());
+        const auto active = number == 0 ? std::nullopt : std::optional<int64_t>(number);
+        done =
+            store_.db_
+                .sql(
+                    "UPDATE policies SET active_number = ?, revision = ? WHERE tenant_id = ? AND "
+                    "id = ?",
+                    active, *revision, key.tenant_id, key.id)
+                .run();
+        if (!done) return failed(done.error());
+        return changed(key);
+    });
+}
+
+}  // namespace cvlan::store
