@@ -22,10 +22,10 @@ Result<const Auth::Row*> Auth::row_of(const NodeIdentity& identity) {
         if (known->second.tenant_id == identity.tenant_id) return &known->second;
         return fail(Code::NotFound, "no such node in this tenant");
     }
-    const auto node = store_.node(identity.tenant_id, identity.node_id);
-    if (!node) return failed(node.error());
     const auto tenant = store_.tenant(identity.tenant_id);
-    if (!tenant) return failed(tenant.error());
+    const auto node = tenant ? store_.node(identity.tenant_id, identity.node_id)
+                             : Result<model::Node>(failed(tenant.error()));
+    if (!node) return failed(node.error());
     return &rows_
                 .insert_or_assign(
                     identity.node_id,

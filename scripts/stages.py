@@ -23,6 +23,7 @@ PARSERS = ("netlink/attr_reader", "kernel-wg/parse", "http/head_scan", "http/req
 os.environ |= {"CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1"}
 # Code that runs on more than one thread; everything else lives on one loop.
 THREADED = ["base_test", "http_test", "store_test"]
+SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 FUZZ_SECONDS = int(os.environ.get("CVLAN_FUZZ_SECONDS", "30"))
 
 
@@ -69,8 +70,8 @@ def cases_in(preset: str) -> int:
 
 
 def lint() -> str:
-    run("cmake", "--preset", "coverage", quiet=True)
-    run("cmake", "--build", "build/coverage", "--parallel", JOBS, "--target", "cvlan_model", quiet=True)
+    run("cmake", "--preset", "checked", quiet=True)
+    run("cmake", "--build", "build/checked", "--parallel", JOBS, "--target", "cvlan_model", quiet=True)
     return f"{run('scripts/lint', '--build', 'build/coverage').count(': good')} checks"
 
 
@@ -81,7 +82,7 @@ def build_release() -> str:
 
 
 def coverage() -> str:
-    said = run("gcovr", "-r", ".", "build/coverage", "--gcov-ignore-parse-errors", "-e", "tests/", "-e", "build/", "-e", ".*main\\.cc",
+    said = run("gcovr", "-r", ".", "build/checked", "--gcov-ignore-parse-errors", "-e", "tests/", "-e", "build/", "-e", ".*main\\.cc",
                "--json-summary", "build/coverage.json", "--txt", "build/coverage.txt", "--print-summary", "-j", JOBS)
     lines = float(re.search(r"lines: ([\d.]+)%", said)[1])
     files = json.loads((BUILD / "coverage.json").read_text())["files"]
@@ -97,36 +98,24 @@ def coverage() -> str:
 
 
 def unit() -> str:
-    build("coverage")
+    """Every unit test, under AddressSanitizer and UBSan, with the lines counted that they run."""
+    build("checked")
     # Counts of an earlier run, or of sources that have changed since, would be added to these.
-    for counts in (BUILD / "coverage").rglob("*.gcda"):
+    for counts in (BUILD / "checked").rglob("*.gcda"):
         counts.unlink()
-    return f"{tests_of('coverage', 'unit|check')}, {cases_in('coverage')} tests, {coverage()}"
+    return f"{tests_of('checked', 'unit|check', SANITIZED)}, {cases_in('checked')} tests, {coverage()}"
 
 
-def sanitizers() -> str:
-    counts = []
-    for preset in ("asan", "tsan"):
-        build(preset, *(test_targets() if preset == "asan" else THREADED))
-        env = {"ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1", "TSAN_OPTIONS": "halt_on_error=1"}
-        only = "" if preset == "asan" else "|".join(f"^unit.{name.removesuffix('_test')}[.]" for name in THREADED)
-        counts.append(f"{preset} {tests_of(preset, 'unit', env, only)}")
-    return ", ".join(counts)
-
-
-def test_targets() -> list[str]:
-    """Names of the unit test programs, from the folders that have tests."""
-    names = set()
-    for source in (ROOT / "tests").rglob("*_test.cc"):
-        room = source.parent.relative_to(ROOT / "tests").as_posix()
-        names.add(room.replace("/", "_") + "_test")
-    listed = run("cmake", "--build", "build/coverage", "--target", "help", quiet=True)
-    return sorted(name for name in names if f"{name}:" in listed)
+def threads() -> str:
+    """What runs on more than one thread, under ThreadSanitizer."""
+    build("tsan", *THREADED)
+    only = "|".join(f"^unit.{name.removesuffix('_test')}[.]" for name in THREADED)
+    return tests_of("tsan", "unit", {"TSAN_OPTIONS": "halt_on_error=1"}, only)
 
 
 def kernel() -> str:
-    build("coverage")
-    programs = sorted(glob.glob(f"{BUILD}/coverage/bin/*_kernel"))
+    build("checked")
+    programs = sorted(glob.glob(f"{BUILD}/checked/bin/*_kernel"))
     if not programs:
         raise Reject("there are no kernel tests")
     script = "; ".join(f"echo '== {Path(p).name}'; {p} || failed=1" for p in programs)
@@ -189,12 +178,12 @@ def fuzz() -> str:
 
 
 def mutants() -> str:
-    run("cmake", "--preset", "coverage", quiet=True)
-    said = run("scripts/mutate-auth", "--build", "build/coverage")
+    run("cmake", "--preset", "checked", quiet=True)
+    said = run("scripts/mutate-auth", "--build", "build/checked")
     return re.findall(r"^mutate-auth: (.*)$", said, re.M)[-1]
 
 
-STAGES = {"lint": lint, "build": build_release, "unit": unit, "mutants": mutants, "sanitizers": sanitizers, "kernel": kernel,
+STAGES = {"lint": lint, "build": build_release, "unit": unit, "mutants": mutants, "threads": threads, "kernel": kernel,
           "integration": integration, "crash": crash, "packages": packages, "fuzz": fuzz}
 
 

@@ -41,6 +41,18 @@ TEST_F(AuthTest, OneThatHasExpiredOrWasRevokedIsShutOutAtOnceAndIsToldWhich) {
     EXPECT_EQ(code_of(poll(node)), "NODE_REVOKED");
 }
 
+TEST_F(AuthTest, ANodeOfASuspendedTenantWaitsUntilItIsResumed) {
+    const TestNode node = enrolled(token, "a");
+    EXPECT_EQ(poll(node).status, 200);
+    const std::string path = "/api/v1/tenants/" + tenant;
+    EXPECT_EQ(ask("POST", path + "/suspend").status, 200);
+    auth.forget_tenant(tenant);  // as the controller does at the event
+    EXPECT_EQ(code_of(poll(node)), "TENANT_SUSPENDED");
+    EXPECT_EQ(ask("POST", path + "/resume").status, 200);
+    auth.forget_tenant(tenant);
+    EXPECT_EQ(poll(node).status, 200);
+}
+
 TEST_F(AuthTest, ACertificateThatNamesNoNodeIsRefused) {
     EXPECT_EQ(code_of(ask("GET", "/api/v1/node/map", "", "no certificate")), "CERTIFICATE_REFUSED");
 }

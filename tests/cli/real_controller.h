@@ -5,7 +5,6 @@
 // its answers.
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -14,6 +13,7 @@
 #include <optional>
 
 #include "base/unique_fd.h"
+#include "tests/support/free_port.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
@@ -63,18 +63,6 @@ private:
         setenv("NOTIFY_SOCKET", path.c_str(), 1);
         return fd;
     }
-    // One that was free a moment ago.
-    static uint16_t free_port() {
-        const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-        EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-        return ntohs(address.sin_port);
-    }
-
     TempDir folder_;
     std::string config_ = folder_.file("controller.toml");
     std::optional<Process> process_;

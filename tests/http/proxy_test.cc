@@ -2,7 +2,6 @@
 // A server behind a load balancer: by hand, and with the real HAProxy and nginx before it, which
 // pass TLS through.
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -10,6 +9,7 @@
 
 #include "tests/http/server_fixture.h"
 #include "tests/http/tls_client.h"
+#include "tests/support/free_port.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
@@ -17,6 +17,7 @@ namespace cvlan::http::test {
 namespace {
 
 using namespace std::chrono_literals;
+using cvlan::test::free_port;
 using cvlan::test::Process;
 using cvlan::test::TempDir;
 
@@ -117,17 +118,6 @@ TEST(AServerBehindABalancer, DrainsWhileOneIsAtTheDoor) {
     EXPECT_TRUE(until([&] { return is_done.load(); }));
 }
 
-uint16_t free_port() {
-    const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-    return ntohs(address.sin_port);
-}
-
 // A server with TLS, and a real balancer before it on loopback, with its files in `folder`.
 struct RealBalancer : testing::Test {
     TempDir folder;
@@ -137,7 +127,7 @@ struct RealBalancer : testing::Test {
 
     void start(const std::string& program, std::vector<std::string> words,
                const std::string& config) {
-        if (access(program.c_str(), X_OK) != 0) GTEST_SKIP() << program << " is not installed";
+        ASSERT_EQ(access(program.c_str(), X_OK), 0) << program << ": scripts/install-deps has it";
         std::ofstream(folder.file("conf")) << config;
         balancer.emplace(program, std::move(words), 1, folder.file("log"));
         ASSERT_TRUE(until([&] { return RawClient(front).is_connected(); })) << log();
@@ -174,29 +164,27 @@ struct RealBalancer : testing::Test {
 };
 
 TEST_F(RealBalancer, HaproxyPassesTlsThroughWithVersion2) {
-    start_haproxy("send-proxy-v2");
-    if (balancer) expect_passes();
+    ASSERT_NO_FATAL_FAILURE(start_haproxy("send-proxy-v2"));
+    expect_passes();
 }
 
 TEST_F(RealBalancer, HaproxysChecksumAndUniqueIdAreRead) {
-    start_haproxy("send-proxy-v2 proxy-v2-options crc32c,unique-id");
-    if (balancer) expect_passes();
+    ASSERT_NO_FATAL_FAILURE(start_haproxy("send-proxy-v2 proxy-v2-options crc32c,unique-id"));
+    expect_passes();
 }
 
 // They are LOCAL: the balancer's own.
 TEST_F(RealBalancer, HaproxysChecksOfHealthAreNoFaults) {
     std::ofstream(folder.file("client.pem"))
         << authorities().client.cert_pem << authorities().client.key_pem;
-    start_haproxy("send-proxy-v2 check check-ssl verify none inter 20ms crt " +
-                  folder.file("client.pem"));
-    if (!balancer) return;
+    ASSERT_NO_FATAL_FAILURE(start_haproxy(
+        "send-proxy-v2 check check-ssl verify none inter 20ms crt " + folder.file("client.pem")));
     EXPECT_TRUE(until([&] { return server.stats().handshakes > 0; })) << log();
     EXPECT_EQ(server.stats().proxy_headers_refused, 0u);
 }
 
 TEST_F(RealBalancer, HaproxyWithoutTheHeaderIsRefused) {
-    start_haproxy("");
-    if (!balancer) return;
+    ASSERT_NO_FATAL_FAILURE(start_haproxy(""));
     TlsClient client(front, authorities().client);
     EXPECT_FALSE(client.is_up());
     EXPECT_EQ(server.seen_count(), 0u);
@@ -205,13 +193,15 @@ TEST_F(RealBalancer, HaproxyWithoutTheHeaderIsRefused) {
 
 // Its stream module speaks version 1 alone.
 TEST_F(RealBalancer, NginxPassesTlsThroughWithVersion1) {
-    start("/usr/sbin/nginx",
-          {"-p", folder.path(), "-c", folder.file("conf"), "-e", folder.file("log")},
-          fmt::format("load_module /usr/lib/nginx/modules/ngx_stream_module.so;\ndaemon off;\n"
-                      "master_process off;\npid {0}/pid;\nerror_log {0}/log;\nevents {{}}\n"
-                      "stream {{ server {{ listen {1}; proxy_pass {2}; proxy_protocol on; }} }}\n",
-                      folder.path(), front.text(), server.at().text()));
-    if (balancer) expect_passes();
+    const std::string config = fmt::format(
+        "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\ndaemon off;\n"
+        "master_process off;\npid {0}/pid;\nerror_log {0}/log;\nevents {{}}\n"
+        "stream {{ server {{ listen {1}; proxy_pass {2}; proxy_protocol on; }} }}\n",
+        folder.path(), front.text(), server.at().text());
+    ASSERT_NO_FATAL_FAILURE(
+        start("/usr/sbin/nginx",
+              {"-p", folder.path(), "-c", folder.file("conf"), "-e", folder.file("log")}, config));
+    expect_passes();
 }
 
 }  // namespace

@@ -66,7 +66,9 @@ TEST_F(CopyTest, IsTakenWhileOthersWriteAndIsWhole) {
     const auto opened = open_sqlite(copy_, clock_, Create::No);
     ASSERT_TRUE(opened) << opened.error().message;
     EXPECT_TRUE((*opened)->network({}, network_.id));
-    for (const auto& verdict : *(*opened)->verify_audit({})) EXPECT_EQ(verdict.fault, "");
+    const auto verdicts = (*opened)->verify_audit({});
+    ASSERT_TRUE(verdicts) << verdicts.error().message;
+    for (const auto& verdict : *verdicts) EXPECT_EQ(verdict.fault, "");
 }
 
 TEST_F(CopyTest, ReplacesNoFileAndLeavesNoneBehindWhenItFails) {

@@ -3,14 +3,11 @@
 #include "daemons/controller/controller.h"
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <filesystem>
 #include <thread>
 
 #include "base/file.h"
-#include "base/unique_fd.h"
 #include "daemons/controller/hosts.h"
 #include "http/client.h"
 #include "model/wire.h"
@@ -18,24 +15,14 @@
 #include "pki/imported.h"
 #include "pki/token.h"
 #include "tests/http/raw_client.h"
+#include "tests/support/free_port.h"
 #include "tests/support/temp_dir.h"
 
 namespace cvlan::controller {
 namespace {
 
 namespace wire = model::wire;
-
-// A port that was free a moment ago.
-uint16_t free_port() {
-    const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-    return ntohs(address.sin_port);
-}
+using test::free_port;
 
 struct TestNode {
     wire::Enrolment enrolment;

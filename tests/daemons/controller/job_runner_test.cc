@@ -114,8 +114,12 @@ TEST_F(JobRunnerTest, RetentionTakesWhatIsOldOfEveryChain) {
                            [](const auto& job) { return job.finished_at.has_value(); });
     };
     run_until(are_done);
-    for (const auto& job : *store->jobs().list()) EXPECT_TRUE(job.has_succeeded) << job.result;
-    for (const auto& verdict : *store->verify_audit({})) {
+    const auto jobs = store->jobs().list();
+    ASSERT_TRUE(jobs) << jobs.error().message;
+    for (const auto& job : *jobs) EXPECT_TRUE(job.has_succeeded) << job.result;
+    const auto verdicts = store->verify_audit({});
+    ASSERT_TRUE(verdicts) << verdicts.error().message;
+    for (const auto& verdict : *verdicts) {
         EXPECT_EQ(verdict.fault, "");
         EXPECT_EQ(verdict.entries, 1);  // the one that says so
     }

@@ -2,7 +2,6 @@
 // cvlan-sim as a shell runs it, against a real controller process.
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -14,6 +13,7 @@
 #include "base/file.h"
 #include "base/unique_fd.h"
 #include "http/client.h"
+#include "tests/support/free_port.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
@@ -21,17 +21,6 @@ namespace cvlan::sim {
 namespace {
 
 using nlohmann::json;
-
-uint16_t free_port() {
-    const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-    return ntohs(address.sin_port);
-}
 
 std::string text_of(const std::string& path) {
     std::ifstream file(path);
@@ -84,7 +73,7 @@ struct TheSimulation : testing::Test {
     void SetUp() override {
         std::ofstream(config) << fmt::format(
             "state_dir = \"{}\"\nadmin_socket = \"{}\"\n[listen]\napi = \"127.0.0.1:{}\"\n",
-            folder.file("state"), admin_socket, free_port());
+            folder.file("state"), admin_socket, test::free_port());
         const auto setup =
             run("cvlan-controller", {"setup", "--config", config, "--server-name", "127.0.0.1"});
         ASSERT_EQ(setup.process.wait(), 0) << text_of(setup.err);
