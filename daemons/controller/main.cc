@@ -123,11 +123,8 @@ int start(int argc, char** argv) {
     add_maintenance(app, maintenance);
     try {
         app.parse(argc, argv);
-    } catch (const CLI::Success& success) {
-        return app.exit(success);
     } catch (const CLI::ParseError& error) {
-        app.exit(error, std::cerr, std::cerr);
-        return kUsage;
+        return app.exit(error) == 0 ? 0 : kUsage;
     }
     auto config = load_config(config_path);
     if (!config) return complain(config.error(), kBadConfig);

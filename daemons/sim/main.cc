@@ -114,11 +114,8 @@ int start(int argc, char** argv) {
     add_deeds(app, plan);
     try {
         app.parse(argc, argv);
-    } catch (const CLI::Success& success) {
-        return app.exit(success);
     } catch (const CLI::ParseError& error) {
-        app.exit(error, std::cerr, std::cerr);
-        return kUsage;
+        return app.exit(error) == 0 ? 0 : kUsage;
     }
     if (auto read = read_words(words, plan); !read) return complain(read.error(), kUsage);
     return run(std::move(plan));
