@@ -90,9 +90,10 @@ TEST_F(WebhooksTest, BelongToTheirTenantAndStandInItsAudit) {
     EXPECT_EQ(store_->webhooks().create({tenant_, "hook", "https://h/", {}}).error().code,
               Code::Exists);
     ASSERT_TRUE(store_->webhooks().remove({tenant_, made.id}));
+    const auto audit = store_->audit({.tenant_id = tenant_});
+    ASSERT_TRUE(audit) << audit.error().message;
     std::vector<std::string> actions;
-    for (const auto& entry : store_->audit({.tenant_id = tenant_})->items)
-        actions.push_back(entry.action);
+    for (const auto& entry : audit->items) actions.push_back(entry.action);
     EXPECT_EQ(actions,
               (std::vector<std::string>{"TENANT_CREATED", "WEBHOOK_CREATED", "WEBHOOK_DELETED"}));
 }
