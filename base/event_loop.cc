@@ -92,6 +92,8 @@ EventLoop::EventLoop() : base_(nullptr), posted_(std::make_shared<Posted>()) {
 
 EventLoop::~EventLoop() {
     event_free(posted_->handle);
+    // Callbacks that libevent deferred hold their bufferevents until they ran.
+    event_base_loop(base_, EVLOOP_NONBLOCK);
     event_base_free(base_);
 }
 
