@@ -254,8 +254,8 @@ Touched Maps::load(const std::string& tenant_id, int64_t epoch, const store::Map
         tenant.networks[network.id].network = network;
         auto put = publish(update, network_fragment(network, network.revision));
         if (!put) leave_out("network", network.id, put.error());
-        // What was removed before we started is not known: older maps are answered in full.
-        tenant.networks[network.id].floor = inputs.revision;
+        // What was removed is not known: a map from before that is answered in full.
+        tenant.networks[network.id].floor = inputs.removed_at;
     }
     for (const store::MapMember& member : inputs.members) {
         const model::Membership& membership = member.membership;
@@ -269,7 +269,9 @@ Touched Maps::load(const std::string& tenant_id, int64_t epoch, const store::Map
         auto put =
             publish(update, peer_fragment(member.node_name, membership, membership.revision));
         if (!put) leave_out("node", membership.node_id, put.error());
-        tenant.nodes[membership.node_id].networks.insert(membership.network_id);
+        Node& node = tenant.nodes[membership.node_id];
+        node.networks.insert(membership.network_id);
+        node.networks_changed_at = member.came_in_at;
         ++network->second.members;
     }
     for (const std::string& id : inputs.pending) {

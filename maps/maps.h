@@ -76,7 +76,8 @@ public:
 
     // A tenant as the store holds it; replaces what is known of it. An object that can not be
     // encoded is left out and named in the log: it never spoils another's map. Touched are all
-    // networks and nodes that it has, and had: each node gets a full map.
+    // networks and nodes that it has, and had. A node's next map is a full one where something was
+    // removed, or the node came in, after the map that it has.
     Touched load(const std::string& tenant_id, int64_t epoch, const store::MapInputs& inputs);
     void drop_tenant(const std::string& tenant_id);
     // What is known of the tenant is not what the store holds: until it is loaded anew, its polls

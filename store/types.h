@@ -135,6 +135,7 @@ struct MapMember {
     std::string node_name;
     model::TokenRole role{};
     model::Membership membership;
+    Revision came_in_at = 0;  // the node enrolled, was approved, or joined a further one
 };
 struct MapInputs {
     Revision revision = 0;
@@ -142,6 +143,8 @@ struct MapInputs {
     std::vector<MapMember> members;
     std::vector<std::string> pending{};  // ids of nodes that wait for approval
     model::MapExpiry map_expiry = model::MapExpiry::Keep;
+    // A node or a network was last taken away; what is older than this is not known.
+    Revision removed_at = 0;
 };
 
 }  // namespace cvlan::store

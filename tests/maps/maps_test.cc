@@ -66,6 +66,7 @@ struct MapsTest : testing::Test {
     void load(int networks, int nodes_each) {
         store::MapInputs inputs;
         inputs.revision = 1;
+        inputs.removed_at = 1;
         for (int n = 1; n <= networks; ++n) inputs.networks.push_back(network(n));
         for (int n = 1; n <= networks * nodes_each; ++n)
             inputs.members.push_back(member(node(n, {(n - 1) / nodes_each + 1})));
@@ -196,6 +197,22 @@ TEST_F(MapsTest, AFurtherNetworkIsAFullMap) {
     const auto answer = poll(1, before);
     EXPECT_EQ(answer->map.kind, wire::MapKind::Full);
     EXPECT_EQ(answer->fragments.size(), 3u + 4u);
+}
+
+// A controller that was restarted: the networks in which nothing happened meanwhile are not told
+// anew to each of their nodes.
+TEST_F(MapsTest, AfterARestartAnOlderMapIsBroughtUpToDateWhereNothingWasRemovedSince) {
+    store::MapInputs inputs{9, {network(1)}, {}};
+    inputs.removed_at = 3;
+    for (int n = 1; n <= 3; ++n) inputs.members.push_back(member(node(n, {1}, n == 2 ? 7 : 2)));
+    inputs.members[2].came_in_at = 5;
+    maps.load(kTenant, 7, inputs);
+    EXPECT_EQ(poll(1, Since{7, 2})->map.kind, wire::MapKind::Full) << "from before a removal";
+    const auto delta = poll(1, Since{7, 4});
+    EXPECT_EQ(delta->map.kind, wire::MapKind::Delta);
+    ASSERT_EQ(delta->fragments.size(), 1u);
+    EXPECT_EQ(delta->fragments[0].id, id(2, 2));
+    EXPECT_EQ(poll(3, Since{7, 4})->map.kind, wire::MapKind::Full) << "from before it came in";
 }
 
 TEST_F(MapsTest, AnotherEpochANewerOrAForgottenRevisionIsAnsweredInFull) {

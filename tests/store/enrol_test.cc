@@ -431,6 +431,12 @@ TEST_F(EnrolTest, MapInputsHoldAllThatMapsNeed) {
     EXPECT_EQ(inputs->members[0].node_name, "one");
     EXPECT_EQ(inputs->members[0].membership.ipv4, one.membership.ipv4);
     EXPECT_EQ(inputs->members[1].membership.node_id, two.node.id);
+    EXPECT_EQ(inputs->members[0].came_in_at, one.revision);
+    EXPECT_EQ(inputs->members[1].came_in_at, two.revision);
+    EXPECT_EQ(inputs->removed_at, 0);
+    const auto gone = store_->delete_node(key_of(one.node));
+    ASSERT_TRUE(gone);
+    EXPECT_EQ(store_->map_inputs(acme_)->removed_at, *gone);
     EXPECT_FAILS(store_->map_inputs(id()), Code::NotFound, "tenant");
 }
 

@@ -84,6 +84,7 @@ TEST_F(JobsTest, WhatIsOldGoesAndTheRestStays) {
     const auto before = store_->events_since(network.tenant_id, 0, 100)->size();
     EXPECT_EQ(*store_->jobs().prune_events(network.tenant_id, clock_.now() - 24h), 3);
     EXPECT_EQ(store_->events_since(network.tenant_id, 0, 100)->size(), before - 3);
+    EXPECT_EQ(store_->map_inputs(network.tenant_id)->removed_at, 3) << "as far as is known";
 }
 
 }  // namespace
