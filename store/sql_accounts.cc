@@ -117,7 +117,7 @@ Result<Account> Accounts::insert(const Granter& granter, const NewAccount& wante
 Result<Account> Accounts::begin_change(const Key& key, EventKind kind) {
     if (auto event = store_.record(key, kind, {}); !event) return failed(event.error());
     auto account = find(key.tenant_id, key.id);
-    if (account) store_.drafts_.back().before = public_text(*account);
+    if (account) store_.drafts().back().before = public_text(*account);
     return account;
 }
 

@@ -2,6 +2,7 @@
 // Gives addresses: the lowest that is free. Those below `next` are in use, in quarantine or
 // released; those from `next` on were never given. So the lowest released one, if any, is the
 // lowest of all, and each step is one look into an index however large the network is.
+#include <algorithm>
 #include <chrono>
 
 #include "store/prefix_rules.h"
@@ -16,8 +17,18 @@ constexpr std::chrono::days kQuarantine{7};
 
 }  // namespace
 
-Result<std::optional<Address>> SqlStore::allocate_released(const model::Network& network,
-                                                           Family family) {
+Result<std::vector<Address>> SqlStore::allocate_released(const model::Network& network,
+                                                         Family family, size_t count) {
+    std::vector<Address> addresses;
+    {
+        Statement any = db_.sql(
+            "SELECT 1 FROM released_addresses WHERE tenant_id = ? AND network_id = ? AND family = "
+            "? LIMIT 1",
+            network.tenant_id, network.id, family);
+        const bool is_any = any.next();
+        if (any.error()) return failed(*any.error());
+        if (!is_any) return addresses;
+    }
     // Each row leaves the quarantine once, so this costs what the releases did.
     auto freed = db_.sql(
                         "UPDATE released_addresses SET is_free = 1 WHERE tenant_id = ? AND "
@@ -26,58 +37,90 @@ Result<std::optional<Address>> SqlStore::allocate_released(const model::Network&
                      .run();
     if (!freed) return failed(freed.error());
     Statement taken = db_.sql(
-        "DELETE FROM released_addresses WHERE (tenant_id, network_id, family, address) = ("
+        "DELETE FROM released_addresses WHERE (tenant_id, network_id, family, address) IN ("
         "  SELECT tenant_id, network_id, family, address FROM released_addresses"
         "  WHERE tenant_id = ? AND network_id = ? AND family = ? AND is_free = 1"
-        "  ORDER BY address LIMIT 1) RETURNING address",
-        network.tenant_id, network.id, family);
-    std::optional<Address> address;
-    if (taken.next()) address = taken.address(0);
+        "  ORDER BY address LIMIT ?) RETURNING address",
+        network.tenant_id, network.id, family, count);
+    while (taken.next())
+        if (const auto address = taken.address(0)) addresses.push_back(*address);
     if (taken.error()) return failed(*taken.error());
-    return address;
+    std::sort(addresses.begin(), addresses.end());
+    return addresses;
 }
 
-Result<std::optional<Address>> SqlStore::allocate_fresh(const model::Network& network,
-                                                        Family family) {
+Result<std::vector<Address>> SqlStore::allocate_fresh(const model::Network& network, Family family,
+                                                      size_t count) {
     const bool is_v4 = family == Family::V4;
-    std::optional<Address> address;
+    std::optional<Address> next;
     {
-        Statement next =
+        Statement row =
             db_.sql(is_v4 ? "SELECT ipv4_next FROM networks WHERE tenant_id = ? AND id = ?"
                           : "SELECT ipv6_next FROM networks WHERE tenant_id = ? AND id = ?",
                     network.tenant_id, network.id);
-        if (next.next()) address = next.address(0);
-        if (next.error()) return failed(*next.error());
+        if (row.next()) next = row.address(0);
+        if (row.error()) return failed(*row.error());
     }
-    if (!address) return address;
-    std::optional<Address> after;
-    if (*address != usable_range(is_v4 ? *network.ipv4 : *network.ipv6).last)
-        after = address->plus(1);
+    std::vector<Address> addresses;
+    const Address last = usable_range(is_v4 ? *network.ipv4 : *network.ipv6).last;
+    while (next && addresses.size() < count) {
+        addresses.push_back(*next);
+        next = *next == last ? std::optional<Address>() : next->plus(1);
+    }
+    if (addresses.empty()) return addresses;
     auto moved = db_.sql(is_v4 ? "UPDATE networks SET ipv4_next = ? WHERE tenant_id = ? AND id = ?"
                                : "UPDATE networks SET ipv6_next = ? WHERE tenant_id = ? AND id = ?",
-                         after, network.tenant_id, network.id)
+                         next, network.tenant_id, network.id)
                      .run();
     if (!moved) return failed(moved.error());
-    return address;
+    return addresses;
+}
+
+// The lowest that are free: fewer than asked for, where there are no more.
+Result<std::vector<Address>> SqlStore::allocate_many(const model::Network& network, Family family,
+                                                     size_t count) {
+    if (!(family == Family::V4 ? network.ipv4 : network.ipv6)) return std::vector<Address>{};
+    auto addresses = allocate_released(network, family, count);
+    if (!addresses || addresses->size() == count) return addresses;
+    auto fresh = allocate_fresh(network, family, count - addresses->size());
+    if (!fresh) return fresh;
+    addresses->insert(addresses->end(), fresh->begin(), fresh->end());
+    return addresses;
 }
 
 // No address, where the network has no prefix of that family.
 Result<std::optional<Address>> SqlStore::allocate(const model::Network& network, Family family) {
-    const auto& prefix = family == Family::V4 ? network.ipv4 : network.ipv6;
-    if (!prefix) return std::nullopt;
-    auto address = allocate_released(network, family);
-    if (!address || *address) return address;
-    address = allocate_fresh(network, family);
-    if (!address || *address) return address;
+    if (!(family == Family::V4 ? network.ipv4 : network.ipv6)) return std::nullopt;
+    auto addresses = allocate_many(network, family, 1);
+    if (!addresses) return failed(addresses.error());
+    if (addresses->empty()) return failed(exhausted(network, family));
+    return addresses->front();
+}
 
+Error SqlStore::exhausted(const model::Network& network, Family family) {
+    const auto& prefix = family == Family::V4 ? network.ipv4 : network.ipv6;
+    if (!prefix)
+        return {Code::Conflict,
+                fmt::format("network '{}' has no prefix of that family", network.name)};
     const std::string count = usable_count(*prefix);
     Statement held = db_.sql(
         "SELECT count(*) FROM released_addresses WHERE tenant_id = ? AND network_id = ? AND family "
         "= ?",
         network.tenant_id, network.id, family);
     const int64_t quarantined = held.next() ? held.integer(0) : 0;
-    return fail(Code::Conflict, "network '{}': pool exhausted {}/{}{}", network.name, count, count,
-                quarantined > 0 ? fmt::format(", {} of them in quarantine", quarantined) : "");
+    return {
+        Code::Conflict,
+        fmt::format("network '{}': pool exhausted {}/{}{}", network.name, count, count,
+                    quarantined > 0 ? fmt::format(", {} of them in quarantine", quarantined) : "")};
+}
+
+Result<void> SqlStore::quarantine(const Key& network, const Address& address) {
+    return db_
+        .sql(
+            "INSERT INTO released_addresses (tenant_id, network_id, family, address, "
+            "quarantined_until) VALUES (?, ?, ?, ?, ?)",
+            network.tenant_id, network.id, address.family(), address, clock_.now() + kQuarantine)
+        .run();
 }
 
 // The addresses of all its memberships go into quarantine.

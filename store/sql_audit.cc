@@ -6,6 +6,7 @@
 #include <map>
 
 #include "store/event_names.h"
+#include "store/sql_rows.h"
 #include "store/sql_store.h"
 
 namespace cvlan::store {
@@ -88,19 +89,21 @@ Result<void> SqlBase::append_audit(std::vector<model::AuditEntry> entries) {
     for (model::AuditEntry& entry : entries) {
         entry.sequence = last->sequence + 1;
         entry.previous_hash = last->hash;
-        *last = {entry.sequence, model::audit_hash(entry)};
-        auto written =
-            db_.sql(
-                   "INSERT INTO audit (tenant_id, sequence, at, actor, source, request_id, action, "
-                   "object_kind, object_id, outcome, count, before_json, after_json, "
-                   "previous_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                   entry.tenant_id, entry.sequence, entry.at, entry.actor, entry.source,
-                   entry.request_id, entry.action, entry.object_kind, entry.object_id,
-                   entry.outcome, entry.count, entry.before, entry.after, entry.previous_hash,
-                   last->hash)
-                .run();
-        if (!written) return failed(written.error().while_doing("audit"));
+        entry.hash = model::audit_hash(entry);
+        *last = {entry.sequence, entry.hash};
     }
+    static const RowInsert insert(
+        "INSERT INTO audit (tenant_id, sequence, at, actor, source, request_id, action, "
+        "object_kind, object_id, outcome, count, before_json, after_json, previous_hash, hash)",
+        15);
+    auto written = insert.run(db_, entries.size(), [&](Statement& row, size_t i) {
+        const model::AuditEntry& entry = entries[i];
+        row.bind(entry.tenant_id).bind(entry.sequence).bind(entry.at).bind(entry.actor);
+        row.bind(entry.source).bind(entry.request_id).bind(entry.action).bind(entry.object_kind);
+        row.bind(entry.object_id).bind(entry.outcome).bind(entry.count).bind(entry.before);
+        row.bind(entry.after).bind(entry.previous_hash).bind(entry.hash);
+    });
+    if (!written) return failed(written.error().while_doing("audit"));
     auto moved =
         db_.sql("UPDATE audit_heads SET hash = ? WHERE tenant_id = ?", last->hash, tenant_id).run();
     if (!moved) return failed(moved.error().while_doing("audit"));
@@ -116,7 +119,7 @@ void SqlBase::draft(const Event& event, std::string before) {
     entry.object_id = event.object_id;
     entry.outcome = model::kAuditOk;
     entry.before = std::move(before);
-    drafts_.push_back(std::move(entry));
+    drafts().push_back(std::move(entry));
 }
 
 // `what` says all but who and when.
@@ -129,22 +132,27 @@ void SqlBase::draft_without_event(const model::AuditEntry& what) {
     entry.before = what.before;
     entry.after = what.after;
     entry.outcome = model::kAuditOk;
-    drafts_.push_back(std::move(entry));
+    drafts().push_back(std::move(entry));
 }
 
 // At the end of a body. Where this fails so does the change: what can not be audited is not done.
 Result<void> SqlBase::append_drafts() {
-    while (!drafts_.empty()) {
-        const std::string tenant_id = drafts_.front().tenant_id;
+    Work& work = Engine::work();
+    constexpr const char* kReason = "AUDIT_UNAVAILABLE";
+    auto& drafts = work.drafts;
+    work.db.blame(kReason);
+    while (!drafts.empty()) {
+        const std::string tenant_id = drafts.front().tenant_id;
         const auto rest =
-            std::stable_partition(drafts_.begin(), drafts_.end(),
+            std::stable_partition(drafts.begin(), drafts.end(),
                                   [&](const auto& entry) { return entry.tenant_id == tenant_id; });
-        std::vector<model::AuditEntry> entries(std::make_move_iterator(drafts_.begin()),
+        std::vector<model::AuditEntry> entries(std::make_move_iterator(drafts.begin()),
                                                std::make_move_iterator(rest));
-        drafts_.erase(drafts_.begin(), rest);
+        drafts.erase(drafts.begin(), rest);
         if (auto appended = append_audit(std::move(entries)); !appended)
-            return fail_as("AUDIT_UNAVAILABLE", Code::Unavailable, appended.error().message);
+            return fail_as(kReason, Code::Unavailable, appended.error().message);
     }
+    work.db.blame(nullptr);
     return {};
 }
 

@@ -42,7 +42,7 @@ protected:
         // What is only tried is answered as it would be, and fails so that nothing of it stays.
         std::optional<decltype(body())> tried;
         auto kept = engine_.write([&]() -> decltype(body()) {
-            drafts_.clear();
+            tried.reset();
             if (lease_)
                 if (auto held = hold_lease(); !held) return failed(held.error());
             auto done = body();
@@ -50,6 +50,7 @@ protected:
             // A change that can not be audited is none.
             if (auto written = append_drafts(); !written) return failed(written.error());
             if (!cause_.validate_only) return done;
+            if (auto good = Engine::work().db.check(); !good) return failed(good.error());
             tried = std::move(done);
             return fail(Code::Conflict, "only tried");
         });
@@ -68,8 +69,10 @@ protected:
     }
     template <class T>
     void note_after(const T& object) {
-        if (!drafts_.empty()) drafts_.back().after = public_text(object);
+        if (!drafts().empty()) drafts().back().after = public_text(object);
     }
+    // The audit's entries of what the running body has changed.
+    static std::vector<model::AuditEntry>& drafts() { return Engine::work().drafts; }
     void draft(const Event& event, std::string before);
     void draft_without_event(const model::AuditEntry& what);
     Result<void> hold_lease();
@@ -87,9 +90,8 @@ protected:
     Engine& engine_;
     Cause cause_;
     std::optional<Lease> lease_;
-    Database& db_ = engine_.db();
+    BodyDatabase db_;
     const Clock& clock_ = engine_.clock();
-    std::vector<model::AuditEntry> drafts_;  // of the open transaction
 };
 
 }  // namespace cvlan::store

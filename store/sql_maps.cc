@@ -2,6 +2,7 @@
 // What maps are built from at start-up, and the events since.
 #include <unordered_map>
 
+#include "store/events.h"
 #include "store/sql_rows.h"
 #include "store/sql_store.h"
 
@@ -85,18 +86,8 @@ Result<MapInputs> SqlStore::map_inputs(const std::string& tenant_id) {
 
 Result<std::vector<Event>> SqlStore::events_since(const std::string& tenant_id, Revision since,
                                                   int limit) {
-    return read([&]() -> Result<std::vector<Event>> {
-        std::vector<Event> events;
-        Statement rows = db_.sql(
-            "SELECT revision, kind, object_id, network_ids, at FROM events WHERE tenant_id = ? AND "
-            "revision > ? ORDER BY revision LIMIT ?",
-            tenant_id, since, limit);
-        while (rows.next())
-            events.push_back({tenant_id, rows.integer(0), static_cast<EventKind>(rows.integer(1)),
-                              rows.text(2), split_words(rows.text(3)), rows.time(4)});
-        if (rows.error()) return failed(*rows.error());
-        return events;
-    });
+    constexpr Revision kLast = std::numeric_limits<Revision>::max();
+    return read([&] { return read_events(db_, {tenant_id, since, kLast}, limit); });
 }
 
 }  // namespace cvlan::store

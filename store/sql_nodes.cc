@@ -111,11 +111,11 @@ Result<Page<model::Node>> SqlStore::nodes(const Filter& filter) {
             if (!network) return failed(network.error());
             tenant = network->tenant_id;
         }
-        const std::string select = fmt::format(
-            "SELECT {} FROM {}", kColumns,
-            by_network ? "memberships m CROSS JOIN nodes n ON n.tenant_id = m.tenant_id AND "
-                         "n.id = m.node_id"
-                       : "nodes n");
+        const std::string select =
+            fmt::format("SELECT {} FROM {}", kColumns,
+                        by_network ? "memberships m JOIN nodes n ON n.tenant_id = m.tenant_id AND "
+                                     "n.id = m.node_id"
+                                   : "nodes n");
         Statement rows =
             ListQuery(select, filter, by_network ? "m.node_id" : "n.id", "n.name")
                 .where(by_network ? "m.tenant_id = ?" : "n.tenant_id = ?", tenant)
@@ -185,7 +185,10 @@ Result<model::Node> SqlStore::expire_node(const Key& key) {
 Result<void> SqlStore::bar_keys(const model::Node& node) {
     const auto bar = [&](BarredKind kind, const std::string& hash) {
         return db_
-            .sql("INSERT OR IGNORE INTO barred_keys VALUES (?, ?, ?)", kind, hash, clock_.now())
+            .sql(
+                "INSERT INTO barred_keys (kind, hash, barred_at) VALUES (?, ?, ?) ON CONFLICT DO "
+                "NOTHING",
+                kind, hash, clock_.now())
             .run();
     };
     for (const std::string& hash : {node.tls_key_hash, node.previous_tls_key_hash})
@@ -305,8 +308,10 @@ Result<void> SqlStore::put_inventory(const Key& key, const model::Inventory& inv
                    key.tenant_id, key.id)
                .run();
     for (size_t i = 0; done && i < inventory.mac_addresses.size(); ++i)
-        done = db_.sql("INSERT INTO node_mac_addresses VALUES (?, ?, ?, ?)", key.tenant_id, key.id,
-                       i, inventory.mac_addresses[i])
+        done = db_.sql(
+                      "INSERT INTO node_mac_addresses (tenant_id, node_id, position, mac_address) "
+                      "VALUES (?, ?, ?, ?)",
+                      key.tenant_id, key.id, i, inventory.mac_addresses[i])
                    .run();
     return done;
 }

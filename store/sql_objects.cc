@@ -143,13 +143,13 @@ Result<void> check_unused(Database& db, const model::Object& object) {
 // The event and the audit's entry, by the noun's own name.
 Result<Revision> SqlObjects::note(const model::Object& object, EventKind kind, std::string before) {
     auto revision = store_.record({object.tenant_id, object.id}, kind, {}, std::move(before));
-    if (revision) store_.drafts_.back().object_kind = name_of(object.kind);
+    if (revision) Engine::work().drafts.back().object_kind = name_of(object.kind);
     return revision;
 }
 
 Result<model::Object> SqlObjects::changed(const model::Object& object) {
     auto now = find(object.kind, object.tenant_id, object.id);
-    if (now) store_.drafts_.back().after = text_of(*now);
+    if (now) Engine::work().drafts.back().after = text_of(*now);
     return now;
 }
 

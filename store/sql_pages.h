@@ -7,7 +7,7 @@
 
 #include <variant>
 
-#include "store/sqlite.h"
+#include "store/database.h"
 #include "store/types.h"
 
 namespace cvlan::store {

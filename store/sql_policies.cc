@@ -70,7 +70,7 @@ Result<void> SqlPolicies::put_source(const model::Policy& policy, int64_t number
 
 Result<model::Policy> SqlPolicies::changed(const Key& key) {
     auto now = find(key.tenant_id, key.id);
-    if (now) store_.drafts_.back().after = text_of(*now);
+    if (now) Engine::work().drafts.back().after = text_of(*now);
     return now;
 }
 

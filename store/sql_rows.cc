@@ -40,6 +40,17 @@ std::vector<std::string> split_words(const std::string& text) {
     return words;
 }
 
+RowInsert::RowInsert(std::string_view into, int columns) {
+    std::string row = "(?";
+    for (int i = 1; i < columns; ++i) row += ", ?";
+    row += ")";
+    for (const size_t rows : {64, 8, 1}) {
+        std::string text = fmt::format("{} VALUES {}", into, row);
+        for (size_t i = 1; i < rows; ++i) text += ", " + row;
+        texts_.emplace_back(rows, std::move(text));
+    }
+}
+
 std::string wireguard_key_hash(const std::string& key) { return hex(sha256(as_bytes(key))); }
 
 Result<void> check_description(const std::string& text) {

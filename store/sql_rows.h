@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Forms of rows that several files of the SQLite store read and write, and what is alike in their
+// Forms of rows that several files of the SQL store read and write, and what is alike in their
 // verbs. What takes a Database runs inside a body of read or write.
 
 #include <string>
@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 #include "model/objects.h"
-#include "store/sqlite.h"
+#include "store/database.h"
 #include "store/types.h"
 
 namespace cvlan::store {
@@ -21,6 +21,29 @@ model::Membership membership_row(const Statement& row, int first_column);
 
 std::string endpoints_text(const std::vector<Endpoint>& endpoints);
 std::vector<std::string> split_words(const std::string& text);
+// An INSERT of many rows, the more of them at once the cheaper. Few different texts, so that they
+// stay prepared. bind(statement, i) binds the columns of row i.
+class RowInsert {
+public:
+    // "INSERT INTO t (a, b)", 2.
+    RowInsert(std::string_view into, int columns);
+
+    template <class Bind>
+    Result<void> run(Database& db, size_t count, const Bind& bind) const {
+        size_t at = 0;
+        for (const auto& [rows, text] : texts_)
+            for (; count - at >= rows; at += rows) {
+                Statement insert = db.sql(text);
+                for (size_t i = at; i < at + rows; ++i) bind(insert, i);
+                if (auto done = insert.run(); !done) return done;
+            }
+        return {};
+    }
+
+private:
+    std::vector<std::pair<size_t, std::string>> texts_;  // the most rows first
+};
+
 std::string wireguard_key_hash(const std::string& key);
 
 // Keys of revoked nodes, by their hash.

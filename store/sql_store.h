@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The Store on one SQLite file. One connection, one writer: a second process that opens the file is
-// refused. WAL with synchronous=FULL, so that what was answered survives a power cut. The methods
-// are in one file a noun, sql_<noun>.cc. Private ones run inside a body of read or write.
+// The Store on SQLite or PostgreSQL (open.h). The methods are in one file a noun: sql_tenants.cc, …
+// Private ones run inside a body of read or write.
 
 #include <memory>
 #include <string>
 
 #include "store/accounts.h"
+#include "store/addresses.h"
 #include "store/open.h"
 #include "store/sql_base.h"
 #include "store/sql_objects.h"
@@ -91,12 +91,15 @@ public:
     Result<std::vector<AuditVerdict>> verify_audit(const Scope& scope) override;
     Result<int64_t> prune_audit(const std::string& tenant_id, WallTime before) override;
 
+    Addresses addresses() { return Addresses(*this); }
+
     Result<MapInputs> map_inputs(const std::string& tenant_id) override;
     Result<std::vector<Event>> events_since(const std::string& tenant_id, Revision since,
                                             int limit) override;
 
 private:
     friend class Accounts;
+    friend class Addresses;
     friend class Jobs;
     friend class Upkeep;
     friend class Webhooks;
@@ -137,9 +140,17 @@ private:
     Result<Enrolled> finish(const Key& node, const Joining& joining, Revision revision);
 
     Result<std::optional<Address>> allocate(const model::Network& network, Family family);
-    Result<std::optional<Address>> allocate_released(const model::Network& network, Family family);
-    Result<std::optional<Address>> allocate_fresh(const model::Network& network, Family family);
+    Result<std::vector<Address>> allocate_released(const model::Network& network, Family family,
+                                                   size_t count);
+    Result<std::vector<Address>> allocate_fresh(const model::Network& network, Family family,
+                                                size_t count);
     Result<void> release(const Key& node);
+    Result<std::vector<Address>> allocate_many(const model::Network& network, Family family,
+                                               size_t count);
+    Error exhausted(const model::Network& network, Family family);
+    Result<void> quarantine(const Key& network, const Address& address);
+    Result<void> reserve_in(const std::vector<Reservation*>& callers);
+    Result<void> keep_reserved(const std::vector<Reservation*>& reserved);
 
     SqlObjects objects_{*this};
     SqlPolicies policies_{*this};

@@ -1,95 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// SQLite's connection, statements and transactions as values. Not for several threads at once.
+// SQLite's connection, behind the shape that both databases have.
 
 #include <sqlite3.h>
 
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <type_traits>
 #include <unordered_map>
 
-#include "base/bytes.h"
-#include "base/clock.h"
-#include "base/ip.h"
-#include "base/result.h"
+#include "store/database.h"
 
 namespace cvlan::store {
 
-// A prepared statement on its way. Its first failure ends it and is kept: the caller writes the
-// good case and asks error() once, after the loop.
-class Statement {
+class SqliteDatabase final : public Database {
 public:
-    Statement(sqlite3* db, sqlite3_stmt* statement, bool* is_used);
-    Statement(Statement&& other) noexcept;
-    Statement& operator=(Statement&&) = delete;
-    ~Statement();
+    // For one who reads, a connection that can change nothing.
+    static Result<std::unique_ptr<Database>> open(const std::string& path,
+                                                  Access access = Access::Write);
+    explicit SqliteDatabase(sqlite3* db) : db_(db) {}
 
-    // The next parameter, from the left.
-    Statement& bind(std::string_view text);
-    Statement& bind(const char* text) { return bind(std::string_view(text)); }
-    Statement& bind(const std::string& text) { return bind(std::string_view(text)); }
-    Statement& bind(const Bytes& bytes) { return bind_bytes(bytes); }
-    Statement& bind(const Address& address) { return bind_bytes(address.bytes()); }
-    Statement& bind(WallTime time) { return bind_integer(unix_ms(time)); }
-    template <class T>
-    requires(std::is_integral_v<T> || std::is_enum_v<T>) Statement& bind(T value) {
-        return bind_integer(static_cast<int64_t>(value));
-    }
-    template <class T>
-    Statement& bind(const std::optional<T>& value) {
-        return value ? bind(*value) : bind_null();
-    }
+    Result<void> run_script(const std::string& script) override;
+    int64_t changes() override { return sqlite3_changes64(db_.get()); }
+    int64_t total_changes() override { return sqlite3_total_changes64(db_.get()); }
+    Dialect dialect() const override { return Dialect::Sqlite; }
 
-    bool next();         // false at the end and at a failure
-    Result<void> run();  // to the end
-    const std::optional<Error>& error() const { return error_; }
+    Result<void> begin(Access access) override;
+    Result<void> commit() override { return sql("COMMIT").run(); }
+    void rollback() override;
+    Result<void> begin_part() override { return sql("SAVEPOINT part").run(); }
+    Result<void> end_part() override { return sql("RELEASE part").run(); }
+    void undo_part() override;
+    Result<void> check() override { return {}; }
+    bool is_lost() const override { return sqlite3_get_autocommit(db_.get()) != 0; }
+    bool may_run_anew() const override { return false; }
+    bool is_broken() const override { return false; }
+    void blame(const char*) override {}          // each statement tells its own failure
+    void notify(const std::string&) override {}  // no other process has the file
 
-    // Columns of the present row, from 0.
-    int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
-    bool is_null(int column) const {
-        return sqlite3_column_type(statement_, column) == SQLITE_NULL;
-    }
-    std::string text(int column) const;
-    WallTime time(int column) const { return from_unix_ms(integer(column)); }
-    std::optional<Address> address(int column) const;
-
-private:
-    Statement& bind_bytes(ByteView bytes);
-    Statement& bind_integer(int64_t value);
-    Statement& bind_null();
-    void check(int code);
-
-    sqlite3* db_;
-    sqlite3_stmt* statement_;
-    bool* is_used_;  // null: the statement is this object's own
-    int parameters_ = 0;
-    std::optional<Error> error_;
-};
-
-class Database {
-public:
-    static Result<Database> open(const std::string& path);
-
-    // `text` with its parameters; statements are prepared once.
-    template <class... Args>
-    Statement sql(std::string_view text, const Args&... args) {
-        Statement statement = prepare(text);
-        (statement.bind(args), ...);
-        return statement;
-    }
-    // Several statements without parameters.
-    Result<void> run_script(const std::string& script);
-    int changes() const { return sqlite3_changes(db_.get()); }
-    int64_t total_changes() const { return sqlite3_total_changes64(db_.get()); }
-
-private:
-    struct Close {
-        void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
-    };
     struct Cached {
         Cached() = default;
         Cached(const Cached&) = delete;
@@ -98,25 +44,15 @@ private:
         sqlite3_stmt* statement = nullptr;
         bool is_used = false;
     };
-    explicit Database(sqlite3* db) : db_(db) {}
-    Statement prepare(std::string_view text);
+
+private:
+    struct Close {
+        void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+    };
+    std::unique_ptr<Cursor> prepare(std::string_view text) override;
 
     std::unique_ptr<sqlite3, Close> db_;
     std::unordered_map<std::string, std::unique_ptr<Cached>> statements_;  // ends before db_
-};
-
-// Rolls back unless committed.
-class Transaction {
-public:
-    static Result<Transaction> begin(Database& db);
-    Transaction(Transaction&& other) noexcept : db_(std::exchange(other.db_, nullptr)) {}
-    Transaction& operator=(Transaction&&) = delete;
-    ~Transaction();
-    Result<void> commit();
-
-private:
-    explicit Transaction(Database& db) : db_(&db) {}
-    Database* db_;
 };
 
 // What a caller can do about SQLite's extended result code.

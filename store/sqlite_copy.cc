@@ -16,6 +16,7 @@
 #include "base/unique_fd.h"
 #include "model/objects.h"
 #include "store/migrate.h"
+#include "store/sqlite.h"
 
 namespace cvlan::store {
 

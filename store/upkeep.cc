@@ -5,6 +5,7 @@
 
 #include "store/migrate.h"
 #include "store/sql_store.h"
+#include "store/sqlite.h"
 #include "store/sqlite_copy.h"
 
 namespace cvlan::store {
@@ -109,9 +110,9 @@ Result<Trial> try_migration(const std::string& path, const Clock& clock) {
         return fail(Code::Unsupported, "{} has schema {}, this program knows {}", path,
                     before->schema, newest_schema());
     {
-        auto db = Database::open(copy.path);
+        auto db = SqliteDatabase::open(copy.path);
         if (!db) return failed(db.error());
-        if (auto done = migrate(*db, clock.now()); !done) return failed(done.error());
+        if (auto done = migrate(**db, clock.now()); !done) return failed(done.error());
     }
     auto after = check_file(copy.path);
     if (!after) return failed(after.error().while_doing("after the migration"));

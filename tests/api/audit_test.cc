@@ -29,7 +29,7 @@ struct AuditApiTest : ApiTest {
     }
     Caller stranger() { return {.local = http::LocalPeer{getuid() + 1000, 0, 1}}; }
     void run_sql(const std::string& script) {
-        EXPECT_TRUE(store::Database::open(folder + "/db")->run_script(script));
+        EXPECT_TRUE((*store::SqliteDatabase::open(folder + "/db"))->run_script(script));
     }
 };
 

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "api/logins.h"
+#include "store/sqlite.h"
 #include "tests/api/fixture.h"
 
 namespace cvlan::api {
@@ -234,7 +235,8 @@ TEST_F(CredentialsTest, WhatIsTakenAwayIsRefusedAtOnceAndByOtherControllersWithi
 // It says nothing about the token: whoever came with it is to come again.
 TEST_F(CredentialsTest, ADatabaseThatCanNotBeReadIsNobodysFault) {
     const std::string token = bearer();
-    ASSERT_TRUE(store::Database::open(folder + "/db")->run_script("DROP TABLE access_tokens"));
+    ASSERT_TRUE(
+        (*store::SqliteDatabase::open(folder + "/db"))->run_script("DROP TABLE access_tokens"));
     EXPECT_EQ(with({{"Authorization", token}}), 503);
 }
 

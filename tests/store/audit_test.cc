@@ -193,17 +193,17 @@ TEST_F(AuditTest, EachTamperingIsFound) {
     for (const Tampering& tampering : kTamperings) {
         SCOPED_TRACE(tampering.what);
         EXPECT_EQ(fault(), "");
-        const std::string copy = dir_.file("untouched.db");
-        store_.reset();
-        std::filesystem::copy_file(dir_.file("cvlan.db"), copy,
-                                   std::filesystem::copy_options::overwrite_existing);
-        ASSERT_TRUE(Database::open(dir_.file("cvlan.db"))->run_script(tampering.sql));
-        open();
+        const auto db = place_.database();
+        ASSERT_TRUE(
+            db->run_script("CREATE TABLE saved_audit AS SELECT * FROM audit;"
+                           "CREATE TABLE saved_heads AS SELECT * FROM audit_heads;"));
+        ASSERT_TRUE(db->run_script(tampering.sql));
         EXPECT_NE(fault().find(tampering.fault), std::string::npos) << fault();
-        store_.reset();
-        std::filesystem::copy_file(copy, dir_.file("cvlan.db"),
-                                   std::filesystem::copy_options::overwrite_existing);
-        open();
+        ASSERT_TRUE(
+            db->run_script("DELETE FROM audit; INSERT INTO audit SELECT * FROM saved_audit;"
+                           "DELETE FROM audit_heads;"
+                           "INSERT INTO audit_heads SELECT * FROM saved_heads;"
+                           "DROP TABLE saved_audit; DROP TABLE saved_heads;"));
     }
 }
 
@@ -229,11 +229,7 @@ TEST_F(AuditTest, RetentionTakesTheOldestAndTheChainHoldsOn) {
 }
 
 TEST_F(AuditTest, WhatCanNotBeAuditedIsNotDone) {
-    store_.reset();
-    ASSERT_TRUE(Database::open(dir_.file("cvlan.db"))
-                    ->run_script("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT "
-                                 "RAISE(ABORT, 'no room'); END"));
-    open();
+    ASSERT_TRUE(place_.database()->run_script("ALTER TABLE audit RENAME TO lost"));
     const auto refused = store_->rename_network({tenant_, network_.id}, "lab");
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Code::Unavailable);

@@ -8,33 +8,40 @@
 
 #include "base/file.h"
 #include "store/migrate.h"
+#include "store/sqlite.h"
 #include "tests/store/store_fixture.h"
 
 namespace cvlan::store {
 namespace {
 
-using SqliteTest = StoreTest;
+class SqliteTest : public StoreTest {
+    void SetUp() override {
+        if (test::is_postgres()) GTEST_SKIP() << "of SQLite's file";
+    }
+};
 
 // For tests that look past the store.
-Database raw(const std::string& path) { return std::move(*Database::open(path)); }
+std::unique_ptr<Database> raw(const std::string& path) {
+    return std::move(*SqliteDatabase::open(path));
+}
 
 TEST_F(SqliteTest, RefusesASecondProcess) {
-    EXPECT_FAILS(open_sqlite(dir_.file("cvlan.db"), clock_, Create::Yes), Code::Unavailable,
+    EXPECT_FAILS(open_sqlite(place_.path(), clock_, Create::Yes), Code::Unavailable,
                  "in use by another process");
     store_.reset();
-    EXPECT_TRUE(open_sqlite(dir_.file("cvlan.db"), clock_, Create::Yes));
+    EXPECT_TRUE(open_sqlite(place_.path(), clock_, Create::Yes));
 }
 
 // It was lost, or its volume is not mounted: nothing is made in its place.
 TEST_F(SqliteTest, IsNotMadeAnewWhereItMustBeThere) {
-    const std::string path = dir_.file("absent.db");
+    const std::string path = place_.file("absent.db");
     EXPECT_FAILS(open_sqlite(path, clock_, Create::No), Code::NotFound, "is missing: restore it");
     EXPECT_EQ(::access(path.c_str(), F_OK), -1);
     ASSERT_TRUE(write_durable(path, "", 0600));
     EXPECT_FAILS(open_sqlite(path, clock_, Create::No), Code::NotFound, "is missing: restore it");
     EXPECT_EQ(read_file(path, 1)->size(), 0u);
     store_.reset();
-    EXPECT_TRUE(open_sqlite(dir_.file("cvlan.db"), clock_, Create::No));
+    EXPECT_TRUE(open_sqlite(place_.path(), clock_, Create::No));
 }
 
 TEST_F(SqliteTest, AListThatCanNotBeReadIsNotAnEmptyOne) {
@@ -42,7 +49,7 @@ TEST_F(SqliteTest, AListThatCanNotBeReadIsNotAnEmptyOne) {
     Filter filter;
     filter.network_id = office.id;
     EXPECT_TRUE(store_->nodes(filter)->items.empty());
-    ASSERT_TRUE(raw(dir_.file("cvlan.db")).run_script("ALTER TABLE networks RENAME TO lost"));
+    ASSERT_TRUE(raw(place_.path())->run_script("ALTER TABLE networks RENAME TO lost"));
     EXPECT_FAILS(store_->nodes(filter), Code::Internal, "no such table");
 }
 
@@ -50,7 +57,7 @@ TEST_F(SqliteTest, IsReadableByItsOwnerAlone) {
     tenant("acme");
     for (const char* name : {"cvlan.db", "cvlan.db-wal", "cvlan.db-shm", "cvlan.db.lock"}) {
         struct stat status {};
-        ASSERT_EQ(::stat(dir_.file(name).c_str(), &status), 0) << name;
+        ASSERT_EQ(::stat(place_.file(name).c_str(), &status), 0) << name;
         EXPECT_EQ(status.st_mode & 0777, 0600u) << name;
     }
 }
@@ -58,31 +65,30 @@ TEST_F(SqliteTest, IsReadableByItsOwnerAlone) {
 TEST_F(SqliteTest, RefusesASchemaOfANewerProgram) {
     store_.reset();
     {
-        Database db = raw(dir_.file("cvlan.db"));
-        ASSERT_TRUE(db.sql("UPDATE schema_version SET version = 999").run());
+        const auto db = raw(place_.path());
+        ASSERT_TRUE(db->sql("UPDATE schema_version SET version = 999").run());
     }
-    EXPECT_FAILS(open_sqlite(dir_.file("cvlan.db"), clock_, Create::Yes), Code::Unsupported,
-                 "schema 999");
+    EXPECT_FAILS(open_sqlite(place_.path(), clock_, Create::Yes), Code::Unsupported, "schema 999");
 }
 
 TEST_F(SqliteTest, RefusesADatabaseOfAnotherProgram) {
-    const std::string path = dir_.file("foreign.db");
+    const std::string path = place_.file("foreign.db");
     {
-        Database db = raw(path);
-        ASSERT_TRUE(db.run_script("CREATE TABLE theirs (x)"));
+        const auto db = raw(path);
+        ASSERT_TRUE(db->run_script("CREATE TABLE theirs (x)"));
     }
     EXPECT_FAILS(open_sqlite(path, clock_, Create::Yes), Code::Malformed, "no database of cvlan");
-    ASSERT_TRUE(write_durable(dir_.file("text.db"), std::string(5000, 'x'), 0600));
-    EXPECT_FAILS(open_sqlite(dir_.file("text.db"), clock_, Create::Yes), Code::Malformed,
+    ASSERT_TRUE(write_durable(place_.file("text.db"), std::string(5000, 'x'), 0600));
+    EXPECT_FAILS(open_sqlite(place_.file("text.db"), clock_, Create::Yes), Code::Malformed,
                  "not a database");
-    EXPECT_FAILS(open_sqlite(dir_.file("absent/cvlan.db"), clock_, Create::Yes), Code::NotFound,
+    EXPECT_FAILS(open_sqlite(place_.file("absent/cvlan.db"), clock_, Create::Yes), Code::NotFound,
                  "absent");
 }
 
 TEST_F(SqliteTest, AppliesMigrationsOnce) {
-    Database db = raw(dir_.file("cvlan.db"));
-    EXPECT_TRUE(migrate(db, clock_.now() + std::chrono::hours(1)));
-    Statement row = db.sql("SELECT epoch FROM meta");
+    const auto db = raw(place_.path());
+    EXPECT_TRUE(migrate(*db, clock_.now() + std::chrono::hours(1)));
+    Statement row = db->sql("SELECT epoch FROM meta");
     ASSERT_TRUE(row.next());
     EXPECT_EQ(row.integer(0), store_->epoch());
 }
@@ -90,40 +96,40 @@ TEST_F(SqliteTest, AppliesMigrationsOnce) {
 // Another program that holds the write lock: the store waits, then says so. (Without the wait
 // here.)
 TEST_F(SqliteTest, SaysThatTheDatabaseIsLocked) {
-    Database one = raw(dir_.file("cvlan.db"));
-    Database two = raw(dir_.file("cvlan.db"));
-    ASSERT_TRUE(two.run_script("PRAGMA busy_timeout = 0"));
-    auto held = Transaction::begin(one);
+    const auto one = raw(place_.path());
+    const auto two = raw(place_.path());
+    ASSERT_TRUE(two->run_script("PRAGMA busy_timeout = 0"));
+    auto held = Transaction::begin(*one);
     ASSERT_TRUE(held);
-    EXPECT_FAILS(Transaction::begin(two), Code::Unavailable, "locked");
+    EXPECT_FAILS(Transaction::begin(*two), Code::Unavailable, "locked");
 }
 
 TEST_F(SqliteTest, RollsBackWhatIsNotCommitted) {
-    Database db = raw(dir_.file("cvlan.db"));
+    const auto db = raw(place_.path());
     {
-        auto transaction = Transaction::begin(db);
-        ASSERT_TRUE(db.sql("UPDATE meta SET epoch = 1").run());
+        auto transaction = Transaction::begin(*db);
+        ASSERT_TRUE(db->sql("UPDATE meta SET epoch = 1").run());
     }
-    Statement row = db.sql("SELECT epoch FROM meta");
+    Statement row = db->sql("SELECT epoch FROM meta");
     ASSERT_TRUE(row.next());
     EXPECT_EQ(row.integer(0), store_->epoch());
 }
 
 TEST_F(SqliteTest, KeepsTheFirstFailureOfAStatement) {
-    Database db = raw(dir_.file("cvlan.db"));
-    Statement bad = db.sql("SELECT nonsense FROM meta WHERE id = ?", 1);
+    const auto db = raw(place_.path());
+    Statement bad = db->sql("SELECT nonsense FROM meta WHERE id = ?", 1);
     EXPECT_FALSE(bad.next());
     ASSERT_TRUE(bad.error());
     EXPECT_NE(bad.error()->message.find("nonsense"), std::string::npos);
-    EXPECT_FALSE(db.sql("SELECT 1", 2).run());
-    EXPECT_FAILS(db.sql("INSERT INTO meta (id, epoch) VALUES (1, 2)").run(), Code::Exists,
+    EXPECT_FALSE(db->sql("SELECT 1", 2).run());
+    EXPECT_FAILS(db->sql("INSERT INTO meta (id, epoch) VALUES (1, 2)").run(), Code::Exists,
                  "UNIQUE");
-    EXPECT_FAILS(db.sql("INSERT INTO signing_keys VALUES ('x', '', 0, '', 0)").run(),
+    EXPECT_FAILS(db->sql("INSERT INTO signing_keys VALUES ('x', '', 0, '', 0)").run(),
                  Code::Conflict, "FOREIGN");
     // The same statement inside its own loop.
-    Statement outer = db.sql("SELECT version FROM schema_version");
+    Statement outer = db->sql("SELECT version FROM schema_version");
     ASSERT_TRUE(outer.next());
-    Statement inner = db.sql("SELECT version FROM schema_version");
+    Statement inner = db->sql("SELECT version FROM schema_version");
     ASSERT_TRUE(inner.next());
     EXPECT_EQ(inner.integer(0), outer.integer(0));
 }
@@ -132,7 +138,7 @@ TEST_F(SqliteTest, KeepsTheFirstFailureOfAStatement) {
 TEST_F(SqliteTest, HoldsNoTokenThatCouldBeUsed) {
     const model::TokenClaims claims = token(network(tenant("acme"), "office", "10.0.0.0/24"));
     store_.reset();
-    const std::string content = *read_file(dir_.file("cvlan.db"), 100'000'000);
+    const std::string content = *read_file(place_.path(), 100'000'000);
     EXPECT_NE(content.find(model::nonce_hash(claims)), std::string::npos);
     for (const std::string& form : {base64url(claims.nonce), base64(claims.nonce),
                                     hex(claims.nonce), std::string(as_text(claims.nonce))})

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A store on a file of the test's own, and short ways to fill it.
+// A store on a database of the test's own, and short ways to fill it.
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 
-#include "store/sql_store.h"
-#include "tests/support/temp_dir.h"
+#include "base/bytes.h"
+#include "tests/support/test_store.h"
 
 namespace cvlan::store {
 
@@ -18,7 +18,7 @@ protected:
 
     void open() {
         store_.reset();
-        auto opened = open_sqlite(dir_.file("cvlan.db"), clock_, Create::Yes);
+        auto opened = place_.open(clock_);
         ASSERT_TRUE(opened) << opened.error().message;
         store_ = std::move(*opened);
         store_->on_event([this](const Event& event) { events_.push_back(event); });
@@ -81,7 +81,7 @@ protected:
     }
     static Key key_of(const model::Node& node) { return {node.tenant_id, node.id}; }
 
-    test::TempDir dir_;
+    test::TestStore place_;
     ManualClock clock_{from_unix_ms(1'700'000'000'000)};
     std::vector<Event> events_;
     std::unique_ptr<Store> store_;

@@ -34,7 +34,20 @@ public:
         if (posix_spawn(&pid_, argv[0], &files, nullptr, argv.data(), environ) != 0) std::abort();
         posix_spawn_file_actions_destroy(&files);
     }
-    void interrupt() const { kill(pid_, SIGINT); }
+    void interrupt() const { signal(SIGINT); }
+    void signal(int number) const { kill(pid_, number); }
+    // Returns when it stands still.
+    void stop() const {
+        siginfo_t stopped{};
+        signal(SIGSTOP);
+        (void)waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED | WNOWAIT);
+    }
+    pid_t pid() const { return pid_; }
+    bool has_ended() const {
+        siginfo_t ended{};
+        return waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+               ended.si_pid == pid_;
+    }
     // As a shell tells it: the exit code, or 128 and the signal.
     int wait() const {
         int status = 0;

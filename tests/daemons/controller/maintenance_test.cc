@@ -7,6 +7,7 @@
 #include "base/unique_fd.h"
 #include "daemons/controller/setup.h"
 #include "store/sql_store.h"
+#include "store/sqlite.h"
 #include "store/sqlite_copy.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
@@ -85,7 +86,7 @@ TEST_F(MaintenanceTest, ANewEpochNeedsTheDatabaseForItself) {
 TEST_F(MaintenanceTest, ACheckThatFindsAFaultNamesItAndFails) {
     (void)hold()->create_tenant({new_uuid(1), "acme", {}});
     EXPECT_EQ(run({"db", "check"}), 0) << said;
-    ASSERT_TRUE(store::Database::open(database_path(config))
+    ASSERT_TRUE((*store::SqliteDatabase::open(database_path(config)))
                     ->run_script("UPDATE audit SET actor = 'somebody'"));
     EXPECT_EQ(run({"db", "check"}), 1);
     std::ifstream out(folder.file("out"));

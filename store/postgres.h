@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// PostgreSQL's connection by libpq, behind the shape that both databases have. It is in pipeline
+// mode: a statement that has no answer (Statement::run in a transaction) is sent and not waited
+// for; the next one that has, or the commit, reads what became of those before it. So a verb costs
+// a round trip for each question it asks, and one for its commit. After a failure the server skips
+// what follows, and so does this side: the first failure is what everyone is told.
+//
+// libpq's documentation, chapters 34.5 "Pipeline Mode" and 34.9 "Asynchronous Notification".
+
+#include <libpq-fe.h>
+
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "store/database.h"
+#include "store/open.h"
+
+namespace cvlan::store {
+
+inline constexpr const char* kEventChannel = "cvlan_events";
+
+struct PgParameter {
+    Oid type = 0;  // 0: NULL
+    std::string value{};
+};
+
+class PostgresDatabase final : public Database {
+public:
+    static Result<std::unique_ptr<PostgresDatabase>> open(const PostgresAddress& address);
+    ~PostgresDatabase() override;
+
+    Result<void> run_script(const std::string& script) override;
+    int64_t changes() override;
+    int64_t total_changes() override { return total_changes_; }
+    Dialect dialect() const override { return Dialect::Postgres; }
+
+    Result<void> begin(Access access) override;
+    Result<void> commit() override;
+    void rollback() override;
+    Result<void> begin_part() override;
+    Result<void> end_part() override;
+    void undo_part() override;
+    Result<void> check() override;
+    bool is_lost() const override { return is_broken() || may_run_anew_; }
+    bool may_run_anew() const override { return may_run_anew_; }
+    bool is_broken() const override { return is_broken_; }
+    void blame(const char* reason) override { reason_ = reason; }
+    void notify(const std::string& note) override;
+
+    // LISTEN, and the notes that came. For a connection that does nothing else.
+    Result<void> listen();
+    int fd() const { return PQsocket(conn_.get()); }
+    Result<std::vector<std::string>> notifications();
+    int server_pid() const { return PQbackendPID(conn_.get()); }
+    // How often an answer was waited for.
+    uint64_t round_trips() const { return round_trips_; }
+
+    struct ClearResult {
+        void operator()(PGresult* result) const { PQclear(result); }
+    };
+    using Rows = std::unique_ptr<PGresult, ClearResult>;
+    // Waits for the statement's answer.
+    Result<Rows> ask(const std::string& text, const std::vector<PgParameter>& parameters);
+    // Does not wait, inside a transaction.
+    Result<void> tell(const std::string& text, const std::vector<PgParameter>& parameters);
+
+private:
+    struct Close {
+        void operator()(PGconn* conn) const { PQfinish(conn); }
+    };
+    enum class Kind { Prepare, Execute, Sync };
+    // What was sent and not answered yet.
+    struct Sent {
+        Kind kind = Kind::Execute;
+        std::string text{};  // of the statement
+        const char* reason = nullptr;
+    };
+
+    explicit PostgresDatabase(PGconn* conn) : conn_(conn) {}
+    std::unique_ptr<Cursor> prepare(std::string_view text) override;
+    Result<void> set_up();
+    Result<void> send(const std::string& text, const std::vector<PgParameter>& parameters);
+    Result<void> sync();
+    Result<Rows> read_all();
+    void take(const Sent& sent, Rows& last);
+    Rows wait_for_result();
+    void keep_failure(const PGresult* result, const char* reason = nullptr);
+    Error lose_connection(const std::string& why);
+    Result<void> outcome() const;
+
+    std::unique_ptr<PGconn, Close> conn_;
+    std::unordered_map<std::string, std::string> names_;  // of statements the server has prepared
+    uint64_t named_ = 0;
+    std::deque<Sent> sent_;
+    std::optional<Error> failure_;  // the transaction's first
+    std::optional<Access> open_;    // the transaction's
+    const char* reason_ = nullptr;
+    bool may_run_anew_ = false;
+    bool is_committing_ = false;
+    bool is_broken_ = false;
+    int64_t changes_ = 0;
+    int64_t total_changes_ = 0;
+    uint64_t round_trips_ = 0;
+};
+
+// What a caller can do about an SQLSTATE (PostgreSQL's documentation, appendix A).
+Code code_of_sqlstate(std::string_view state);
+
+}  // namespace cvlan::store
