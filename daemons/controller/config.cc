@@ -81,6 +81,18 @@ std::string print_proxies(const ControllerConfig& config) {
     return text.empty() ? text : "\n[proxy_protocol_from]\n" + text;
 }
 
+void read_database(Config& file, ControllerConfig& config) {
+    store::PostgresAddress& database = config.database;
+    if (auto url = text_of(file, "database.url", "CVLAN_DATABASE_URL")) database.url = *url;
+    if (auto path = text_of(file, "database.password_file", "CVLAN_DATABASE_PASSWORD_FILE"))
+        database.password_file = *path;
+    if (!database.url.empty())
+        if (auto good = store::check_postgres_url(database.url); !good)
+            file.reject("database.url", good.error().message);
+    if (!database.password_file.empty() && !database.password_file.starts_with('/'))
+        file.reject("database.password_file", "must be an absolute path");
+}
+
 void read_limits(Config& file, ControllerConfig& config) {
     if (auto per_address = file.integer("limits.connections_per_address", 1, 1000000))
         config.limits.connections_per_address = static_cast<size_t>(*per_address);
@@ -125,6 +137,7 @@ Result<ControllerConfig> load_config(const std::string& path) {
     read_listen(*file, config);
     read_proxies(*file, config);
     read_limits(*file, config);
+    read_database(*file, config);
     if (!config.state_dir.starts_with('/')) file->reject("state_dir", "must be an absolute path");
     if (!config.admin_socket.starts_with('/'))
         file->reject("admin_socket", "must be an absolute path");
@@ -148,6 +161,8 @@ std::string print_config(const ControllerConfig& config) {
         "= {}\n\n[audit]\nkeep_days = {}\n",
         config.limits.connections, config.limits.connections_per_address,
         config.failed_enrolments_per_minute, config.keep_audit.count() / 24);
+    text += fmt::format("\n[database]\nurl = '{}'\npassword_file = '{}'\n", config.database.url,
+                        config.database.password_file);
     return text;
 }
 

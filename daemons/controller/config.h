@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "http/server.h"
+#include "store/open.h"
 
 namespace cvlan::controller {
 
@@ -26,6 +27,7 @@ struct ControllerConfig {
     std::optional<Endpoint> metrics;  // loopback; absent: none
     // Load balancers that speak the PROXY protocol to the listener at this address.
     std::map<Endpoint, std::vector<Prefix>> proxies;
+    store::PostgresAddress database;  // without a URL: SQLite, in the state folder
     int failed_enrolments_per_minute = 5;
     std::chrono::hours keep_audit{24 * 90};
     std::vector<Prefix> webhook_prefixes;  // not of the Internet, and may be told of events

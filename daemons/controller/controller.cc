@@ -12,7 +12,6 @@
 #include "daemons/controller/bootstrap.h"
 #include "daemons/controller/hosts.h"
 #include "daemons/controller/jobs.h"
-#include "store/sql_store.h"
 
 namespace cvlan::controller {
 
@@ -83,7 +82,8 @@ Result<void> Controller::open(Installation installation) {
     auto authority = pki::Authority::open(pki_folder(config_));
     if (!authority) return failed(authority.error().while_doing("certificate authority"));
     authority_.emplace(std::move(*authority));
-    auto store = store::open_sqlite(database_path(config_), clock_, store::Create::No);
+    auto store = open_store(config_, clock_, store::Create::No,
+                            [this](std::function<void()> task) { loop_.post(std::move(task)); });
     if (!store) return failed(store.error());
     store_ = std::move(*store);
     keys_ = std::make_unique<api::KeyRing>(keys_folder(config_));

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "daemons/controller/setup.h"
+#include "store/postgres_upkeep.h"
 #include "store/sql_store.h"
 #include "store/sqlite_copy.h"
 #include "store/upkeep.h"
@@ -79,12 +80,20 @@ Result<void> copy_in(const std::string& from, const std::string& to, const std::
 
 Result<std::unique_ptr<store::Store>> open_database(const ControllerConfig& config,
                                                     const Clock& clock) {
-    return store::open_sqlite(database_path(config), clock, store::Create::No);
+    return open_store(config, clock, store::Create::No);
+}
+
+// What works on SQLite's file does not on a server's database.
+std::optional<int> refuse_postgres(const ControllerConfig& config, const char* instead) {
+    if (config.database.url.empty()) return std::nullopt;
+    return complain(Error{Code::Unsupported,
+                          fmt::format("the database is a PostgreSQL server's: {}", instead)});
 }
 
 }  // namespace
 
 int backup(const ControllerConfig& config, const std::string& file) {
+    if (auto refused = refuse_postgres(config, "copy it by pg_dump")) return *refused;
     auto state = copy_out(config, file);
     if (!state) return complain(state.error().while_doing("backup"));
     tell(
@@ -95,6 +104,9 @@ int backup(const ControllerConfig& config, const std::string& file) {
 }
 
 int restore(const ControllerConfig& config, const std::string& file) {
+    if (auto refused =
+            refuse_postgres(config, "put it back into a new one by pg_restore, then run new-epoch"))
+        return *refused;
     const Draft draft{fmt::format("{}.{}.backup", database_path(config), getpid())};
     std::string source = file;
     const bool is_root = geteuid() == 0;
@@ -130,7 +142,9 @@ int new_epoch(const ControllerConfig& config) {
 int check_db(const ControllerConfig& config) {
     const AsOwner owner(config.state_dir);
     if (owner.error()) return complain(*owner.error());
-    auto broken = store::check_database(database_path(config), SystemClock());
+    const SystemClock clock;
+    auto broken = config.database.url.empty() ? store::check_database(database_path(config), clock)
+                                              : store::check_database(config.database, clock);
     if (!broken) return complain(broken.error().while_doing("db check"));
     for (const std::string& fault : *broken) fmt::print("{}\n", fault);
     tell(broken->empty() ? "the database is sound"
@@ -139,6 +153,9 @@ int check_db(const ControllerConfig& config) {
 }
 
 int migrate(const ControllerConfig& config, bool only_try) {
+    if (auto refused = refuse_postgres(
+            config, "try a migration on a copy; a controller migrates as it starts"))
+        return *refused;
     const AsOwner owner(config.state_dir);
     if (owner.error()) return complain(*owner.error());
     const SystemClock clock;

@@ -6,7 +6,6 @@
 
 #include "base/file.h"
 #include "pki/authority.h"
-#include "store/sql_store.h"
 
 namespace cvlan::controller {
 
@@ -56,9 +55,9 @@ Result<bool> make_controller_key(const ControllerConfig& config, bool was_set_up
 }
 
 Result<void> check_database(const ControllerConfig& config, const Clock& clock, bool has_ca) {
-    auto database = store::open_sqlite(database_path(config), clock,
-                                       has_ca ? store::Create::No : store::Create::Yes);
+    auto database = open_store(config, clock, has_ca ? store::Create::No : store::Create::Yes);
     if (database) return {};
+    if (!config.database.url.empty()) return failed(database.error());
     // A controller that runs holds the database: then it is there.
     struct stat status {};
     const bool is_held = database.error().code == Code::Unavailable &&
@@ -73,6 +72,13 @@ std::string pki_folder(const ControllerConfig& config) { return config.state_dir
 std::string keys_folder(const ControllerConfig& config) { return config.state_dir + "/keys"; }
 std::string database_path(const ControllerConfig& config) {
     return config.state_dir + "/controller.db";
+}
+
+Result<std::unique_ptr<store::Store>> open_store(const ControllerConfig& config, const Clock& clock,
+                                                 store::Create create, store::Post post) {
+    if (config.database.url.empty())
+        return store::open_sqlite(database_path(config), clock, create);
+    return store::open_postgres(config.database, clock, create, std::move(post));
 }
 
 Result<bool> set_up(const ControllerConfig& config, const std::string& server_name,

@@ -4,6 +4,7 @@
 // What `cvlan-controller setup` makes in the state folder, once: CA (pki/), keys (keys/,
 // controller.key), database (controller.db) and controller.name with the server's name.
 
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
@@ -26,6 +27,9 @@ Result<Installation> load_installation(const ControllerConfig& config);
 
 std::string pki_folder(const ControllerConfig& config);
 std::string keys_folder(const ControllerConfig& config);
-std::string database_path(const ControllerConfig& config);
+std::string database_path(const ControllerConfig& config);  // of SQLite's
+
+Result<std::unique_ptr<store::Store>> open_store(const ControllerConfig& config, const Clock& clock,
+                                                 store::Create create, store::Post post = {});
 
 }  // namespace cvlan::controller

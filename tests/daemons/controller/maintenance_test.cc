@@ -9,6 +9,7 @@
 #include "store/sql_store.h"
 #include "store/sqlite.h"
 #include "store/sqlite_copy.h"
+#include "tests/support/postgres_server.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
@@ -93,6 +94,30 @@ TEST_F(MaintenanceTest, ACheckThatFindsAFaultNamesItAndFails) {
     const std::string found((std::istreambuf_iterator<char>(out)), {});
     EXPECT_NE(found.find("entry 1 was changed"), std::string::npos) << found;
     EXPECT_EQ(run({"nonsense"}), 2);
+}
+
+TEST_F(MaintenanceTest, OfAServersDatabaseItNamesTheProgramsThatCopyIt) {
+    auto& server = test::PostgresServer::instance();
+    config.state_dir = folder.file("other");
+    config.database.url = server.url(server.new_schema());
+    std::ofstream(folder.file("toml"))
+        << fmt::format("state_dir = '{}'\nadmin_socket = '{}'\n[database]\nurl = '{}'\n",
+                       config.state_dir, folder.file("socket"), config.database.url);
+    ASSERT_TRUE(set_up(config, "127.0.0.1", clock));
+    const std::pair<std::vector<std::string>, std::string> kRefused[] = {
+        {{"backup", folder.file("backup")}, "pg_dump"},
+        {{"restore", folder.file("backup")}, "pg_restore"},
+        {{"migrate"}, "as it starts"},
+    };
+    for (const auto& [words, hint] : kRefused) {
+        EXPECT_EQ(run(words), 1);
+        EXPECT_NE(said.find(hint), std::string::npos) << said;
+    }
+    const auto running = open_store(config, clock, store::Create::No);
+    ASSERT_TRUE(running) << running.error().message;
+    EXPECT_EQ(run({"db", "check"}), 0) << said;
+    EXPECT_EQ(run({"new-epoch"}), 0) << said;
+    EXPECT_GT((*open_store(config, clock, store::Create::No))->epoch(), (*running)->epoch());
 }
 
 }  // namespace

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two cvlan-controllers, as processes, on one PostgreSQL server: what one changes reaches a node
+// that waits at the other, the end of one loses nothing, and one that stood still for longer than
+// its lease writes nothing for the job that the other took over.
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/event_loop.h"
+#include "base/file.h"
+#include "base/unique_fd.h"
+#include "http/client.h"
+#include "model/wire.h"
+#include "pki/csr.h"
+#include "pki/token.h"
+#include "tests/support/free_port.h"
+#include "tests/support/postgres_server.h"
+#include "tests/support/process.h"
+
+namespace cvlan::controller {
+namespace {
+
+namespace wire = model::wire;
+
+// To whom webhooks are sent: it takes connections, and answers none.
+struct SilentReceiver {
+    const uint16_t port = test::free_port();
+    const UniqueFd fd{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+
+    SilentReceiver() {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+        EXPECT_EQ(listen(fd.get(), 8), 0);
+    }
+    UniqueFd accept() const {
+        pollfd ready{fd.get(), POLLIN, 0};
+        EXPECT_EQ(::poll(&ready, 1, 60'000), 1);
+        return UniqueFd(::accept4(fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    }
+};
+
+// One of the two; they have the keys in common, and nothing else but the database.
+struct RunningController {
+    std::string socket;
+    std::string log;
+    uint16_t port = 0;
+    std::unique_ptr<test::Process> process;
+};
+
+struct SharedDatabaseTest : testing::Test {
+    test::TempDir folder;
+    EventLoop loop;
+    std::string url =
+        test::PostgresServer::instance().url(test::PostgresServer::instance().new_schema());
+    std::unique_ptr<store::PostgresDatabase> database =
+        std::move(*store::PostgresDatabase::open({url, {}}));
+    RunningController one, two;
+    std::string tenant, network, token_text;
+    std::optional<pki::UnverifiedToken> token;
+    std::vector<std::unique_ptr<http::Client>> changing;  // those of changes under way
+
+    SharedDatabaseTest() {
+        begin(one, "one");
+        begin(two, "two");
+        tenant = made<wire::Tenant>(admin(one, "POST", "tenants", R"({"name":"acme"})")).id;
+        const auto wanted =
+            fmt::format(R"({{"tenantId":"{}","name":"lan","ipv4":"10.1.0.0/24"}})", tenant);
+        network = made<wire::Network>(admin(one, "POST", "networks", wanted)).id;
+        token_text = made<wire::TokenCreated>(
+                         admin(two, "POST", "tokens",
+                               fmt::format(R"({{"tenantId":"{}","networkId":"{}","uses":9}})",
+                                           tenant, network)))
+                         .token;
+        token = *pki::parse_token(token_text);
+    }
+    ~SharedDatabaseTest() override {
+        for (RunningController* each : {&one, &two})
+            if (each->process) end(*each, SIGTERM);
+    }
+
+    static std::string pid_of(const RunningController& controller) {
+        return fmt::format("127.0.0.1:{}", controller.process->pid());
+    }
+    // Who is at the webhooks, by the database.
+    struct Leased {
+        std::string holder;
+        int64_t number = 0;
+        bool operator==(const Leased&) const = default;
+    };
+    Leased leased() const {
+        store::Statement row =
+            database->sql("SELECT holder, lease FROM jobs WHERE name = 'webhooks'");
+        EXPECT_TRUE(row.next());
+        return {row.text(0), row.integer(1)};
+    }
+    int64_t attempts() const {
+        store::Statement row = database->sql("SELECT attempts FROM webhooks");
+        EXPECT_TRUE(row.next());
+        return row.integer(0);
+    }
+    static void wait_for_log(const RunningController& controller, const std::string& text) {
+        while (read_file(controller.log, 1'000'000)->find(text) == std::string::npos)
+            ::usleep(10'000);
+    }
+
+    void begin(RunningController& controller, const std::string& name) {
+        controller.log = folder.file(name + ".log");
+        controller.socket = folder.file(name + ".sock");
+        controller.port = test::free_port();
+        (void)::unlink(controller.socket.c_str());  // of one that was killed
+        const std::string config = folder.file(name + ".toml");
+        ASSERT_TRUE(write_durable(
+            config,
+            fmt::format("state_dir = '{}'\nadmin_socket = '{}'\n[listen]\napi = '127.0.0.1:{}'\n"
+                        "[database]\nurl = '{}'\n"
+                        "[webhooks]\nallowed_prefixes = ['127.0.0.0/8']\n",
+                        folder.file("state"), controller.socket, controller.port, url),
+            0600));
+        test::Process setup("cvlan-controller",
+                            {"setup", "--config", config, "--server-name", "127.0.0.1"}, 2,
+                            controller.log);
+        ASSERT_EQ(setup.wait(), 0) << *read_file(controller.log, 100'000);
+        controller.process = std::make_unique<test::Process>(
+            "cvlan-controller", std::vector<std::string>{"--config", config}, 2, controller.log);
+        while (::access(controller.socket.c_str(), F_OK) != 0) {
+            ASSERT_FALSE(controller.process->has_ended()) << *read_file(controller.log, 100'000);
+            ::usleep(10'000);
+        }
+    }
+    static void end(RunningController& controller, int signal) {
+        controller.process->signal(signal);
+        (void)controller.process->wait();
+        controller.process.reset();
+    }
+
+    // `then` is done while the answer is waited for.
+    http::Response ask(http::ClientOptions options, http::ClientRequest request,
+                       const std::function<void()>& then = {}) {
+        auto client = http::Client::open(loop, std::move(options));
+        EXPECT_TRUE(client) << client.error().message;
+        std::optional<http::Response> answer;
+        (*client)->request(std::move(request), [&](Result<http::Response> got) {
+            EXPECT_TRUE(got) << got.error().message;
+            answer = got.value_or(http::Response{});
+            loop.stop();
+        });
+        // Once the request is held at the other end, as far as one can tell from here.
+        const Timer later = loop.after(std::chrono::milliseconds(then ? 300 : 0), [&] {
+            if (then) then();
+        });
+        loop.run();
+        return answer.value_or(http::Response{});
+    }
+    http::Response admin(const RunningController& controller, const std::string& method,
+                         const std::string& target, std::string body = "") {
+        http::ClientOptions options;
+        options.unix_path = controller.socket;
+        return ask(std::move(options), {method, "/api/v1/" + target, {}, std::move(body)});
+    }
+    http::Response rename(const RunningController& controller, const std::string& name) {
+        return admin(controller, "PATCH", "networks/" + network,
+                     fmt::format(R"({{"name":"{}"}})", name));
+    }
+    // Without waiting for the answer.
+    void begin_rename(const RunningController& controller, const std::string& name) {
+        http::ClientOptions options;
+        options.unix_path = controller.socket;
+        auto client = http::Client::open(loop, std::move(options));
+        ASSERT_TRUE(client);
+        changing.push_back(std::move(*client));
+        changing.back()->request(
+            {"PATCH", "/api/v1/networks/" + network, {}, fmt::format(R"({{"name":"{}"}})", name)},
+            [](const Result<http::Response>& got) {
+                ASSERT_TRUE(got);
+                EXPECT_EQ(got->status, 200) << got->body;
+            });
+    }
+    template <class T>
+    T made(const http::Response& response) {
+        EXPECT_EQ(response.status, 201) << response.body;
+        return model::decode<T>(response.body, model::kDocument).value_or(T{});
+    }
+    http::ClientOptions tls(const RunningController& controller) const {
+        http::ClientOptions options;
+        options.host = "127.0.0.1";
+        options.port = controller.port;
+        options.trust.ca_spki_sha256 = token->claims.ca_spki;
+        return options;
+    }
+    struct TestNode {
+        wire::Enrolment enrolment;
+        SecretText key;
+    };
+    std::string enrol_request(const pki::TlsKey& key) const {
+        const Bytes wireguard_key = random_bytes(32);
+        wire::EnrolRequest request;
+        request.token = token_text;
+        request.csr = *pki::create_csr(key, pki::enrolment_binding(token->claims, wireguard_key));
+        request.wireguard_public_key = base64(wireguard_key);
+        request.protocol_version = 1;
+        return encode(request);
+    }
+    TestNode enrol(const RunningController& controller) {
+        const auto key = *pki::TlsKey::generate();
+        const auto answer = ask(tls(controller), {"POST", "/api/v1/enrol", {}, enrol_request(key)});
+        return {made<wire::Enrolment>(answer), *key.to_pem()};
+    }
+    wire::NodeMap poll(const RunningController& controller, const TestNode& node,
+                       const std::string& query, const std::function<void()>& then = {}) {
+        auto options = tls(controller);
+        options.certificate_pem = node.enrolment.certificate;
+        options.private_key_pem = node.key.clone();
+        const auto answer =
+            ask(std::move(options), {"GET", "/api/v1/node/map" + query, {}, ""}, then);
+        EXPECT_EQ(answer.status, 200) << answer.body;
+        return model::decode<wire::NodeMap>(answer.body, model::kDocument)
+            .value_or(wire::NodeMap{});
+    }
+};
+
+TEST_F(SharedDatabaseTest, ANodeAtOneHearsWhatTheOtherChanged) {
+    using std::chrono::steady_clock;
+    const TestNode node = enrol(one);
+    auto map = poll(two, node, "?wait=0");
+    std::vector<std::chrono::milliseconds> took;
+    for (int i = 0; i < 5; ++i) {
+        steady_clock::time_point changed;
+        const auto since = fmt::format("?wait=30&since={}.{}", map.epoch, map.revision);
+        const auto delta = poll(two, node, since, [&] {
+            changed = steady_clock::now();
+            begin_rename(one, fmt::format("lan-{}", i));
+        });
+        took.push_back(
+            std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - changed));
+        EXPECT_EQ(delta.kind, wire::MapKind::Delta);
+        EXPECT_GT(delta.revision, map.revision);
+        map.revision = delta.revision;
+    }
+    // Without a word from the database the poll would have ended by itself, after 30 s. A machine
+    // that is busy may take its time once.
+    std::sort(took.begin(), took.end());
+    EXPECT_LT(took[2], std::chrono::seconds(1));
+    RecordProperty("median_ms", static_cast<int>(took[2].count()));
+}
+
+// A webhook's receiver keeps the job waiting in the middle of its lease.
+TEST_F(SharedDatabaseTest, WhoStoodStillForLongerThanItsLeaseWritesNothingMore) {
+    const SilentReceiver receiver;
+    const auto wanted =
+        fmt::format(R"({{"tenantId":"{}","name":"hook","url":"https://127.0.0.1:{}/"}})", tenant,
+                    receiver.port);
+    EXPECT_EQ(admin(one, "POST", "webhooks", wanted).status, 201);
+    EXPECT_EQ(rename(one, "first").status, 200);
+    UniqueFd asked = receiver.accept();
+    const Leased before = leased();
+    RunningController& still = before.holder == pid_of(one) ? one : two;
+    RunningController& other = &still == &one ? two : one;
+    ASSERT_EQ(before.holder, pid_of(still));
+    still.process->stop();
+
+    // As if a minute had gone by.
+    ASSERT_TRUE(database->sql("UPDATE jobs SET leased_until = 0 WHERE name = 'webhooks'").run());
+    UniqueFd asked_anew = receiver.accept();
+    const Leased taken = leased();
+    EXPECT_EQ(taken.holder, pid_of(other));
+    EXPECT_GT(taken.number, before.number);
+
+    still.process->signal(SIGCONT);
+    asked.reset();
+    wait_for_log(still, "another controller has taken it over");
+    EXPECT_EQ(leased(), taken);
+    EXPECT_EQ(attempts(), 0);
+    // It goes on with everything else, and the job is the other's to end.
+    EXPECT_EQ(rename(still, "second").status, 200);
+    asked_anew.reset();
+    while (attempts() == 0) ::usleep(10'000);
+    EXPECT_EQ(attempts(), 1);
+}
+
+TEST_F(SharedDatabaseTest, TheEndOfOneLosesNothing) {
+    std::set<std::string> nodes;
+    std::vector<TestNode> enrolled;
+    for (int i = 0; i < 4; ++i) {
+        enrolled.push_back(enrol(i % 2 == 0 ? one : two));
+        nodes.insert(enrolled.back().enrolment.node_id);
+    }
+    EXPECT_EQ(nodes.size(), 4u);
+    end(one, SIGKILL);
+    const auto listed = admin(two, "GET", "nodes");
+    for (const std::string& id : nodes)
+        EXPECT_NE(listed.body.find(id), std::string::npos) << listed.body;
+    // Those that came in by the other have their maps here, and a further one comes in.
+    for (const TestNode& node : enrolled) EXPECT_NE(poll(two, node, "?wait=0").epoch, 0);
+    (void)enrol(two);
+    begin(one, "one");
+    EXPECT_GT(poll(one, enrolled.back(), "?wait=0").revision, 0);
+}
+
+}  // namespace
+}  // namespace cvlan::controller
