@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/catalogue.h"
 
+#include "base/bytes.h"
+
 namespace cvlan::cli {
 
 using client::Resource;
@@ -67,6 +69,25 @@ Result<std::optional<Value>> Catalogue::find(const Resource& resource, const std
         if (const auto found = index->find(id_or_name); found != index->end())
             return known.objects[found->second];
     return std::optional<Value>();
+}
+
+Result<Value> Catalogue::one(const Resource& resource, const std::string& tenant,
+                             const std::string& id_or_name) {
+    if (resource.is_single()) return objects_.get({resource, tenant, ""});
+    if (resource.has_item && (is_uuid(id_or_name) || !resource.has_name()))
+        return objects_.get({resource, tenant, id_or_name});
+    if (resource.key.empty()) return fail(Code::Invalid, "{} have no names", resource.plural);
+    client::Listing listing{.tenant = tenant};
+    if (resource.filters_by_key) listing.filters.emplace_back(resource.key, id_or_name);
+    auto all = objects_.list(resource, listing);
+    if (!all) return failed(all.error());
+    std::erase_if(*all, [&](const Value& one) { return one.text_of(resource.key) != id_or_name; });
+    if (all->empty())
+        return fail(Code::NotFound, "no {} has the name '{}'", resource.kind, id_or_name);
+    if (all->size() > 1)
+        return fail(Code::Invalid, "{} tenants have a {} '{}': say which with --tenant",
+                    all->size(), resource.kind, id_or_name);
+    return std::move(all->front());
 }
 
 std::string Catalogue::name_of(std::string_view kind, const std::string& tenant,

@@ -26,6 +26,9 @@ public:
     Result<std::optional<client::Value>> find(const client::Resource& resource,
                                               const std::string& tenant,
                                               const std::string& id_or_name);
+    // Just the one, asked for anew. NotFound; Invalid where several tenants have such a name.
+    Result<client::Value> one(const client::Resource& resource, const std::string& tenant,
+                              const std::string& id_or_name);
     // The name of an object, or `id` itself where it can not be told.
     std::string name_of(std::string_view kind, const std::string& tenant, const std::string& id);
     // What was made or changed meanwhile.

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,6 +75,8 @@ struct Args {
     bool prune = false, dry_run = false;
     std::string url;
     std::vector<std::string> events;
+    // What was said of an object's fields, by the name of the flag.
+    std::map<std::string, std::vector<std::string>> fields;
 };
 
 struct Io {

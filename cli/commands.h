@@ -11,6 +11,15 @@ namespace cvlan::cli {
 
 std::span<const Command> command_table();
 
+// A command that the table of resources makes, for a noun or verb that has none of its own.
+struct NounCommand {
+    std::string path;  // "group create"
+    std::string summary;
+    std::function<void(CLI::App&, Args&)> options;
+    std::function<int(const Args&, Io&)> run;
+};
+std::vector<NounCommand> noun_commands();  // nouns.cc
+
 // tenant.cc
 int tenant_create(const Args& args, Io& io);
 int tenant_list(const Args& args, Io& io);
@@ -56,6 +65,7 @@ void audit_export_options(CLI::App& app, Args& args);
 // get.cc
 int get(const Args& args, Io& io);
 void get_options(CLI::App& app, Args& args);
+void list_options(CLI::App& app, Args& args);
 // apply.cc
 int apply(const Args& args, Io& io);
 int diff(const Args& args, Io& io);

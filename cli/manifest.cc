@@ -29,28 +29,6 @@ std::string shortened(const std::string& text) {
     return text.size() <= 40 ? text : text.substr(0, 37) + "...";
 }
 
-Result<Value> read_scalar(const Field& field, const std::string& text) {
-    if (!field.words.empty() &&
-        std::find(field.words.begin(), field.words.end(), text) == field.words.end())
-        return fail(Code::Invalid, "'{}' is none of {}{}", shortened(text),
-                    fmt::join(field.words, ", "),
-                    client::suggestion(text, {field.words.begin(), field.words.end()}));
-    if (field.type == FieldType::Boolean) {
-        if (text == "true" || text == "false") return Value{text == "true"};
-        return fail(Code::Invalid, "'{}' is neither true nor false", shortened(text));
-    }
-    if (field.type == FieldType::Integer) {
-        int64_t number = 0;
-        const char* end = text.data() + text.size();
-        const auto [stop, error] = std::from_chars(text.data(), end, number);
-        if (error == std::errc() && stop == end) return Value{number};
-        return fail(Code::Invalid, "'{}' is no whole number", shortened(text));
-    }
-    if (field.type == FieldType::Time && !from_rfc3339(text))
-        return fail(Code::Invalid, "'{}' is no time such as 2026-11-20T10:00:00Z", shortened(text));
-    return Value{text};
-}
-
 Result<Value> read_value(const Field& field, const YAML::Node& node);
 
 Result<Value> read_object(const Field& field, const YAML::Node& node) {
@@ -74,7 +52,7 @@ Result<Value> read_object(const Field& field, const YAML::Node& node) {
 Result<Value> read_one(const Field& field, const YAML::Node& node) {
     if (field.type == FieldType::Object) return read_object(field, node);
     if (!node.IsScalar()) return fail(Code::Invalid, "must be one plain value");
-    return read_scalar(field, node.Scalar());
+    return read_plain(field, node.Scalar());
 }
 
 Result<Value> read_value(const Field& field, const YAML::Node& node) {
@@ -244,6 +222,28 @@ Result<void> read_folder(const std::string& path, Manifests& out) {
 }
 
 }  // namespace
+
+Result<Value> read_plain(const Field& field, const std::string& text) {
+    if (!field.words.empty() &&
+        std::find(field.words.begin(), field.words.end(), text) == field.words.end())
+        return fail(Code::Invalid, "'{}' is none of {}{}", shortened(text),
+                    fmt::join(field.words, ", "),
+                    client::suggestion(text, {field.words.begin(), field.words.end()}));
+    if (field.type == FieldType::Boolean) {
+        if (text == "true" || text == "false") return Value{text == "true"};
+        return fail(Code::Invalid, "'{}' is neither true nor false", shortened(text));
+    }
+    if (field.type == FieldType::Integer) {
+        int64_t number = 0;
+        const char* end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data(), end, number);
+        if (error == std::errc() && stop == end) return Value{number};
+        return fail(Code::Invalid, "'{}' is no whole number", shortened(text));
+    }
+    if (field.type == FieldType::Time && !from_rfc3339(text))
+        return fail(Code::Invalid, "'{}' is no time such as 2026-11-20T10:00:00Z", shortened(text));
+    return Value{text};
+}
 
 std::string Manifest::at(int line_of_fault) const {
     return fmt::format("{}: document {}, line {}", file, document, line_of_fault);

@@ -45,6 +45,9 @@ struct Manifests {
     std::vector<std::string> faults;
 };
 
+// One plain value, as it stands in a file or on a command line.
+Result<client::Value> read_plain(const client::Field& field, const std::string& text);
+
 // Files, folders (their *.yaml, *.yml and *.json, in the order of their names) and "-", which is
 // `in`. The Error is of what can not be read at all; text that is wrong is a fault.
 Result<Manifests> read_manifests(const std::vector<std::string>& paths, std::istream& in);

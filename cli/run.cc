@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "api/client/resources.h"
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/version.h"
@@ -45,9 +46,9 @@ void add_global_options(CLI::App& app, Args& args) {
 }
 
 // Adds "node show" below "node", which the first command of the noun makes.
-CLI::App* add_command(CLI::App& app, const Command& command) {
+CLI::App* add_command(CLI::App& app, std::string_view path, const std::string& summary) {
     CLI::App* parent = &app;
-    std::string verb(command.path);
+    std::string verb(path);
     if (const size_t space = verb.find(' '); space != std::string::npos) {
         const std::string noun = verb.substr(0, space);
         verb = verb.substr(space + 1);
@@ -56,11 +57,13 @@ CLI::App* add_command(CLI::App& app, const Command& command) {
         if (!made.empty()) {
             parent = made.front();
         } else {
-            parent = app.add_subcommand(noun, noun + "s of the controller");
+            const client::Resource* known = client::find_resource(noun);
+            const std::string plural = known ? std::string(known->plural) : noun + "s";
+            parent = app.add_subcommand(noun, plural + " of the controller");
             parent->require_subcommand(1)->fallthrough();
         }
     }
-    return parent->add_subcommand(verb, command.summary)->fallthrough();
+    return parent->add_subcommand(verb, summary)->fallthrough();
 }
 
 int exit_code(Code code) {
@@ -84,16 +87,22 @@ int exit_code(Code code) {
 
 int run(const std::vector<std::string>& words, Io& io) {
     Args args;
-    const Command* chosen = nullptr;
+    std::function<int(const Args&, Io&)> chosen;
     CLI::App app("Manages a CloudVLAN controller and the agent of this machine.", "cvlanctl");
     app.require_subcommand(1);
     app.set_version_flag("--version", kVersion, "show the version of this program");
     app.footer(kFooter);
     add_global_options(app, args);
     for (const Command& command : command_table()) {
-        CLI::App* leaf = add_command(app, command);
+        CLI::App* leaf = add_command(app, command.path, command.summary);
         command.options(*leaf, args);
-        leaf->callback([&chosen, &command] { chosen = &command; });
+        leaf->callback([&chosen, &command] { chosen = command.run; });
+    }
+    const auto made = noun_commands();
+    for (const NounCommand& command : made) {
+        CLI::App* leaf = add_command(app, command.path, command.summary);
+        command.options(*leaf, args);
+        leaf->callback([&chosen, &command] { chosen = command.run; });
     }
     try {
         app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
@@ -101,7 +110,7 @@ int run(const std::vector<std::string>& words, Io& io) {
         // CLI11 has codes of its own (100-127): help is 0, all else is usage.
         return app.exit(stop, io.out, io.err) == 0 ? kOk : kUsage;
     }
-    return chosen->run(args, io);
+    return chosen(args, io);
 }
 
 int fail(Io& io, const Error& error) {

@@ -200,8 +200,10 @@ TEST_F(Files, AreShownByKindNameAndFilter) {
     EXPECT_EQ(
         run_it({"get", "networks", "--tenant", "shown", "-o", "name", "--filter", "name=b"}).out,
         "b\n");
-    const Ran table = run_it({"get", "network", "b", "--tenant", "shown"});
+    const Ran table = run_it({"get", "networks", "--tenant", "shown"});
     EXPECT_EQ(table.out.substr(0, 15), "NAME  IPV4     ") << table.out;
+    const Ran one = run_it({"get", "network", "b", "--tenant", "shown"});
+    EXPECT_NE(one.out.find("\nIpv4        10.2.0.0/24\n"), std::string::npos) << one.out;
     EXPECT_NE(run_it({"get", "all"}).out.find("network/a"), std::string::npos);
     EXPECT_EQ(run_it({"get", "network", "c", "--tenant", "shown"}).code, kNotFound);
     const Ran wrong = run_it({"get", "netwroks"});

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands that the table of resources makes, against a controller of their own.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <sstream>
+
+#include "cli/cli.h"
+#include "tests/cli/real_controller.h"
+
+namespace cvlan::cli {
+namespace {
+
+struct Ran {
+    int code;
+    std::string out, err;
+};
+
+struct Nouns : testing::Test {
+    static void SetUpTestSuite() {
+        controller = std::make_unique<test::RealController>();
+        controller->start();
+        ASSERT_EQ(run_it({"tenant", "create", "acme"}).code, kOk);
+    }
+    static void TearDownTestSuite() {
+        controller->stop();
+        controller.reset();
+    }
+    static Ran run_it(std::vector<std::string> words) {
+        std::ostringstream out, err;
+        std::istringstream in;
+        const SystemClock clock;
+        Io io{out, err, in, clock};
+        words.insert(words.begin(), {"--server", "unix:" + controller->socket()});
+        const int code = run(words, io);
+        return {code, out.str(), err.str()};
+    }
+    static std::unique_ptr<test::RealController> controller;
+};
+std::unique_ptr<test::RealController> Nouns::controller;
+
+TEST_F(Nouns, WithoutAFileOfTheirOwnHaveCommandsToo) {
+    ASSERT_EQ(run_it({"network", "create", "lab", "--ipv4", "10.1.0.0/24"}).code, kOk);
+    const Ran updated = run_it({"network", "update", "lab", "--name", "lan"});
+    EXPECT_EQ(updated.code, kOk) << updated.err;
+    EXPECT_NE(updated.out.find("Name        lan\n"), std::string::npos) << updated.out;
+    EXPECT_EQ(run_it({"get", "networks", "-o", "name"}).out, "lan\n");
+    EXPECT_EQ(run_it({"network", "update", "lab", "--name", "x"}).code, kNotFound);
+    EXPECT_EQ(run_it({"network", "update", "lan", "--colour", "red"}).code, kUsage);
+    EXPECT_EQ(run_it({"network", "update", "lan"}).code, kFailed) << "nothing to change";
+}
+
+}  // namespace
+}  // namespace cvlan::cli
