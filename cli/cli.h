@@ -67,6 +67,10 @@ struct Args {
     std::string format = "ndjson";
     bool of_operator = false;
 
+    bool is_external = false, with_qr = false;  // of a node that is made
+    std::string public_key;
+    std::vector<std::string> tags;
+
     std::string kind;  // of objects, by the table of resources
     std::vector<std::string> filters;
     std::string order_by;

@@ -28,6 +28,8 @@ constexpr Command kCommands[] = {
     {"token-key list", token_key_list, nothing, "list the keys that make tokens offline"},
     {"token-key show", token_key_show, object, "show one such key"},
     {"token-key delete", token_key_delete, object, "refuse a key and all of its tokens"},
+    {"node create", node_create, node_create_options,
+     "take in a stock WireGuard client, as a file for wg-quick or a QR code"},
     {"node list", node_list, node_list_options, "list the nodes of a tenant"},
     {"node show", node_show, object, "show one node, its addresses and its machine"},
     {"node rename", node_rename, rename_options, "give a node another name"},

@@ -56,6 +56,9 @@ int node_rename(const Args& args, Io& io);
 int node_expire(const Args& args, Io& io);
 int node_revoke(const Args& args, Io& io);
 void node_list_options(CLI::App& app, Args& args);
+// external.cc
+int node_create(const Args& args, Io& io);
+void node_create_options(CLI::App& app, Args& args);
 // audit.cc
 int audit_list(const Args& args, Io& io);
 int audit_export(const Args& args, Io& io);

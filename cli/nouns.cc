@@ -180,6 +180,11 @@ int update(const Resource& resource, const Args& args, Io& io) {
                            const Names names = names_in(catalogue, place.tenant);
                            auto wish = read_wish(args, resource, resource.update, seen);
                            if (!wish) return fail(io, wish.error());
+                           if (wish->fields.empty()) {
+                               io.err << "cvlanctl: no option says what to change; --help lists "
+                                         "them\n";
+                               return static_cast<int>(kUsage);
+                           }
                            if (auto there = check_references(*wish, names); !there)
                                return fail(io, there.error());
                            Change change{.what = Change::What::Update,

@@ -168,6 +168,13 @@ Result<wire::Node> Controller::expire_node(const std::string& tenant, const std:
 Result<wire::Node> Controller::revoke_node(const std::string& tenant, const std::string& id) {
     return call<wire::Node>("POST", one("node", id, tenant, "/revoke"));
 }
+Result<wire::Node> Controller::create_external_node(const wire::ExternalNodeCreate& node) {
+    return call<wire::Node>("POST", "/api/v1/nodes/external", encode(node));
+}
+Result<wire::WireguardConfig> Controller::wireguard_config(const std::string& tenant,
+                                                           const std::string& id) {
+    return call<wire::WireguardConfig>("GET", one("node", id, tenant, "/wireguard-config"));
+}
 Result<void> Controller::delete_node(const std::string& tenant, const std::string& id) {
     return remove(one("node", id, tenant));
 }

@@ -52,6 +52,10 @@ public:
                                    const std::string& name);
     Result<wire::Node> expire_node(const std::string& tenant, const std::string& id);
     Result<wire::Node> revoke_node(const std::string& tenant, const std::string& id);
+    // A stock WireGuard client, and its file for wg-quick without the private key.
+    Result<wire::Node> create_external_node(const wire::ExternalNodeCreate& node);
+    Result<wire::WireguardConfig> wireguard_config(const std::string& tenant,
+                                                   const std::string& id);
     Result<void> delete_node(const std::string& tenant, const std::string& id);
 
     // What to read of the audit; empty fields do not narrow it.

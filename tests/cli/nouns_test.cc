@@ -47,7 +47,7 @@ TEST_F(Nouns, WithoutAFileOfTheirOwnHaveCommandsToo) {
     EXPECT_EQ(run_it({"get", "networks", "-o", "name"}).out, "lan\n");
     EXPECT_EQ(run_it({"network", "update", "lab", "--name", "x"}).code, kNotFound);
     EXPECT_EQ(run_it({"network", "update", "lan", "--colour", "red"}).code, kUsage);
-    EXPECT_EQ(run_it({"network", "update", "lan"}).code, kFailed) << "nothing to change";
+    EXPECT_EQ(run_it({"network", "update", "lan"}).code, kUsage) << "nothing to change";
 }
 
 }  // namespace
