@@ -7,6 +7,7 @@ lists objects (and mostly an item path /{id}), or one that shows a document of w
 PATCH changes. What a description can not say by itself is said by extensions:
 
   x-cvlan-key    of a collection: the field that names an object where that is not `name`
+  x-cvlan-key-as of a collection: the field of a request to create one that becomes its key
   x-cvlan-kind   of a field: the kind whose id it holds, where its own name does not tell ("nodeId", "ownerUserIds")
   x-cvlan-auto   of a field: the word that leaves the value to the controller ("auto")
   x-cvlan-none   of a field: the word that stands for no value ("none")
@@ -86,6 +87,7 @@ class Writer:
 
     def __init__(self, spec: Spec, kinds: list[str]):
         self.spec, self.kinds, self.lines, self.made = spec, kinds, [], {}
+        self.aliases: dict[str, str] = {}  # of the resource that is being written
 
     def array(self, cpp_type: str, rows: list[str]) -> str:
         if not rows:
@@ -126,6 +128,8 @@ class Writer:
             alias = re.sub(r"Id(s?)$", r"\1", name)
             if alias not in owner.get("properties", {}):
                 parts.append(f".alias = {text(alias)}")
+        elif name in self.aliases:
+            parts.append(f".alias = {text(self.aliases[name])}")
         for extension in ("auto", "none"):
             if word := schema.get(f"x-cvlan-{extension}"):
                 parts.append(f".{extension}_word = {text(word)}")
@@ -156,6 +160,11 @@ class Writer:
     def fields(self, schema: dict, shown: dict | None = None) -> str:
         return self.array("Field", [self.field(schema, name, field, shown)
                                     for name, field in schema.get("properties", {}).items()])
+
+    def made_in(self, node: dict, shown: dict) -> str:
+        """The property of an answer to a request to create an object that holds it, beside what is shown once."""
+        answer = self.spec.answer(node.get("post", {}))
+        return next((name for name, field in answer.get("properties", {}).items() if self.spec.deref(field) is shown), "")
 
     def operation(self, path: dict, method: str, shown: dict) -> str:
         operation = path.get(method)
@@ -201,22 +210,27 @@ class Writer:
         items, shown = listed(self.spec, answer)
         is_single = not items
         shown = answer if is_single else shown
-        properties = shown.get("properties", {})
+        # The kind of an account is said by its noun.
+        properties = {name: field for name, field in shown.get("properties", {}).items() if name != "kind"}
         parameters = self.spec.parameters(node, node["get"])
         change = node if is_single else item
         key = node.get("x-cvlan-key", "name" if "name" in properties else "id" if "id" in properties else "")
         kind = kind_of_path(self.spec, path)
+        key_as = node.get("x-cvlan-key-as", "")
+        self.aliases = {key: key_as, key_as: key} if key_as else {}
         parts = [f".kind = {text(kind)}", f".plural = {text(kebab(path.rsplit('/', 1)[1]))}", f".path = {text(path)}",
                  f".items = {text(items)}", f".key = {text('' if is_single else key)}"]
         for name, is_true in (("has_item", "get" in item), ("in_tenant", "tenant" in parameters),
                               ("pages", "pageToken" in parameters), ("filters_by_key", key in parameters)):
             if is_true:
                 parts.append(f".{name} = true")
+        if made_in := self.made_in(node, shown):
+            parts.append(f".made_in = {text(made_in)}")
         if "orderBy" in parameters:
             words = self.spec.deref(parameters["orderBy"]["schema"]).get("enum", [])
             parts += [".orders = true", f".orders_by = {self.array('std::string_view', [text(w) for w in words])}"]
         update = next((m for m in ("patch", "put") if m in change), "patch")
-        parts += [f".filters = {self.filters(parameters)}", f".shown = {self.fields(shown)}",
+        parts += [f".filters = {self.filters(parameters)}", f".shown = {self.fields({**shown, 'properties': properties})}",
                   f".create = {self.operation({} if is_single else node, 'post', properties)}",
                   f".update = {self.operation(change, update, properties)}",
                   f".remove = {self.operation(item, 'delete', properties)}",

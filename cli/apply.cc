@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/planner.h"
+#include "cli/show.h"
 
 namespace cvlan::cli {
 
@@ -34,12 +35,51 @@ void print_plan(const Args& args, Io& io, const ObjectPlan& plan) {
     print_document(args, io, encode(document));
 }
 
-// What a request answered that no later one will: a secret that is shown once.
-void print_shown_once(Io& io, const Change& change, const Value& answer) {
-    if (!answer.members()) return;
+void print_plain(std::ostream& out, const std::string& name, const Value& value) {
+    if (const auto* text = std::get_if<std::string>(&value.held))
+        out << fmt::format("  {}: {}\n", name, printable(*text));
+    if (!value.members()) return;
+    for (const client::Member& member : *value.members())
+        print_plain(out, name + " " + words_of(member.name, ' '), member.value);
+}
+
+// What a request answered that no later one will: a secret, or a link to set a password with.
+// Whole, and not into a document for programs.
+void print_shown_once(const Args& args, Io& io, const Change& change, const Value& answer) {
+    const client::Resource& resource = *change.resource;
+    if (resource.made_in.empty() || !answer.members()) return;
+    std::ostream& out = args.output == Output::Table ? io.out : io.err;
     for (const client::Member& member : *answer.members())
-        if (!client::find_field(change.resource->shown, member.name) && !member.value.members())
-            io.out << fmt::format("  {}: {}\n", member.name, brief(member.value));
+        if (member.name != resource.made_in)
+            print_plain(out, words_of(member.name, ' '), member.value);
+}
+
+// The object in an answer to a request to create one.
+const Value& object_in(const client::Resource& resource, const Value& answer) {
+    const Value* inner = answer.find(resource.made_in);
+    return inner ? *inner : answer;
+}
+
+// What a request to create one does not take is set right after, as far as it is not so already.
+Result<void> set_the_rest(const Change& created, const Value& object, Catalogue& catalogue) {
+    Manifest rest = *created.manifest;
+    std::erase_if(rest.fields, [](const Given& given) { return given.create != nullptr; });
+    const Names names = names_in(catalogue, created.tenant_id);
+    auto fields = differences(rest, object, names);
+    if (!fields) return failed(fields.error());
+    if (fields->empty()) return {};
+    const Change change{.what = What::Update,
+                        .resource = created.resource,
+                        .manifest = &rest,
+                        .tenant_id = created.tenant_id,
+                        .seen = object,
+                        .fields = std::move(*fields)};
+    auto body = update_body(change, names);
+    if (!body) return failed(body.error());
+    auto done = catalogue.objects().update(
+        {*created.resource, created.tenant_id, object.text_of("id")}, object, *body, Mode::Do);
+    if (!done) return failed(done.error());
+    return {};
 }
 
 // A tenant that was made meanwhile has its id by now.
@@ -65,9 +105,9 @@ Result<Value> do_one(Change& change, Catalogue& catalogue) {
     if (!body) return body;
     auto made = creates ? objects.create(*change.resource, *body, Mode::Do)
                         : objects.update(place, change.seen, *body, Mode::Do);
-    if (made && change.resource->in_tenant)
-        catalogue.put(*change.resource, change.tenant_id, *made);
-    if (made && !change.resource->in_tenant) catalogue.put(*change.resource, "", *made);
+    if (made)
+        catalogue.put(*change.resource, change.resource->in_tenant ? change.tenant_id : "",
+                      object_in(*change.resource, *made));
     return made;
 }
 
@@ -85,14 +125,18 @@ int tell_stop(Io& io, const Change& at, const Error& error, const std::vector<st
     return kPartly;
 }
 
-int carry_out(Io& io, ObjectPlan& plan, Catalogue& catalogue) {
+int carry_out(const Args& args, Io& io, ObjectPlan& plan, Catalogue& catalogue) {
     std::vector<std::string> done;
     for (Change& change : plan.changes) {
         if (change.what == What::Nothing) continue;
         auto made = do_one(change, catalogue);
         if (!made) return tell_stop(io, change, made.error(), done);
         done.push_back(text(change));
-        if (change.what == What::Create) print_shown_once(io, change, *made);
+        if (change.what != What::Create) continue;
+        // First: it is told now or never.
+        print_shown_once(args, io, change, *made);
+        auto rest = set_the_rest(change, object_in(*change.resource, *made), catalogue);
+        if (!rest) return tell_stop(io, change, rest.error(), done);
     }
     return kOk;
 }
@@ -149,7 +193,7 @@ int apply(const Args& args, Io& io) {
         print_plan(args, io, plan);
         if (args.dry_run || plan.is_empty()) return static_cast<int>(kOk);
         if (!may_delete(args, io, plan)) return static_cast<int>(kUsage);
-        return carry_out(io, plan, catalogue);
+        return carry_out(args, io, plan, catalogue);
     });
 }
 

@@ -84,8 +84,8 @@ public:
         const bool needs_key = !manifest_.resource->is_single();
         if (needs_key && manifest_.key.empty() && is_good_)
             fault(manifest_.line, manifest_.resource->has_name()
-                                      ? fmt::format("a {} needs a {}", manifest_.resource->kind,
-                                                    manifest_.resource->key)
+                                      ? fmt::format("a {} lacks the field '{}'",
+                                                    manifest_.resource->kind, key_name())
                                       : fmt::format("a {} has no name to find it by, so that it "
                                                     "can not be applied",
                                                     manifest_.resource->kind));
@@ -96,6 +96,12 @@ private:
     void fault(int line, std::string_view why) {
         out_.faults.push_back(fmt::format("{}: {}", manifest_.at(line), why));
         is_good_ = false;
+    }
+
+    std::string_view key_name() const {
+        const client::Resource& resource = *manifest_.resource;
+        const Field* key = client::find_field(resource.shown, resource.key);
+        return key ? client::display_name(*key) : resource.key;
     }
 
     bool read_kind(const YAML::Node& node) {
@@ -136,7 +142,7 @@ private:
         const Field* any = given.update ? given.update : given.create ? given.create : given.shown;
         if (!any) return unknown(line, name);
         check_once(line, any->name);
-        if (any->name == resource.key && node.IsScalar()) manifest_.key = node.Scalar();
+        if (resource.is_key(*any) && node.IsScalar()) manifest_.key = node.Scalar();
         // What the controller alone sets may stand there, so that what `get` prints is taken.
         if (given.update || given.create) read_given(std::move(given), node);
     }
@@ -169,8 +175,7 @@ private:
         std::vector<std::string_view> names{"kind"};
         if (resource.in_tenant) names.push_back("tenant");
         for (const auto& fields : {resource.create.fields, resource.update.fields, resource.shown})
-            for (const Field& field : fields)
-                names.push_back(field.alias.empty() ? field.name : field.alias);
+            for (const Field& field : fields) names.push_back(client::display_name(field));
         fault(line, fmt::format("a {} has no field '{}'{}", resource.kind, shortened(name),
                                 client::suggestion(name, names)));
     }

@@ -25,7 +25,7 @@ struct Given {
 
     const client::Field& field() const { return update ? *update : *create; }
     // As people write it: "network" rather than "networkId".
-    std::string_view name() const { return field().alias.empty() ? field().name : field().alias; }
+    std::string_view name() const { return client::display_name(field()); }
 };
 
 struct Manifest {

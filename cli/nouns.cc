@@ -25,7 +25,7 @@ namespace {
 
 // "--network", "--quotas-max-nodes".
 std::string flag_of(std::string_view prefix, const Field& field) {
-    return fmt::format("{}{}", prefix, words_of(display_name(field), '-'));
+    return fmt::format("{}{}", prefix, words_of(client::display_name(field), '-'));
 }
 
 // Flags for the fields of a request. `key` is said without one.

@@ -180,21 +180,16 @@ Result<void> Planner::plan_create(const Wish& wish, Change change) {
     }
     std::set<std::string_view> there{"tenantId"};
     for (const Given& given : manifest.fields) {
-        if (!given.create)
-            fault(wish, given.line,
-                  fmt::format("{}: can be set only once it is there", given.name()));
-        else
-            there.insert(given.create->name);
+        if (given.create) there.insert(given.create->name);
         if (is_comparable(given)) change.fields.push_back({&given, {}, given.value});
     }
     std::erase_if(change.fields, [&](const FieldChange& field) {
-        return field.given->field().name == manifest.resource->key || field.after.is_null();
+        return manifest.resource->is_key(field.given->field()) || field.after.is_null();
     });
     for (const Field& field : manifest.resource->create.fields)
         if (field.is_required && !there.contains(field.name))
             fault(wish, manifest.line,
-                  fmt::format("needs the field '{}'",
-                              field.alias.empty() ? field.name : field.alias));
+                  fmt::format("needs the field '{}'", client::display_name(field)));
     auto complete = references_are_there(wish);
     if (!complete) return failed(complete.error());
     if (*complete && plan_.faults.size() == faults) validate(wish, change);

@@ -20,7 +20,7 @@ constexpr size_t kWidestCell = 48;
 
 // "LAST SEEN AT".
 std::string heading(const Field& field) {
-    std::string out = words_of(display_name(field), ' ');
+    std::string out = words_of(client::display_name(field), ' ');
     std::transform(out.begin(), out.end(), out.begin(),
                    [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     return out;
@@ -38,7 +38,7 @@ Value named(const Field& field, const Value& value, Catalogue& catalogue,
         Value out = Value::object();
         for (const Field& inner : field.fields)
             if (const Value* held = value.find(inner.name))
-                out.set(display_name(inner), named(inner, *held, catalogue, tenant_id));
+                out.set(client::display_name(inner), named(inner, *held, catalogue, tenant_id));
         return out;
     }
     const std::string* text = std::get_if<std::string>(&value.held);
@@ -53,7 +53,7 @@ Value as_manifest(const Found& found, Catalogue& catalogue) {
     out.set("kind", Value::text(resource.kind));
     for (const Field& field : resource.shown)
         if (const Value* value = found.object.find(field.name))
-            out.set(display_name(field), named(field, *value, catalogue, tenant_id));
+            out.set(client::display_name(field), named(field, *value, catalogue, tenant_id));
     return out;
 }
 
@@ -79,7 +79,7 @@ std::string cell_text(const Field& field, const Value& value) {
 }
 
 std::string cell(const Field& field, const Value& manifest) {
-    const Value* value = manifest.find(display_name(field));
+    const Value* value = manifest.find(client::display_name(field));
     return value ? cell_text(field, *value) : "";
 }
 
@@ -156,7 +156,7 @@ void print_tables(Io& io, const std::vector<Found>& found, const std::vector<Val
 void print_one(Io& io, const Resource& resource, const Value& manifest) {
     std::vector<std::pair<std::string, std::string>> fields;
     for (const Field& field : resource.shown) {
-        std::string name = words_of(display_name(field), ' ');
+        std::string name = words_of(client::display_name(field), ' ');
         name.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(name.front())));
         fields.emplace_back(std::move(name), cell(field, manifest));
     }
@@ -164,10 +164,6 @@ void print_one(Io& io, const Resource& resource, const Value& manifest) {
 }
 
 }  // namespace
-
-std::string_view display_name(const Field& field) {
-    return field.alias.empty() ? field.name : field.alias;
-}
 
 std::string words_of(std::string_view name, char between) {
     std::string out;

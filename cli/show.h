@@ -23,8 +23,6 @@ struct Layout {
 
 void print_found(const Args& args, Io& io, const std::vector<Found>& found, const Layout& layout,
                  Catalogue& catalogue);
-// "networkId" as people write it: "network".
-std::string_view display_name(const client::Field& field);
 // "lastSeenAt" as "last seen at", parted by `between`.
 std::string words_of(std::string_view name, char between);
 

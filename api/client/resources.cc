@@ -36,6 +36,10 @@ const Field* find_field(std::span<const Field> fields, std::string_view name) {
     return nullptr;
 }
 
+std::string_view display_name(const Field& field) {
+    return field.alias.empty() ? field.name : field.alias;
+}
+
 std::string suggestion(std::string_view word, const std::vector<std::string_view>& words) {
     std::string_view best;
     size_t nearest = std::max<size_t>(word.size() / 2, 2);

@@ -23,9 +23,10 @@ struct Field {
     std::span<const std::string_view> words{};  // the only ones it takes; empty: any
     std::span<const Field> fields{};            // of an Object
     std::string_view refers_to{};               // the kind whose id it holds
-    std::string_view alias{};                   // "network" of "networkId": takes a name too
-    std::string_view auto_word{};               // leaves the value to the controller
-    std::string_view none_word{};               // stands for no value
+    // "network" of "networkId", which takes a name too; another name for the same.
+    std::string_view alias{};
+    std::string_view auto_word{};  // leaves the value to the controller
+    std::string_view none_word{};  // stands for no value
     std::string_view help{};
 };
 
@@ -57,6 +58,8 @@ struct Resource {
     bool in_tenant = false;
     bool pages = false;
     bool filters_by_key = false;
+    // The property of an answer to `create` that holds the object, where there is more in it.
+    std::string_view made_in{};
     bool orders = false;
     std::span<const std::string_view> orders_by{};
     std::span<const Field> filters{};
@@ -69,6 +72,10 @@ struct Resource {
     bool is_single() const { return items.empty(); }
     // Whether two objects can be told apart by what a file says of them.
     bool has_name() const { return is_single() || (!key.empty() && key != "id"); }
+    // Of any of its requests and answers.
+    bool is_key(const Field& field) const {
+        return !key.empty() && (field.name == key || field.alias == key);
+    }
 };
 
 std::span<const Resource> resources();
@@ -76,6 +83,8 @@ std::span<const Resource> resources();
 const Resource* find_resource(std::string_view word);
 // By its name or its alias.
 const Field* find_field(std::span<const Field> fields, std::string_view name);
+// As people write it: "network" rather than "networkId".
+std::string_view display_name(const Field& field);
 // "; did you mean 'network'?", or nothing where no word is near.
 std::string suggestion(std::string_view word, const std::vector<std::string_view>& words);
 

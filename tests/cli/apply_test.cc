@@ -93,6 +93,53 @@ TEST_F(Files, TakeBackWhatGetPrints) {
     EXPECT_EQ(diff_text(yaml.out).code, kOk) << "what was lost is there again as it was";
 }
 
+TEST_F(Files, InviteUsersWithALinkThatIsShownOnce) {
+    const std::string text = tenant("people") +
+                             "---\nkind: user\ntenant: people\nemail: anna@example.org\n"
+                             "role: OWNER\ndisabled: false\n---\nkind: user\ntenant: people\n"
+                             "email: bert@example.org\nrole: MEMBER\ndisabled: true\n";
+    const Ran planned = diff_text(text);
+    EXPECT_EQ(planned.code, 1) << planned.err;
+    EXPECT_NE(planned.out.find("+ user people/anna@example.org: role OWNER"), std::string::npos)
+        << planned.out;
+    const Ran made = apply_text(text);
+    ASSERT_EQ(made.code, kOk) << made.err;
+    EXPECT_NE(made.out.find("\n  invitation link: https://127.0.0.1:"), std::string::npos)
+        << made.out;
+    EXPECT_NE(made.out.find("/accept#"), std::string::npos) << "whole: " << made.out;
+    const Ran bert = run_it({"user", "show", "bert@example.org", "--tenant", "people"});
+    EXPECT_NE(bert.out.find("disabled"), std::string::npos)
+        << "though none is made so: " << bert.out;
+    for (const std::string& again :
+         {text, run_it({"get", "users", "--tenant", "people", "-o", "yaml"}).out}) {
+        const Ran same = apply_text(again);
+        EXPECT_EQ(same.code, kOk) << same.err;
+        EXPECT_EQ(same.out + same.err, "") << "no link a second time";
+    }
+    const Ran changed = apply_text(
+        "kind: user\ntenant: people\nemail: bert@example.org\nrole: AUDITOR\ndisabled: false\n");
+    EXPECT_EQ(changed.out,
+              "~ user people/bert@example.org: role MEMBER → AUDITOR, disabled true → false\n")
+        << changed.err;
+    const Ran wrong = apply_text(
+        "kind: user\ntenant: people\nemail: c@example.org\nrole: admin\npassword: secret word\n"
+        "---\nkind: user\nrole: ADMIN\n");
+    EXPECT_EQ(wrong.code, kFailed);
+    EXPECT_NE(wrong.err.find("line 4: role: 'admin' is none of "), std::string::npos) << wrong.err;
+    EXPECT_NE(wrong.err.find("line 5: a user has no field 'password'"), std::string::npos);
+    EXPECT_NE(wrong.err.find("line 7: a user lacks the field 'email'"), std::string::npos);
+    EXPECT_EQ(wrong.err.find("secret word"), std::string::npos);
+}
+
+TEST_F(Files, AreForProgramsWithoutSecretsInTheirDocument) {
+    ASSERT_EQ(apply_text(tenant("quiet")).code, kOk);
+    const Ran ran = run_it({"apply", "-o", "json", "-f", "-"},
+                           "kind: user\ntenant: quiet\nemail: a@example.org\nrole: OWNER\n");
+    EXPECT_EQ(ran.code, kOk) << ran.err;
+    EXPECT_EQ(ran.out.find("accept#"), std::string::npos) << ran.out;
+    EXPECT_NE(ran.err.find("accept#"), std::string::npos) << ran.err;
+}
+
 TEST_F(Files, AreRefusedAsAWholeBeforeAnythingIsDone) {
     const Ran wrong = apply_text(tenant("whole") + "---\n" + "kind: netwrok\nname: x\n---\n" +
                                  network("whole", "a", "ipv4: 10.1.0.0/24\nmtuu: 1\nmtu: many") +
