@@ -76,18 +76,26 @@ using NodeHandler = http::Response (*)(Context&, const Call&, const NodeIdentity
 using HeldNodeHandler = void (*)(Context&, const Call&, const NodeIdentity&, http::Reply);
 using AdminHandler = http::Response (*)(Context&, const Call&, const AdminIdentity&);
 
+using HeldAdminHandler = void (*)(Context&, const Call&, const AdminIdentity&, http::Reply);
+
 // A handler of administration, and what it asks of the caller.
 struct Admin {
     Needs needs;
     AdminHandler run;
 };
+struct HeldAdmin {
+    Needs needs;
+    HeldAdminHandler run;
+};
 constexpr Admin may(Needs needs, AdminHandler run) { return {needs, run}; }
+constexpr HeldAdmin may(Needs needs, HeldAdminHandler run) { return {needs, run}; }
 
 struct Route {
     Role role;
     std::string_view method;
     std::string_view pattern;  // "{id}" stands for one UUID
-    std::variant<PublicHandler, HeldPublicHandler, NodeHandler, HeldNodeHandler, Admin> handler;
+    std::variant<PublicHandler, HeldPublicHandler, NodeHandler, HeldNodeHandler, Admin, HeldAdmin>
+        handler;
     std::vector<std::string_view> query{};  // the parameters it takes
     bool needs_match = false;               // 428 without If-Match
 };

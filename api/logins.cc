@@ -20,6 +20,7 @@ constexpr size_t kShortestPassword = 12;
 
 constexpr const char* kRefused = "LOGIN_REFUSED";
 constexpr const char* kLocked = "LOGIN_LOCKED";
+constexpr const char* kPasswordRefused = "PASSWORD_REFUSED";
 
 std::string hash_of(std::string_view secret) { return hex(sha256(as_bytes(secret))); }
 
@@ -31,6 +32,7 @@ struct Attempt {
     std::string where;
     std::optional<store::Login> known;
     http::Reply reply;
+    const char* action = "POST /api/v1/auth/login";
 };
 using AttemptPtr = std::shared_ptr<Attempt>;
 
@@ -67,7 +69,7 @@ void note(const Attempt& attempt, const char* outcome) {
         refused.object_id = attempt.known->account.id;
     }
     refused.cause = attempt.cause;
-    refused.action = "POST /api/v1/auth/login";
+    refused.action = attempt.action;
     refused.outcome = outcome;
     refused.at = attempt.context.clock.now();
     attempt.context.refusals->note(refused);
@@ -92,14 +94,19 @@ void answer_locked(Attempt& attempt) {
     attempt.reply.send(std::move(response));
 }
 
-void refuse(Attempt& attempt) {
+void refuse_as(Attempt& attempt, const char* outcome, http::Response answer) {
     Context& context = attempt.context;
     const auto noted = context.store.accounts().note_failure(
         {{attempt.who, attempt.where}, context.clock.now() + kForgotten});
-    note(attempt, kRefused);
+    note(attempt, outcome);
     if (!noted) return attempt.reply.send(error_response(noted.error(), attempt.cause.request_id));
-    attempt.reply.send(refusal(401, kRefused, "tenant, e-mail address or password is wrong",
-                               attempt.cause.request_id));
+    attempt.reply.send(std::move(answer));
+}
+
+void refuse(Attempt& attempt) {
+    refuse_as(attempt, kRefused,
+              refusal(401, kRefused, "tenant, e-mail address or password is wrong",
+                      attempt.cause.request_id));
 }
 
 void start_session(Attempt& attempt) {
@@ -138,11 +145,11 @@ void finish_login(Attempt& attempt, bool is_right) {
     start_session(attempt);
 }
 
-Result<void> check_password(const std::string& password) {
+Result<void> check_password(const std::string& password, const char* field) {
     if (password.size() >= kShortestPassword) return {};
     return failed(Error{Code::Invalid,
-                        fmt::format("password: must have {} bytes or more", kShortestPassword), 0,
-                        "/password"});
+                        fmt::format("{}: must have {} bytes or more", field, kShortestPassword), 0,
+                        fmt::format("/{}", field)});
 }
 
 // Whose password is set, and as whom.
@@ -177,7 +184,85 @@ Result<std::optional<std::string>> read_email(const store::Key& link, const wire
     return std::optional(*email);
 }
 
+// Who changes their own password, while the present one is checked and the new one is hashed.
+struct Change {
+    Attempt attempt;
+    std::string session_id;  // that the caller came with; empty: with an access token
+    SecretText wanted;
+};
+using ChangePtr = std::shared_ptr<Change>;
+
+void finish_change(Change& change, const std::string& password_hash) {
+    Attempt& attempt = change.attempt;
+    if (password_hash.empty()) return attempt.reply.send(busy(attempt.cause.request_id));
+    const store::Login& known = *attempt.known;
+    const auto store = attempt.context.store.as(attempt.cause);
+    auto changed = store->accounts().change_password({{known.account.tenant_id, known.account.id},
+                                                      known.password_hash,
+                                                      password_hash,
+                                                      change.session_id},
+                                                     attempt.who);
+    if (!changed)
+        return attempt.reply.send(error_response(changed.error(), attempt.cause.request_id));
+    log::info(
+        "api.password_changed",
+        {{"tenant", changed->tenant_id}, {"account", changed->id}, {"peer", attempt.cause.source}});
+    attempt.reply.send(no_content());
+}
+
+void check_change(const ChangePtr& change, bool is_right) {
+    Attempt& attempt = change->attempt;
+    const auto locked = is_locked(attempt);
+    if (!locked)
+        return attempt.reply.send(error_response(locked.error(), attempt.cause.request_id));
+    if (*locked) return answer_locked(attempt);
+    if (!is_right)
+        return refuse_as(attempt, kPasswordRefused,
+                         refusal(403, kPasswordRefused, "the present password is another one",
+                                 attempt.cause.request_id));
+    const bool is_queued = attempt.context.passwords.hash(
+        std::move(change->wanted),
+        [change](const std::string& made) { finish_change(*change, made); });
+    if (!is_queued) attempt.reply.send(busy(attempt.cause.request_id));
+}
+
+// Of who asks, where that is a user.
+Result<store::Login> own_login(Context& context, const AdminIdentity& who) {
+    if (!who.account) return fail(Code::Invalid, "whoever asks has no account of their own");
+    auto known = context.store.accounts().login_of(*who.account);
+    if (known && known->account.kind != model::AccountKind::User)
+        return fail(Code::Invalid, "a service account has no password");
+    return known;
+}
+
 }  // namespace
+
+void change_password(Context& context, const Call& call, const AdminIdentity& who,
+                     http::Reply reply) {
+    const http::Request& request = call.request;
+    auto body = model::decode<wire::PasswordChange>(request.body);
+    if (!body) return reply.send(error_response(body.error(), request.request_id));
+    SecretText password(std::move(body->password)), wanted(std::move(body->new_password));
+    if (auto good = check_password(wanted.reveal(), "newPassword"); !good)
+        return reply.send(error_response(good.error(), request.request_id));
+    auto known = own_login(context, who);
+    if (!known) return reply.send(error_response(known.error(), request.request_id));
+    const std::string hash = known->password_hash;
+    // Counted apart from logins: whoever fails at those does not keep the user from this.
+    const std::string subject = "change:" + known->account.id;
+    const auto change = std::make_shared<Change>(
+        Change{{context, cause_of(request, who.actor), subject, subject_of(request),
+                std::move(*known), std::move(reply), "POST /api/v1/auth/password"},
+               who.by_session ? who.credential_id : "",
+               std::move(wanted)});
+    Attempt& attempt = change->attempt;
+    const auto locked = is_locked(attempt);
+    if (!locked) return attempt.reply.send(error_response(locked.error(), request.request_id));
+    if (*locked) return answer_locked(attempt);
+    const bool is_queued = context.passwords.verify(
+        hash, std::move(password), [change](bool is_right) { check_change(change, is_right); });
+    if (!is_queued) attempt.reply.send(busy(request.request_id));
+}
 
 void login(Context& context, const Call& call, http::Reply reply) {
     const http::Request& request = call.request;
@@ -207,7 +292,7 @@ void use_link(Context& context, const Call& call, http::Reply reply) {
     if (!body) return reply.send(error_response(body.error(), request.request_id));
     if (auto refused = refuse_origin(request)) return reply.send(std::move(*refused));
     SecretText password(std::move(body->password));
-    if (auto good = check_password(password.reveal()); !good)
+    if (auto good = check_password(password.reveal(), "password"); !good)
         return reply.send(error_response(good.error(), request.request_id));
     // Before any work is done for it.
     const std::string hash = hash_of(body->secret);

@@ -99,25 +99,45 @@ struct Dispatch {
         handler(context, on(*store), identity, std::move(reply));
     }
     void operator()(const Admin& handler) {
-        auto who = context.admins.admin(call.request);
-        if (auto* refused = std::get_if<http::Response>(&who))
-            return send(std::move(*refused), shown());
-        const auto& identity = std::get<AdminIdentity>(who);
-        const Who named{identity.actor, identity.scope.value_or("")};
-        if (auto refused = refuse_role(identity, handler.needs, call.request))
-            return send(std::move(*refused), named);
-        // Who looks may find out why.
-        if (route.method != "GET" && !context.refusals->are_written())
-            return reply.send(audit_unavailable());
-        if (route.needs_match && !call.request.header("If-Match"))
-            return reply.send(refusal(428, "PRECONDITION_REQUIRED",
-                                      "this change needs If-Match with the object's ETag",
-                                      call.request.request_id));
-        const auto store = store_of(identity.actor);
-        send(handler.run(context, on(*store), identity), named);
+        const auto who = admit(handler.needs);
+        if (!who) return;
+        const auto store = store_of(who->actor);
+        send(handler.run(context, on(*store), *who), named(*who));
+    }
+    void operator()(const HeldAdmin& handler) {
+        const auto who = admit(handler.needs);
+        if (!who) return;
+        const auto store = store_of(who->actor);
+        handler.run(context, on(*store), *who, std::move(reply));
     }
 
 private:
+    // nullopt where the answer was given already.
+    std::optional<AdminIdentity> admit(Needs needs) {
+        auto who = context.admins.admin(call.request);
+        if (auto* refused = std::get_if<http::Response>(&who)) {
+            send(std::move(*refused), shown());
+            return std::nullopt;
+        }
+        auto& identity = std::get<AdminIdentity>(who);
+        if (auto refused = refuse_role(identity, needs, call.request)) {
+            send(std::move(*refused), named(identity));
+            return std::nullopt;
+        }
+        // Who looks may find out why.
+        if (route.method != "GET" && !context.refusals->are_written()) {
+            reply.send(audit_unavailable());
+            return std::nullopt;
+        }
+        if (route.needs_match && !call.request.header("If-Match")) {
+            reply.send(refusal(428, "PRECONDITION_REQUIRED",
+                               "this change needs If-Match with the object's ETag",
+                               call.request.request_id));
+            return std::nullopt;
+        }
+        return std::move(identity);
+    }
+    static Who named(const AdminIdentity& who) { return {who.actor, who.scope.value_or("")}; }
     http::Response audit_unavailable() const {
         return refusal(503, "AUDIT_UNAVAILABLE",
                        "the audit can not be written, so nothing may be changed",

@@ -204,6 +204,7 @@ const std::vector<Route> kPlainRoutes{
 
     {Role::Api, "POST", "/api/v1/auth/login", login},
     {Role::Api, "POST", "/api/v1/auth/links", use_link},
+    {Role::Api, "POST", "/api/v1/auth/password", may(Self, change_password)},
     {Role::Api, "GET", "/api/v1/auth/me", may(Self, show_me)},
     {Role::Api, "POST", "/api/v1/auth/logout", may(Self, logout)},
     {Role::Api,

@@ -42,6 +42,7 @@ constexpr Command kCommands[] = {
     {"login", login, login_options, "log in with e-mail address and password"},
     {"whoami", whoami, nothing, "show whom the controller takes you for"},
     {"password set", password_set, password_set_options, "set a password with a one-time link"},
+    {"password change", password_change, nothing, "change your own password"},
     {"context list", context_list, nothing, "list the logins that are kept"},
     {"context use", context_use, object, "use another login from now on"},
     {"context delete", context_delete, object, "end a login, and forget it"},

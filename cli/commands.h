@@ -97,6 +97,7 @@ void ping_options(CLI::App& app, Args& args);
 // login.cc
 int login(const Args& args, Io& io);
 int whoami(const Args& args, Io& io);
+int password_change(const Args& args, Io& io);
 int password_set(const Args& args, Io& io);
 int context_list(const Args& args, Io& io);
 int context_use(const Args& args, Io& io);

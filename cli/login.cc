@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// login, whoami, password set, and the contexts that logins are kept in.
+// login, whoami, passwords, and the contexts that logins are kept in.
 #include <termios.h>
 #include <unistd.h>
 
@@ -51,6 +51,15 @@ SecretText ask_secret(Io& io, std::string_view prompt) {
     SecretText secret(ask(io, prompt));
     if (io.in_is_terminal) io.err << '\n';
     return secret;
+}
+
+// On a terminal twice: nobody sees what is typed.
+Result<SecretText> ask_new_password(Io& io) {
+    SecretText password = ask_secret(io, "New password (12 characters or more)");
+    if (!io.in_is_terminal) return password;
+    const SecretText again = ask_secret(io, "The new password again");
+    if (again.reveal() == password.reveal()) return password;
+    return cvlan::fail(Code::Invalid, "the two passwords differ");
 }
 
 std::string this_machine() {
@@ -149,15 +158,31 @@ int password_set(const Args& args, Io& io) {
     auto transport = client::Transport::open({.server = server, .ca_file = args.ca});
     if (!transport) return fail(io, transport.error());
     client::Controller controller(std::move(*transport));
-    const SecretText password = ask_secret(io, "New password (12 characters or more)");
+    const auto password = ask_new_password(io);
+    if (!password) return fail(io, password.error());
     wire::LinkUse use;
     use.secret = mark == std::string::npos ? whole : whole.substr(mark + 1);
-    use.password = password.reveal();
+    use.password = password->reveal();
     if (!args.email.empty()) use.email = args.email;
     auto account = controller.use_link(use);
     if (!account) return fail(io, account.error());
     return print_object(args, io, *account,
                         {{"Name", account->name}, {"Role", std::string(text(account->role))}});
+}
+
+int password_change(const Args& args, Io& io) {
+    auto session = connect(args);
+    if (!session) return fail(io, session.error());
+    const SecretText password = ask_secret(io, "Present password");
+    const auto wanted = ask_new_password(io);
+    if (!wanted) return fail(io, wanted.error());
+    wire::PasswordChange change;
+    change.password = password.reveal();
+    change.new_password = wanted->reveal();
+    if (auto changed = session->controller.change_password(change); !changed)
+        return fail(io, changed.error());
+    io.err << "cvlanctl: the password was changed; sessions of browsers have ended\n";
+    return kOk;
 }
 
 int context_list(const Args& args, Io& io) {

@@ -54,6 +54,13 @@ struct NewSession {
     WallTime expires_at{};
 };
 
+struct PasswordChange {
+    Key account;
+    std::string before;  // the hash that the present password was good for
+    std::string after;
+    std::string kept_session{};  // by its id; empty: none
+};
+
 struct NewAccessToken {
     Key account;
     std::string name;
@@ -112,6 +119,11 @@ public:
     // or it is disabled.
     Result<std::optional<Login>> login(const std::optional<std::string>& tenant_name,
                                        const std::string& email);
+    Result<Login> login_of(const Key& account);
+    // The account's sessions end, but the one that is kept, and its links are void. Denied
+    // LOGIN_REFUSED where the password changed meanwhile. Forgets the failures of `subject`.
+    Result<model::Account> change_password(const PasswordChange& change,
+                                           const std::string& subject);
     Result<int64_t> failures(const std::string& subject);
     Result<void> note_failure(const LoginFailure& failure);
     // Denied LOGIN_REFUSED where the account was disabled, or its password changed, meanwhile.
@@ -145,7 +157,7 @@ private:
                              model::TenantRole role);
     Result<void> check_token_of(const Granter& granter, const model::Account& account);
     Result<void> check_last_owner(const model::Account& account);
-    Result<void> check_still_good(const NewSession& session);
+    Result<void> check_still_good(const Key& account, const std::string& password_hash);
     void note(const model::Account& account, EventKind kind);
 
     SqlStore& store_;

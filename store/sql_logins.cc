@@ -131,6 +131,49 @@ Result<std::optional<Login>> Accounts::login(const std::optional<std::string>& t
     });
 }
 
+Result<Login> Accounts::login_of(const Key& key) {
+    return store_.read([&]() -> Result<Login> {
+        auto account = find(key.tenant_id, key.id);
+        if (!account) return failed(account.error());
+        Statement row =
+            store_.db_.sql("SELECT password_hash FROM accounts WHERE tenant_id = ? AND id = ?",
+                           key.tenant_id, key.id);
+        Login login{std::move(*account), row.next() ? row.text(0) : ""};
+        if (row.error()) return failed(*row.error());
+        return login;
+    });
+}
+
+Result<Account> Accounts::change_password(const PasswordChange& change,
+                                          const std::string& subject) {
+    return store_.write([&]() -> Result<Account> {
+        const Key& key = change.account;
+        if (auto account = begin_change(key, EventKind::PasswordSet); !account) return account;
+        auto done = check_still_good(key, change.before);
+        if (done)
+            done = store_.db_
+                       .sql("UPDATE accounts SET password_hash = ? WHERE tenant_id = ? AND id = ?",
+                            change.after, key.tenant_id, key.id)
+                       .run();
+        if (done)
+            done = store_.db_
+                       .sql(
+                           "DELETE FROM sessions WHERE tenant_id = ? AND account_id = ? AND id <> "
+                           "?",
+                           key.tenant_id, key.id, change.kept_session)
+                       .run();
+        if (done)
+            done = store_.db_
+                       .sql("DELETE FROM one_time_links WHERE tenant_id = ? AND account_id = ?",
+                            key.tenant_id, key.id)
+                       .run();
+        if (done)
+            done = store_.db_.sql("DELETE FROM login_failures WHERE subject = ?", subject).run();
+        if (!done) return failed(done.error());
+        return store_.audited(find(key.tenant_id, key.id));
+    });
+}
+
 Result<int64_t> Accounts::failures(const std::string& subject) {
     return store_.read([&]() -> Result<int64_t> {
         Statement row = store_.db_.sql(
@@ -165,11 +208,11 @@ void Accounts::note(const Account& account, EventKind kind) {
     store_.draft({account.tenant_id, 0, kind, account.id, {}, store_.clock_.now()}, {});
 }
 
-Result<void> Accounts::check_still_good(const NewSession& session) {
+Result<void> Accounts::check_still_good(const Key& account, const std::string& password_hash) {
     Statement row = store_.db_.sql(
         "SELECT 1 FROM accounts WHERE tenant_id = ? AND id = ? AND disabled = 0 AND password_hash "
         "= ?",
-        session.account.tenant_id, session.account.id, session.password_hash);
+        account.tenant_id, account.id, password_hash);
     if (row.next()) return {};
     if (row.error()) return failed(*row.error());
     return fail_as("LOGIN_REFUSED", Code::Denied, "the account has changed");
@@ -179,7 +222,8 @@ Result<Credential> Accounts::start_session(const NewSession& session, const std:
     return store_.write([&]() -> Result<Credential> {
         const Key& key = session.account;
         const WallTime now = store_.clock_.now();
-        if (auto good = check_still_good(session); !good) return failed(good.error());
+        if (auto good = check_still_good(key, session.password_hash); !good)
+            return failed(good.error());
         const std::string id = new_uuid(unix_ms(now));
         auto done = store_.db_
                         .sql("UPDATE accounts SET last_login_at = ? WHERE tenant_id = ? AND id = ?",

@@ -234,6 +234,12 @@ Result<void> Controller::logout() {
     return {};
 }
 Result<wire::Me> Controller::me() { return call<wire::Me>("GET", "/api/v1/auth/me"); }
+Result<void> Controller::change_password(const wire::PasswordChange& change) {
+    auto answer = transport_.send(
+        {.method = "POST", .path = "/api/v1/auth/password", .body = encode(change)});
+    if (!answer) return failed(answer.error());
+    return {};
+}
 Result<wire::Account> Controller::use_link(const wire::LinkUse& use) {
     return call<wire::Account>("POST", "/api/v1/auth/links", encode(use));
 }

@@ -74,6 +74,7 @@ public:
     Result<wire::Session> login(const wire::Login& login);
     Result<void> logout();
     Result<wire::Me> me();
+    Result<void> change_password(const wire::PasswordChange& change);
     Result<wire::Account> use_link(const wire::LinkUse& use);
 
     Result<std::vector<wire::Account>> list_accounts(AccountNoun noun, const std::string& tenant);

@@ -54,6 +54,10 @@ struct CredentialsTest : ApiTest {
     int rename(const http::Headers& headers) {
         return with(headers, "PATCH", "/api/v1/users/" + anna.id, R"({"disabled":false})");
     }
+    int change(const Browser& by, const std::string& password, const std::string& wanted) {
+        return with({{"Cookie", by.cookie}, {"X-CSRF-Token", by.csrf}}, "POST",
+                    "/api/v1/auth/password", encode(wire::PasswordChange{password, wanted}));
+    }
     std::string bearer(std::chrono::hours life = 24h) {
         const Browser by = browser();
         const auto answer =
@@ -159,6 +163,55 @@ TEST_F(CredentialsTest, GuessesAtTheSameTimeAreCountedToo) {
     while (passwords.pending() > 0) loop.run_once(100ms);
     EXPECT_EQ(std::count(statuses.begin(), statuses.end(), 401), 10);
     EXPECT_EQ(std::count(statuses.begin(), statuses.end(), 429), 10);
+}
+
+TEST_F(CredentialsTest, WhoKnowsThePasswordChangesItAndEndsTheOtherSessions) {
+    const Browser by = browser(), other = browser();
+    const std::string token = bearer();
+    const auto link =
+        expect<wire::OneTimeLink>(201, ask("POST", "/api/v1/users/" + anna.id + "/link"));
+    EXPECT_EQ(change(by, "wrong password", "another horse battery"), 403);
+    EXPECT_EQ(outcomes(tenant), std::vector<std::string>{"PASSWORD_REFUSED"});
+    EXPECT_EQ(change(by, kPassword, "too short"), 400);
+    EXPECT_EQ(change({by.cookie, other.csrf}, kPassword, "another horse battery"), 403);
+    EXPECT_EQ(with({{"Cookie", other.cookie}}), 200) << "nothing was changed yet";
+    EXPECT_EQ(change(by, kPassword, "another horse battery"), 204);
+    EXPECT_EQ(with({{"Cookie", by.cookie}}), 200);
+    EXPECT_EQ(with({{"Cookie", other.cookie}}), 401);
+    EXPECT_EQ(with({{"Authorization", token}}), 200);
+    EXPECT_EQ(log_in().status, 401);
+    EXPECT_EQ(log_in("another horse battery").status, 201);
+    EXPECT_EQ(
+        ask_as({}, "POST", "/api/v1/auth/links",
+               encode(wire::LinkUse{link.link.substr(link.link.find('#') + 1), kPassword, {}}))
+            .status,
+        410);
+    const auto set = store->audit({.tenant_id = tenant, .action = "PASSWORD_SET"})->items.back();
+    EXPECT_EQ(set.actor, anna.actor());
+    EXPECT_EQ((set.before + set.after).find("argon2"), std::string::npos);
+}
+
+TEST_F(CredentialsTest, GuessesAtThePresentPasswordLockItsChangeAndNotTheLogin) {
+    const Browser by = browser();
+    for (int i = 0; i < 10; ++i)
+        EXPECT_EQ(change(by, "wrong password", "another horse battery"), 403) << i;
+    EXPECT_EQ(change(by, kPassword, "another horse battery"), 429);
+    EXPECT_EQ(log_in().status, 201);
+    clock.advance(15min);
+    EXPECT_EQ(change(by, kPassword, "another horse battery"), 204);
+}
+
+TEST_F(CredentialsTest, WhoHasNoPasswordChangesNone) {
+    const auto service = *store->accounts().create(
+        {}, {tenant, model::AccountKind::Service, "ci", TenantRole::Admin});
+    const auto made = expect<wire::AccessTokenCreated>(
+        201, ask("POST", "/api/v1/access-tokens",
+                 fmt::format(R"({{"name":"ci","serviceAccountId":"{}"}})", service.id)));
+    const std::string body = encode(wire::PasswordChange{kPassword, "another horse battery"});
+    EXPECT_EQ(
+        with({{"Authorization", "Bearer " + made.token}}, "POST", "/api/v1/auth/password", body),
+        400);
+    EXPECT_EQ(ask("POST", "/api/v1/auth/password", body).status, 400) << "on the socket";
 }
 
 TEST(Passwords, AQueueThatIsFullSaysSo) {

@@ -50,6 +50,7 @@ protected:
             fmt::format(R"({{"actor":"user:{}","tenantId":"{}","role":"ADMIN","account":{}}})", kId,
                         kId, account()));
         api_.reply("POST", "/api/v1/auth/links", 200, account());
+        api_.reply("POST", "/api/v1/auth/password", 204, "");
         api_.reply("POST", "/api/v1/users", 201,
                    fmt::format(R"({{"user":{},"invitation":{{"link":"https://c:8443/accept#s",)"
                                R"("expiresAt":"{}"}}}})",
@@ -58,11 +59,12 @@ protected:
     }
     ~AccountCli() override { unsetenv("XDG_CONFIG_HOME"); }
 
-    Ran run_it(const std::vector<std::string>& words, const std::string& typed = "") {
+    Ran run_it(const std::vector<std::string>& words, const std::string& typed = "",
+               bool is_terminal = false) {
         std::ostringstream out, err;
         std::istringstream in(typed);
         const ManualClock clock(*from_rfc3339("2026-11-20T10:01:00.000Z"));
-        Io io{out, err, in, clock};
+        Io io{out, err, in, clock, is_terminal};
         const int code = run(words, io);
         return {code, out.str(), err.str()};
     }
@@ -137,6 +139,20 @@ TEST_F(AccountCli, APasswordIsSetWithALink) {
     EXPECT_EQ(ran.code, kOk) << ran.err;
     EXPECT_EQ(api_.bodies().back(),
               R"({"secret":"the-secret","password":"correct horse battery"})");
+}
+
+TEST_F(AccountCli, APasswordIsChangedWithThePresentOne) {
+    ASSERT_EQ(log_in().code, kOk);
+    const std::string both = "correct horse battery\nanother horse battery\n";
+    const Ran ran = run_it({"password", "change"}, both);
+    EXPECT_EQ(ran.code, kOk) << ran.err;
+    EXPECT_EQ(api_.seen().back(), "POST /api/v1/auth/password");
+    EXPECT_EQ(api_.bodies().back(),
+              R"({"password":"correct horse battery","newPassword":"another horse battery"})");
+    EXPECT_EQ((ran.out + ran.err).find("horse"), std::string::npos);
+    const Ran typed = run_it({"password", "change"}, both + "a slip of the hand\n", true);
+    EXPECT_EQ(typed.code, kFailed);
+    EXPECT_NE(typed.err.find("cvlanctl: the two passwords differ\n"), std::string::npos);
 }
 
 }  // namespace

@@ -43,6 +43,22 @@ TEST_F(LoginsTest, FindWhoMayLogIn) {
     EXPECT_FALSE(*accounts().login("acme", "anna@example.org"));
 }
 
+TEST_F(LoginsTest, APasswordIsChangedFromTheOneThatWasChecked) {
+    const auto kept = session("s1"), other = session("s2");
+    ASSERT_TRUE(kept && other);
+    ASSERT_TRUE(accounts().note_failure({{"change"}, in(std::chrono::hours(1))}));
+    EXPECT_EQ(accounts().login_of(key(anna_))->password_hash, "h");
+    EXPECT_EQ(reason(accounts().change_password({key(anna_), "of before", "new", kept->id}, "")),
+              "LOGIN_REFUSED");
+    EXPECT_TRUE(accounts().by_session("s2")) << "nothing was changed";
+    ASSERT_TRUE(accounts().change_password({key(anna_), "h", "new", kept->id}, "change"));
+    EXPECT_TRUE(accounts().by_session("s1"));
+    EXPECT_FALSE(accounts().by_session("s2"));
+    EXPECT_EQ(accounts().login_of(key(anna_))->password_hash, "new");
+    EXPECT_EQ(*accounts().failures("change"), 0);
+    EXPECT_EQ(reason(session("s3")), "LOGIN_REFUSED") << "with the password of before";
+}
+
 TEST_F(LoginsTest, ASessionEndsWithItsAccountsStanding) {
     auto started = session("s1");
     ASSERT_TRUE(started) << started.error().message;

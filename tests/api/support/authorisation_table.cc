@@ -18,7 +18,7 @@ constexpr Line kCreates        {401, 401, 401, 401,  403, 403, Ok, Ok, 404,  403
 constexpr Line kMemberCreates  {401, 401, 401, 401,  Ok, 403, Ok, Ok, 404,  403, Ok};
 constexpr Line kOperatorCreates{401, 401, 401, 401,  403, 403, 403, 403, 403,  403, Ok};
 constexpr Line kOperatorReads  {401, 401, 401, 401,  403, 403, 403, 403, 403,  Ok, Ok};
-// On the socket nobody has an account to make one for.
+// On the socket nobody has an account of their own.
 constexpr Line kOwnCreates     {401, 401, 401, 401,  Ok, Ok, Ok, Ok, Ok,  403, 400};
 // Of one tenant: who stands above them must name it.
 constexpr Line kOwnSettings    {401, 401, 401, 401,  403, Ok, Ok, Ok, Ok,  400, 400};
@@ -118,6 +118,7 @@ const FlatRow kFlatRows[] = {
 
     {"POST /api/v1/auth/login", 201, kPublic, password},
     {"POST /api/v1/auth/links", 200, kPublic, link_of_user},
+    {"POST /api/v1/auth/password", 204, kOwnCreates, own_password},
     {"GET /api/v1/auth/me", 200, kAnybody},
     {"POST /api/v1/auth/logout", 204, kLogout},
     {"GET /api/v1/users", 200, kReads},

@@ -24,8 +24,13 @@ AuthorisationTest::AuthorisationTest() {
     owner = user(tenant, TenantRole::Owner);
     other_admin = user(other_tenant, TenantRole::Admin);
     with_password = user(tenant, TenantRole::Member);
+    for (const Account* account : {&member, &auditor, &admin, &owner, &other_admin, &with_password})
+        give_password(*account);
+}
+
+void AuthorisationTest::give_password(const Account& account) {
     const auto link =
-        expect<wire::OneTimeLink>(201, ask("POST", "/api/v1/users/" + with_password.id + "/link"));
+        expect<wire::OneTimeLink>(201, ask("POST", "/api/v1/users/" + account.id + "/link"));
     EXPECT_EQ(ask("POST", "/api/v1/auth/links",
                   encode(wire::LinkUse{link.link.substr(link.link.find('#') + 1), kPassword, {}}))
                   .status,
@@ -300,6 +305,9 @@ std::string new_token(AuthorisationTest& t) {
 }
 std::string password(AuthorisationTest& t) {
     return encode(wire::Login{"acme", t.with_password.name, kPassword});
+}
+std::string own_password(AuthorisationTest&) {
+    return encode(wire::PasswordChange{kPassword, kPassword});
 }
 std::string link_of_user(AuthorisationTest& t) {
     const auto user = t.user(t.tenant, TenantRole::Member);

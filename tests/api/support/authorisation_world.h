@@ -59,6 +59,7 @@ struct AuthorisationTest : ApiTest {
 
 private:
     Caller bare_caller(Asker who);
+    void give_password(const model::Account& account);
     std::string forged();
 };
 
@@ -123,6 +124,7 @@ std::string new_network(AuthorisationTest& t);
 std::string new_token(AuthorisationTest& t);
 std::string new_token_key(AuthorisationTest& t);
 std::string password(AuthorisationTest& t);
+std::string own_password(AuthorisationTest& t);
 std::string link_of_user(AuthorisationTest& t);
 std::string new_user(AuthorisationTest& t);
 std::string new_service_account(AuthorisationTest& t);
