@@ -150,6 +150,9 @@ Verdict<AdminIdentity> AdminAuth::identify(const Shown& shown, const http::Reque
     if (credential.expires_at <= now)
         return unauthenticated("this credential has expired", request);
     if (credential.account.disabled) return unauthenticated("this account is disabled", request);
+    if (credential.is_suspended)
+        return refusal(403, store::kTenantSuspended, "the tenant of this account is suspended",
+                       request.request_id);
     if (credential.is_session && known.used_at + kSessionIdle <= now)
         return unauthenticated("this session was idle for too long", request);
     if (credential.is_session)

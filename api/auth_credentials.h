@@ -26,7 +26,8 @@ public:
     AdminAuth(store::Store& store, const Clock& clock) : store_(store), clock_(clock) {}
 
     // 401 UNAUTHENTICATED where nothing is shown, or what is shown is not good (any more); 403
-    // CSRF where a cookie comes without its header; 503 while the database can not be read.
+    // CSRF where a cookie comes without its header, or TENANT_SUSPENDED; 503 while the database can
+    // not be read.
     Verdict<AdminIdentity> admin(const http::Request& request);
 
     // The account, its tenant, or the token or session of this id has changed.

@@ -142,6 +142,12 @@ void finish_login(Attempt& attempt, bool is_right) {
         return attempt.reply.send(error_response(locked.error(), attempt.cause.request_id));
     if (*locked) return answer_locked(attempt);
     if (!is_right || !attempt.known) return refuse(attempt);
+    // Only who has the password learns it.
+    if (attempt.known->is_suspended) {
+        note(attempt, store::kTenantSuspended);
+        return attempt.reply.send(refusal(403, store::kTenantSuspended, "the tenant is suspended",
+                                          attempt.cause.request_id));
+    }
     start_session(attempt);
 }
 

@@ -45,6 +45,7 @@ struct AccountChange {
 struct Login {
     model::Account account;
     std::string password_hash;  // argon2id's encoded form; empty: has none yet
+    bool is_suspended = false;  // its tenant
 };
 
 struct NewSession {
@@ -76,6 +77,7 @@ struct Credential {
     bool is_session = false;
     WallTime expires_at{};
     std::optional<WallTime> last_used_at{};
+    bool is_suspended = false;  // the account's tenant
 };
 
 struct Used {

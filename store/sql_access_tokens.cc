@@ -38,15 +38,16 @@ Result<AccessToken> find_token(Database& db, const Scope& scope, const std::stri
 }
 
 Result<Credential> find_credential(Database& db, bool is_session, const std::string& hash) {
-    Statement row =
-        db.sql(fmt::format("SELECT {}, c.id, c.expires_at, c.last_used_at FROM {} c JOIN accounts "
-                           "a ON a.tenant_id = c.tenant_id AND a.id = c.account_id WHERE c.hash = "
-                           "?",
-                           kAccountColumns, is_session ? "sessions" : "access_tokens"),
-               hash);
+    Statement row = db.sql(
+        fmt::format("SELECT {}, c.id, c.expires_at, c.last_used_at, {} FROM {} c JOIN "
+                    "accounts a ON a.tenant_id = c.tenant_id AND a.id = c.account_id WHERE "
+                    "c.hash = ?",
+                    kAccountColumns, kIsSuspended, is_session ? "sessions" : "access_tokens"),
+        hash);
     if (row.next()) {
         const int c = kAccountColumnCount;
-        Credential credential{account_row(row), row.text(c), is_session, row.time(c + 1), {}};
+        Credential credential{account_row(row), row.text(c), is_session,
+                              row.time(c + 1),  {},          row.integer(c + 3) != 0};
         if (!row.is_null(c + 2)) credential.last_used_at = row.time(c + 2);
         return credential;
     }

@@ -12,6 +12,9 @@ inline constexpr const char* kAccountColumns =
     "a.tenant_id, a.id, a.kind, a.name, a.role, a.disabled, a.password_hash, a.created_at, "
     "a.last_login_at";
 inline constexpr int kAccountColumnCount = 9;
+// Whether the account's tenant is suspended; what stands above tenants has none.
+inline constexpr const char* kIsSuspended =
+    "coalesce((SELECT t.suspended FROM tenants t WHERE t.id = a.tenant_id), 0)";
 model::Account account_row(const Statement& row);  // of a row that begins with these
 
 }  // namespace cvlan::store

@@ -119,13 +119,15 @@ Result<std::optional<Login>> Accounts::login(const std::optional<std::string>& t
                                              const std::string& email) {
     return store_.read([&]() -> Result<std::optional<Login>> {
         Statement row = store_.db_.sql(
-            fmt::format("SELECT {}, a.password_hash FROM accounts a WHERE a.tenant_id = {} AND "
+            fmt::format("SELECT {}, a.password_hash, {} FROM accounts a WHERE a.tenant_id = {} AND "
                         "a.kind = ? AND a.name = ? AND a.disabled = 0",
-                        kAccountColumns,
+                        kAccountColumns, kIsSuspended,
                         tenant_name ? "(SELECT t.id FROM tenants t WHERE t.name = ?)" : "?"),
             tenant_name.value_or(""), model::AccountKind::User, email);
         std::optional<Login> login;
-        if (row.next()) login = Login{account_row(row), row.text(kAccountColumnCount)};
+        if (row.next())
+            login = Login{account_row(row), row.text(kAccountColumnCount),
+                          row.integer(kAccountColumnCount + 1) != 0};
         if (row.error()) return failed(*row.error());
         return login;
     });
@@ -138,7 +140,7 @@ Result<Login> Accounts::login_of(const Key& key) {
         Statement row =
             store_.db_.sql("SELECT password_hash FROM accounts WHERE tenant_id = ? AND id = ?",
                            key.tenant_id, key.id);
-        Login login{std::move(*account), row.next() ? row.text(0) : ""};
+        Login login{std::move(*account), row.next() ? row.text(0) : "", false};
         if (row.error()) return failed(*row.error());
         return login;
     });

@@ -285,6 +285,29 @@ TEST_F(CredentialsTest, WhatIsTakenAwayIsRefusedAtOnceAndByOtherControllersWithi
     EXPECT_FALSE(is_good());
 }
 
+TEST_F(CredentialsTest, NobodyOfASuspendedTenantGetsIn) {
+    const Browser by = browser();
+    const std::string token = bearer();
+    const std::string path = "/api/v1/tenants/" + tenant;
+    const auto statuses = [&] {
+        return std::array{with({{"Cookie", by.cookie}}), with({{"Authorization", token}}),
+                          log_in().status, log_in("wrong password").status};
+    };
+    AdminAuth elsewhere{*store, clock};  // hears of no event
+    http::Request request;
+    request.headers = {{"Authorization", token}};
+    EXPECT_TRUE(std::holds_alternative<AdminIdentity>(elsewhere.admin(request)));
+    ASSERT_EQ(ask("POST", path + "/suspend").status, 200);
+    EXPECT_EQ(statuses(), (std::array{403, 403, 403, 401})) << "a guess learns nothing";
+    EXPECT_EQ(code_of(log_in()), "TENANT_SUSPENDED");
+    EXPECT_EQ(code_of(ask_as({.headers = {{"Authorization", token}}}, "GET", "/api/v1/auth/me")),
+              "TENANT_SUSPENDED");
+    clock.advance(5s);
+    EXPECT_TRUE(std::holds_alternative<http::Response>(elsewhere.admin(request)));
+    ASSERT_EQ(ask("POST", path + "/resume").status, 200) << "the operator is not concerned";
+    EXPECT_EQ(statuses(), (std::array{200, 200, 201, 401}));
+}
+
 // It says nothing about the token: whoever came with it is to come again.
 TEST_F(CredentialsTest, ADatabaseThatCanNotBeReadIsNobodysFault) {
     const std::string token = bearer();
