@@ -65,6 +65,16 @@ Result<store::Key> key_of(Context& context, const Call& call, const AdminIdentit
     return store::Key{webhook->tenant_id, webhook->id};
 }
 
+// With what signs, which is shown this once.
+http::Response created_response(int status, const Context& context, const store::Webhook& webhook) {
+    wire::WebhookCreated answer;
+    answer.webhook = to_wire(webhook);
+    answer.secret = webhook_secret(context.controller_key, webhook).reveal();
+    auto response = json_response(status, answer);
+    response.headers.push_back({"Cache-Control", "no-store"});
+    return response;
+}
+
 }  // namespace
 
 bool may_be_fetched(const Settings& settings, const Address& address) {
@@ -75,7 +85,8 @@ bool may_be_fetched(const Settings& settings, const Address& address) {
 
 // An Ed25519 signature is the same for the same message, and nobody without the key can make it.
 SecretText webhook_secret(const pki::SigningKey& controller_key, const store::Webhook& webhook) {
-    const std::string what = fmt::format("cvlan-webhook-1 {} {}", webhook.tenant_id, webhook.id);
+    std::string what = fmt::format("cvlan-webhook-1 {} {}", webhook.tenant_id, webhook.id);
+    if (webhook.secret_number > 0) what += fmt::format(" {}", webhook.secret_number);
     Bytes signature = controller_key.sign(as_bytes(what));
     SecretText secret("cvlan_whs_" + base64url(sha256(signature)));
     OPENSSL_cleanse(signature.data(), signature.size());
@@ -107,10 +118,7 @@ http::Response create_webhook(Context& context, const Call& call, const AdminIde
         call.store.webhooks().create({body->tenant_id, body->name, body->url, body->events});
     if (!made) return error_response(made.error(), request_id);
     log::info("api.webhook_created", {{"tenant", made->tenant_id}, {"webhook", made->id}});
-    wire::WebhookCreated answer;
-    answer.webhook = to_wire(*made);
-    answer.secret = webhook_secret(context.controller_key, *made).reveal();
-    return json_response(201, answer);
+    return created_response(201, context, *made);
 }
 
 http::Response get_webhook(Context& context, const Call& call, const AdminIdentity& who) {
@@ -124,11 +132,29 @@ http::Response get_webhook(Context& context, const Call& call, const AdminIdenti
 http::Response update_webhook(Context& context, const Call& call, const AdminIdentity& who) {
     auto body = model::decode<wire::WebhookUpdate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
+    if (body->url)
+        if (auto url = check_url(context.settings, *body->url); !url)
+            return error_response(url.error(), call.request.request_id);
+    if (body->events)
+        if (auto events = check_events(*body->events); !events)
+            return error_response(events.error(), call.request.request_id);
     auto key = key_of(context, call, who);
     if (!key) return error_response(key.error(), call.request.request_id);
-    auto changed = call.store.webhooks().set_enabled(*key, body->enabled);
+    auto changed =
+        call.store.webhooks().change(*key, {body->name, body->url, body->events, body->enabled});
     if (!changed) return error_response(changed.error(), call.request.request_id);
+    log::info("api.webhook_changed", {{"tenant", changed->tenant_id}, {"webhook", changed->id}});
     return json_response(200, to_wire(*changed));
+}
+
+http::Response rotate_webhook_secret(Context& context, const Call& call, const AdminIdentity& who) {
+    auto key = key_of(context, call, who);
+    if (!key) return error_response(key.error(), call.request.request_id);
+    auto changed = call.store.webhooks().rotate_secret(*key);
+    if (!changed) return error_response(changed.error(), call.request.request_id);
+    log::info("api.webhook_secret_rotated",
+              {{"tenant", changed->tenant_id}, {"webhook", changed->id}});
+    return created_response(200, context, *changed);
 }
 
 http::Response delete_webhook(Context& context, const Call& call, const AdminIdentity& who) {

@@ -13,13 +13,14 @@ http::Response list_webhooks(Context& context, const Call& call, const AdminIden
 http::Response create_webhook(Context& context, const Call& call, const AdminIdentity& who);
 http::Response get_webhook(Context& context, const Call& call, const AdminIdentity& who);
 http::Response update_webhook(Context& context, const Call& call, const AdminIdentity& who);
+http::Response rotate_webhook_secret(Context& context, const Call& call, const AdminIdentity& who);
 http::Response delete_webhook(Context& context, const Call& call, const AdminIdentity& who);
 
 // Whether something may be sent there: an address of the Internet, or one that the configuration
 // allows. Asked of an address itself, when a connection to it is made.
 bool may_be_fetched(const Settings& settings, const Address& address);
 
-// "cvlan_whs_…", the same for as long as the webhook lives.
+// "cvlan_whs_…", the same until it is rotated.
 SecretText webhook_secret(const pki::SigningKey& controller_key, const store::Webhook& webhook);
 
 }  // namespace cvlan::api

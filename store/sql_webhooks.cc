@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kSelect =
     "SELECT tenant_id, id, name, url, events, enabled, delivered, attempts, next_try_at, "
-    "last_result, last_delivered_at, created_at FROM webhooks";
+    "last_result, last_delivered_at, created_at, secret_number FROM webhooks";
 constexpr int kMostOfATenant = 20;
 constexpr int kLookedThrough = 200;  // events at a time, for one that a hook asked for
 
@@ -44,6 +44,7 @@ Webhook webhook_row(const Statement& row) {
     webhook.last_result = row.text(9);
     if (!row.is_null(10)) webhook.last_delivered_at = row.time(10);
     webhook.created_at = row.time(11);
+    webhook.secret_number = row.integer(12);
     return webhook;
 }
 
@@ -85,15 +86,18 @@ Result<void> Webhooks::audit(const Webhook& webhook, const char* action, const s
     return {};
 }
 
-Result<void> Webhooks::check_room(const NewWebhook& wanted) {
-    Statement held =
-        store_.db_.sql("SELECT count(*) FROM webhooks WHERE tenant_id = ?", wanted.tenant_id);
+Result<void> Webhooks::check_room(const std::string& tenant_id) {
+    Statement held = store_.db_.sql("SELECT count(*) FROM webhooks WHERE tenant_id = ?", tenant_id);
     if (held.next() && held.integer(0) >= kMostOfATenant)
         return fail(Code::Conflict, "a tenant has at most {} webhooks", kMostOfATenant);
     if (held.error()) return failed(*held.error());
-    Statement taken = store_.db_.sql("SELECT 1 FROM webhooks WHERE tenant_id = ? AND name = ?",
-                                     wanted.tenant_id, wanted.name);
-    if (taken.next()) return fail(Code::Exists, "webhook name '{}' is taken", wanted.name);
+    return {};
+}
+
+Result<void> Webhooks::check_free(const std::string& tenant_id, const std::string& name) {
+    Statement taken =
+        store_.db_.sql("SELECT 1 FROM webhooks WHERE tenant_id = ? AND name = ?", tenant_id, name);
+    if (taken.next()) return fail(Code::Exists, "webhook name '{}' is taken", name);
     if (taken.error()) return failed(*taken.error());
     return {};
 }
@@ -103,7 +107,9 @@ Result<Webhook> Webhooks::create(const NewWebhook& wanted) {
     return store_.write([&]() -> Result<Webhook> {
         auto tenant = store_.find_tenant(wanted.tenant_id);
         if (!tenant) return failed(tenant.error());
-        if (auto room = check_room(wanted); !room) return failed(room.error());
+        if (auto room = check_room(wanted.tenant_id); !room) return failed(room.error());
+        if (auto free = check_free(wanted.tenant_id, wanted.name); !free)
+            return failed(free.error());
         const WallTime now = store_.clock_.now();
         const std::string id = new_uuid(unix_ms(now));
         auto made = store_.db_
@@ -135,21 +141,49 @@ Result<Webhook> Webhooks::webhook(const Scope& scope, const std::string& id) {
     return store_.read([&] { return find(scope, id); });
 }
 
-Result<Webhook> Webhooks::set_enabled(const Key& key, bool is_enabled) {
+Result<Webhook> Webhooks::changed(const Webhook& before, const char* action) {
+    auto after = find(before.tenant_id, before.id);
+    if (after) (void)audit(*after, action, public_form(before), public_form(*after));
+    return after;
+}
+
+Result<Webhook> Webhooks::change(const Key& key, const WebhookChange& wanted) {
+    if (wanted.name)
+        if (auto name = model::check_name("name", *wanted.name); !name) return failed(name.error());
     return store_.write([&]() -> Result<Webhook> {
         auto before = find(key.tenant_id, key.id);
-        if (!before || before->is_enabled == is_enabled) return before;
+        if (!before) return before;
+        const std::string name = wanted.name.value_or(before->name);
+        const std::string url = wanted.url.value_or(before->url);
+        const auto events = wanted.events.value_or(before->events);
+        const bool is_enabled = wanted.is_enabled.value_or(before->is_enabled);
+        const bool is_tried = url == before->url && is_enabled == before->is_enabled;
+        if (is_tried && name == before->name && events == before->events) return before;
+        if (name != before->name)
+            if (auto free = check_free(key.tenant_id, name); !free) return failed(free.error());
         auto done = store_.db_
                         .sql(
-                            "UPDATE webhooks SET enabled = ?, attempts = 0, next_try_at = 0 WHERE "
-                            "id = ?",
-                            is_enabled, key.id)
+                            "UPDATE webhooks SET name = ?, url = ?, events = ?, enabled = ?, "
+                            "attempts = ?, next_try_at = ? WHERE id = ?",
+                            name, url, fmt::format("{}", fmt::join(events, " ")), is_enabled,
+                            is_tried ? before->attempts : 0,
+                            is_tried ? before->next_try_at : from_unix_ms(0), key.id)
                         .run();
         if (!done) return failed(done.error());
-        auto after = find(key.tenant_id, key.id);
-        if (after)
-            (void)audit(*after, "WEBHOOK_CHANGED", public_form(*before), public_form(*after));
-        return after;
+        return changed(*before, "WEBHOOK_CHANGED");
+    });
+}
+
+Result<Webhook> Webhooks::rotate_secret(const Key& key) {
+    return store_.write([&]() -> Result<Webhook> {
+        auto before = find(key.tenant_id, key.id);
+        if (!before) return before;
+        auto done =
+            store_.db_
+                .sql("UPDATE webhooks SET secret_number = secret_number + 1 WHERE id = ?", key.id)
+                .run();
+        if (!done) return failed(done.error());
+        return changed(*before, "WEBHOOK_SECRET_ROTATED");
     });
 }
 

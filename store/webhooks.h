@@ -23,8 +23,9 @@ struct Webhook {
     std::string url;
     std::vector<std::string> events;  // their names; none: all but ENDPOINTS_CHANGED
     bool is_enabled = true;
-    Revision delivered = 0;  // done with up to here
-    int attempts = 0;        // at the event after that
+    int64_t secret_number = 0;  // which of its secrets signs
+    Revision delivered = 0;     // done with up to here
+    int attempts = 0;           // at the event after that
     WallTime next_try_at{};
     std::string last_result;
     std::optional<WallTime> last_delivered_at;
@@ -36,6 +37,14 @@ struct NewWebhook {
     std::string name;
     std::string url;
     std::vector<std::string> events;
+};
+
+// What is not set is left as it is.
+struct WebhookChange {
+    std::optional<std::string> name{};
+    std::optional<std::string> url{};
+    std::optional<std::vector<std::string>> events{};
+    std::optional<bool> is_enabled{};
 };
 
 struct Delivery {
@@ -52,7 +61,10 @@ public:
     Result<Webhook> create(const NewWebhook& webhook);
     Result<Page<Webhook>> list(const Filter& filter);
     Result<Webhook> webhook(const Scope& scope, const std::string& id);
-    Result<Webhook> set_enabled(const Key& webhook, bool is_enabled);
+    // With another address, or enabled again, it is tried at once.
+    Result<Webhook> change(const Key& webhook, const WebhookChange& change);
+    // What is delivered from now on is signed with another secret.
+    Result<Webhook> rotate_secret(const Key& webhook);
     Result<void> remove(const Key& webhook);
 
     // Whether any has an event before it.
@@ -66,7 +78,9 @@ public:
                                std::optional<WallTime> next_try_at);
 
 private:
-    Result<void> check_room(const NewWebhook& webhook);
+    Result<void> check_room(const std::string& tenant_id);
+    Result<void> check_free(const std::string& tenant_id, const std::string& name);
+    Result<Webhook> changed(const Webhook& before, const char* action);
     Result<Webhook> find(const Scope& scope, const std::string& id);
     Result<std::optional<Delivery>> next_of(const Webhook& webhook);
     Result<void> audit(const Webhook& webhook, const char* action, const std::string& before,

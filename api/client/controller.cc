@@ -301,8 +301,9 @@ Result<wire::Webhook> Controller::enable_webhook(const std::string& tenant,
                                                  const std::string& id_or_name, bool is_enabled) {
     auto found = find("webhook", tenant, id_or_name, &wire::WebhookList::webhooks);
     if (!found) return found;
-    return call<wire::Webhook>("PATCH", one("webhook", found->id, tenant),
-                               encode(wire::WebhookUpdate{.enabled = is_enabled}));
+    wire::WebhookUpdate change;
+    change.enabled = is_enabled;
+    return call<wire::Webhook>("PATCH", one("webhook", found->id, tenant), encode(change));
 }
 Result<void> Controller::delete_webhook(const std::string& tenant, const std::string& id_or_name) {
     auto found = find("webhook", tenant, id_or_name, &wire::WebhookList::webhooks);

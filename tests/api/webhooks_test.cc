@@ -34,6 +34,30 @@ TEST_F(WebhooksApiTest, IsMadeWithASecretThatIsShownOnce) {
     EXPECT_EQ(ask("GET", path).status, 404);
 }
 
+TEST_F(WebhooksApiTest, IsChangedWithinTheSameBounds) {
+    const auto made = expect<wire::WebhookCreated>(201, create("https://h.example/x"));
+    const std::string path = "/api/v1/webhooks/" + made.webhook.id;
+    const auto changed = expect<wire::Webhook>(
+        200, ask("PATCH", path, R"({"url":"https://h.example/y","events":["NODE_ENROLLED"]})"));
+    EXPECT_EQ(changed.url, "https://h.example/y");
+    EXPECT_EQ(changed.events, std::vector<std::string>{"NODE_ENROLLED"});
+    EXPECT_TRUE(changed.enabled);
+    EXPECT_TRUE(expect<wire::Webhook>(200, ask("PATCH", path, R"({"events":[]})")).events.empty());
+    EXPECT_EQ(ask("PATCH", path, R"({"url":"https://10.0.0.1/"})").status, 400);
+    EXPECT_EQ(ask("PATCH", path, R"({"events":["NONSENSE"]})").status, 400);
+    EXPECT_EQ(expect<wire::Webhook>(200, ask("GET", path)).url, "https://h.example/y");
+}
+
+TEST_F(WebhooksApiTest, ASecretThatGotAwayIsNotTheNextOne) {
+    const auto made = expect<wire::WebhookCreated>(201, create("https://h.example/x"));
+    const auto next = expect<wire::WebhookCreated>(
+        200, ask("POST", "/api/v1/webhooks/" + made.webhook.id + "/rotate-secret"));
+    EXPECT_TRUE(next.secret.starts_with("cvlan_whs_"));
+    EXPECT_NE(next.secret, made.secret);
+    const auto row = *store->webhooks().webhook({}, made.webhook.id);
+    EXPECT_EQ(webhook_secret(controller_key, row).reveal(), next.secret) << "it signs what is sent";
+}
+
 TEST_F(WebhooksApiTest, LeadsToNoPlaceThatMeansSomethingOnlyHere) {
     for (const char* url : {"http://h/", "https://127.0.0.1/", "https://[::1]/",
                             "https://10.0.0.1/", "https://169.254.169.254/latest/meta-data",

@@ -74,11 +74,34 @@ TEST_F(WebhooksTest, PassOverWhatTheyDidNotAskFor) {
 TEST_F(WebhooksTest, ADisabledOneIsToldNothing) {
     const auto made = hook();
     const Key key{made.tenant_id, made.id};
-    ASSERT_TRUE(store_->webhooks().set_enabled(key, false));
+    ASSERT_TRUE(store_->webhooks().change(key, {.is_enabled = false}));
     rename("one");
     EXPECT_TRUE(due().empty());
-    ASSERT_TRUE(store_->webhooks().set_enabled(key, true));
+    ASSERT_TRUE(store_->webhooks().change(key, {.is_enabled = true}));
     EXPECT_EQ(due().size(), 1u);
+}
+
+TEST_F(WebhooksTest, AreTriedAtOnceAtAnotherAddress) {
+    const auto made = hook();
+    const Key key{made.tenant_id, made.id};
+    rename("one");
+    ASSERT_TRUE(store_->webhooks().not_delivered(due().at(0), "500", clock_.now() + 1h));
+    ASSERT_TRUE(store_->webhooks().change(key, {.name = "renamed"}));
+    EXPECT_TRUE(due().empty()) << "its name does not matter to it";
+    const auto changed = *store_->webhooks().change(key, {.url = "https://other/"});
+    EXPECT_EQ(changed.name, "renamed");
+    EXPECT_EQ(due().at(0).webhook.url, "https://other/");
+    ASSERT_TRUE(
+        store_->webhooks().change(key, {.events = std::vector<std::string>{"NETWORK_CREATED"}}));
+    EXPECT_TRUE(due().empty());
+    hook();
+    EXPECT_EQ(store_->webhooks().change(key, {.name = "hook"}).error().code, Code::Exists);
+    EXPECT_EQ(store_->webhooks().change(key, {.name = "Not A Name"}).error().code, Code::Invalid);
+    EXPECT_EQ(store_->webhooks().change({tenant("other"), made.id}, {}).error().code,
+              Code::NotFound);
+    EXPECT_EQ(store_->webhooks().rotate_secret(key)->secret_number, 1);
+    const auto entries = store_->audit({.tenant_id = tenant_})->items;
+    EXPECT_EQ(entries.back().action, "WEBHOOK_SECRET_ROTATED");
 }
 
 TEST_F(WebhooksTest, BelongToTheirTenantAndStandInItsAudit) {

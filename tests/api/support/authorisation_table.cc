@@ -149,6 +149,7 @@ const IdRow kIdRows[] = {
 
     {"GET /api/v1/webhooks/{id}", 200, kLooks, webhook_id, webhook_id, foreign_webhook},
     {"PATCH /api/v1/webhooks/{id}", 200, kChanges, webhook_id, webhook_id, foreign_webhook, enabling},
+    {"POST /api/v1/webhooks/{id}/rotate-secret", 200, kChanges, webhook_id, webhook_id, foreign_webhook},
     {"DELETE /api/v1/webhooks/{id}", 204, kChanges, webhook_id, webhook_id, foreign_webhook},
     {"POST /api/v1/jobs/{id}/run", 202, kOperatorChanges, job_id, job_id, job_id},
     {"GET /api/v1/tenants/{id}/usage", 200, kLooks, tenant_id, tenant_id, other_tenant_id},
