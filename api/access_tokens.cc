@@ -4,6 +4,7 @@
 #include "api/convert.h"
 #include "api/error.h"
 #include "base/log.h"
+#include "pki/certificate.h"
 
 namespace cvlan::api {
 
@@ -15,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 constexpr std::chrono::seconds kLongestLife = 24h * 366;
 constexpr size_t kShownPrefix = 4;  // of the random part
+constexpr size_t kShownSerial = 8;
 
 Result<std::chrono::seconds> read_life(const std::optional<std::string>& text) {
     auto life = parse_duration(text.value_or("30d"));
@@ -24,17 +26,36 @@ Result<std::chrono::seconds> read_life(const std::optional<std::string>& text) {
 
 // One's own, or the service account's that the body names.
 Result<model::Account> account_of(Context& context, const AdminIdentity& who,
-                                  const wire::AccessTokenCreate& body) {
+                                  const std::optional<std::string>& service_account_id) {
     auto accounts = context.store.accounts();
-    if (body.service_account_id) {
-        auto account = accounts.get(who.scope, *body.service_account_id);
+    if (service_account_id) {
+        auto account = accounts.get(who.scope, *service_account_id);
         if (account && account->kind != model::AccountKind::Service)
-            return fail(Code::NotFound, "account {}: not found", *body.service_account_id);
+            return fail(Code::NotFound, "account {}: not found", *service_account_id);
         return account;
     }
     if (who.account) return accounts.get(who.account->tenant_id, who.account->id);
     return failed(Error{Code::Invalid, "serviceAccountId: whoever asks has no account of their own",
                         0, "/serviceAccountId"});
+}
+
+Result<void> check_name(const std::string& name) {
+    if (!name.empty() && printable(name) == name) return {};
+    return failed(Error{Code::Invalid, "name: must be printable text", 0, "/name"});
+}
+
+void log_created(const AccessToken& token) {
+    log::info(
+        "api.access_token_created",
+        {{"tenant", token.tenant_id}, {"account", token.account_id}, {"access_token", token.id}});
+}
+
+Result<pki::Csr> read_csr(const std::string& pem) {
+    auto csr = pki::Csr::parse(pem);
+    if (csr) return csr;
+    Error error = csr.error();
+    error.pointer = "/csr";
+    return failed(error);
 }
 
 Result<AccessToken> find(Context& context, const Call& call, const AdminIdentity& who) {
@@ -65,12 +86,11 @@ http::Response list_access_tokens(Context& context, const Call& call, const Admi
 http::Response create_access_token(Context& context, const Call& call, const AdminIdentity& who) {
     auto body = model::decode<wire::AccessTokenCreate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
-    if (body->name.empty() || printable(body->name) != body->name)
-        return error_response({Code::Invalid, "name: must be printable text", 0, "/name"},
-                              call.request.request_id);
+    if (auto name = check_name(body->name); !name)
+        return error_response(name.error(), call.request.request_id);
     auto life = read_life(body->expires_in);
     if (!life) return error_response(life.error(), call.request.request_id);
-    auto account = account_of(context, who, *body);
+    auto account = account_of(context, who, body->service_account_id);
     if (!account) return error_response(account.error(), call.request.request_id);
     const bool is_service = account->kind == model::AccountKind::Service;
     const std::string kind = is_service ? "cvlan_sa_" : "cvlan_pat_";
@@ -82,12 +102,37 @@ http::Response create_access_token(Context& context, const Call& call, const Adm
                       hex(sha256(as_bytes(token.reveal()))),
                       context.clock.now() + *life});
     if (!made) return error_response(made.error(), call.request.request_id);
-    log::info(
-        "api.access_token_created",
-        {{"tenant", made->tenant_id}, {"account", made->account_id}, {"access_token", made->id}});
+    log_created(*made);
     auto response = json_response(201, wire::AccessTokenCreated{token.reveal(), to_wire(*made)});
     response.headers.push_back({"Cache-Control", "no-store"});
     return response;
+}
+
+http::Response create_certificate(Context& context, const Call& call, const AdminIdentity& who) {
+    const std::string& request_id = call.request.request_id;
+    auto body = model::decode<wire::CertificateCreate>(call.request.body);
+    if (!body) return error_response(body.error(), request_id);
+    if (auto name = check_name(body->name); !name) return error_response(name.error(), request_id);
+    auto life = read_life(body->expires_in);
+    if (!life) return error_response(life.error(), request_id);
+    auto csr = read_csr(body->csr);
+    if (!csr) return error_response(csr.error(), request_id);
+    auto account = account_of(context, who, body->service_account_id);
+    if (!account) return error_response(account.error(), request_id);
+    auto issued = context.authority.issue_account(*csr, {account->tenant_id, account->id},
+                                                  {context.clock.now(), *life});
+    if (!issued) return error_response(issued.error(), request_id);
+    auto chain = pki::split_chain(issued->chain_pem);
+    if (!chain) return error_response(chain.error(), request_id);
+    auto made = call.store.accounts().create_token(
+        who.account, {{account->tenant_id, account->id},
+                      body->name,
+                      "x509:" + issued->serial.substr(0, kShownSerial),
+                      certificate_hash(chain->front()),
+                      issued->not_after});
+    if (!made) return error_response(made.error(), request_id);
+    log_created(*made);
+    return json_response(201, wire::CertificateCreated{issued->chain_pem, to_wire(*made)});
 }
 
 http::Response get_access_token(Context& context, const Call& call, const AdminIdentity& who) {

@@ -10,6 +10,8 @@ namespace cvlan::api {
 
 http::Response list_access_tokens(Context& context, const Call& call, const AdminIdentity& who);
 http::Response create_access_token(Context& context, const Call& call, const AdminIdentity& who);
+// The same with a client certificate in place of a token.
+http::Response create_certificate(Context& context, const Call& call, const AdminIdentity& who);
 http::Response get_access_token(Context& context, const Call& call, const AdminIdentity& who);
 http::Response delete_access_token(Context& context, const Call& call, const AdminIdentity& who);
 

@@ -32,7 +32,7 @@ struct AdminIdentity {
     store::Scope scope;  // its tenant; none: the operator, above tenants
     model::TenantRole role = model::TenantRole::Member;
     store::Granter account{};     // none: on the socket
-    std::string credential_id{};  // of the access token, or the session
+    std::string credential_id{};  // of the access token, certificate or session
     bool by_session = false;
     bool is_operator() const { return !scope.has_value(); }
 };

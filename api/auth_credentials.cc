@@ -78,6 +78,12 @@ AdminIdentity identity_of(const store::Credential& credential) {
 
 }  // namespace
 
+std::string AdminAuth::Shown::hash() const {
+    return is_certificate ? certificate_hash(secret) : hash_of(secret);
+}
+
+std::string certificate_hash(std::string_view pem) { return "x509:" + hash_of(pem); }
+
 std::string csrf_token(std::string_view session_secret) {
     return hash_of("csrf:" + std::string(session_secret));
 }
@@ -99,6 +105,8 @@ Verdict<std::optional<AdminAuth::Shown>> AdminAuth::shown(const http::Request& r
         return unauthenticated("only Bearer is understood here", request);
     if (header) return std::optional(Shown{header->substr(kBearer.size()), false});
     if (auto cookie = session_cookie(request)) return std::optional(Shown{*cookie, true});
+    if (!request.client_certificate_pem.empty())
+        return std::optional(Shown{request.client_certificate_pem, false, true});
     return std::optional<Shown>{};
 }
 
@@ -112,7 +120,7 @@ Verdict<AdminIdentity> AdminAuth::admin(const http::Request& request) {
 }
 
 Result<AdminAuth::Known*> AdminAuth::look_up(const Shown& shown) {
-    const std::string hash = hash_of(shown.secret);
+    const std::string hash = shown.hash();
     const auto now = clock_.since_boot();
     const auto found = known_.find(hash);
     const bool is_known = found != known_.end();
@@ -157,6 +165,9 @@ Verdict<AdminIdentity> AdminAuth::identify(const Shown& shown, const http::Reque
         return unauthenticated("this session was idle for too long", request);
     if (credential.is_session)
         if (auto refused = refuse_forgery(shown.secret, request)) return std::move(*refused);
+    // As a cookie, a browser shows it whoever wrote the page.
+    if (shown.is_certificate && request.method != "GET")
+        if (auto refused = refuse_origin(request)) return std::move(*refused);
     known.used_at = now;
     return identity_of(credential);
 }

@@ -2,9 +2,10 @@
 #pragma once
 
 // Who administers, by what a request shows: an access token (Authorization: Bearer), a session's
-// cookie, or the unix socket by the kernel's word. What stands behind a token or cookie is kept by
-// its SHA-256 for at most 5 s, so that who is disabled, lowered or shut out by another controller
-// is so within that time; by this one, at once. On the loop's thread alone.
+// cookie, a client certificate of an account, which TLS has verified, or the unix socket by the
+// kernel's word. What stands behind a token, cookie or certificate is kept by its SHA-256 for at
+// most 5 s, so that who is disabled, lowered or shut out by another controller is so within that
+// time; by this one, at once. On the loop's thread alone.
 
 #include <optional>
 #include <string>
@@ -48,6 +49,8 @@ private:
     struct Shown {
         std::string secret;
         bool is_session = false;
+        bool is_certificate = false;
+        std::string hash() const;
     };
     static Verdict<std::optional<Shown>> shown(const http::Request& request);
     Result<Known*> look_up(const Shown& shown);
@@ -58,6 +61,8 @@ private:
     std::unordered_map<std::string, Known> known_;  // by the secret's SHA-256, in hex
 };
 
+// By which the certificate of an account is known; never that of a token or session.
+std::string certificate_hash(std::string_view pem);
 // What the X-CSRF-Token header of a session must hold. A page of another origin can send the
 // cookie's requests, where a browser lets it, but never knows this.
 std::string csrf_token(std::string_view session_secret);

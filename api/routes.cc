@@ -245,6 +245,7 @@ const std::vector<Route> kPlainRoutes{
      may(Self, list_access_tokens),
      {"tenant", "account", "name", "pageSize", "pageToken"}},
     {Role::Api, "POST", "/api/v1/access-tokens", may(Self, create_access_token)},
+    {Role::Api, "POST", "/api/v1/certificates", may(Self, create_certificate)},
     {Role::Api, "GET", "/api/v1/access-tokens/{id}", may(Self, get_access_token), {"tenant"}},
     {Role::Api, "DELETE", "/api/v1/access-tokens/{id}", may(Self, delete_access_token), {"tenant"}},
 };

@@ -37,7 +37,7 @@ void print_plan(const Args& args, Io& io, const ObjectPlan& plan) {
 
 void print_plain(std::ostream& out, const std::string& name, const Value& value) {
     if (const auto* text = std::get_if<std::string>(&value.held))
-        out << fmt::format("  {}: {}\n", name, printable(*text));
+        out << fmt::format("{}: {}\n", name, printable(*text));
     if (!value.members()) return;
     for (const client::Member& member : *value.members())
         print_plain(out, name + " " + words_of(member.name, ' '), member.value);
@@ -51,7 +51,10 @@ void print_shown_once(const Args& args, Io& io, const Change& change, const Valu
     std::ostream& out = args.output == Output::Table ? io.out : io.err;
     for (const client::Member& member : *answer.members())
         if (member.name != resource.made_in)
-            print_plain(out, words_of(member.name, ' '), member.value);
+            print_plain(out,
+                        fmt::format("{} {}: {}", resource.kind, printable(change.name()),
+                                    words_of(member.name, ' ')),
+                        member.value);
 }
 
 // The object in an answer to a request to create one.

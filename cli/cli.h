@@ -58,7 +58,7 @@ struct Args {
     bool above_tenants = false;
 
     std::string token, token_file;
-    std::string signing_key, out_file;
+    std::string signing_key, out_file, key_file;
     std::chrono::seconds wait{30};
     int64_t count = 3;
 

@@ -69,6 +69,8 @@ constexpr Command kCommands[] = {
      "create an access token and print it, this once"},
     {"access-token list", access_token_list, nothing, "list access tokens; never themselves"},
     {"access-token delete", access_token_delete, object, "refuse an access token from now on"},
+    {"certificate create", certificate_create, certificate_create_options,
+     "make a key, and have a client certificate issued for it"},
     {"up", up, up_options, "bring this machine's tunnels up, with a token the first time"},
     {"down", down, nothing, "take this machine's tunnels away; it stays enrolled"},
     {"logout", logout, nothing, "leave the controller and forget this machine's identity"},

@@ -127,6 +127,9 @@ void account_options(CLI::App& app, Args& args);
 void account_object(CLI::App& app, Args& args);
 void account_role_options(CLI::App& app, Args& args);
 void access_token_create_options(CLI::App& app, Args& args);
+// certificate.cc
+int certificate_create(const Args& args, Io& io);
+void certificate_create_options(CLI::App& app, Args& args);
 // run.cc
 int version(const Args& args, Io& io);
 void object(CLI::App& app, Args& args);          // one positional: a name or an id

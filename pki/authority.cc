@@ -151,7 +151,7 @@ Result<std::string> load_chain(const std::string& path, X509* root) {
 
 struct Authority::Leaf {
     CertificateSpec spec;
-    days life;
+    std::chrono::seconds life;
 };
 
 bool Authority::is_present(const std::string& folder) {
@@ -275,6 +275,22 @@ Result<IssuedCertificate> Authority::issue_node(const Csr& csr, const NodeSubjec
     leaf.spec.extended_key_usage =
         node.role == model::TokenRole::Node ? "clientAuth" : "clientAuth,serverAuth";
     return issue(leaf, now);
+}
+
+// Without the O and the DNS name of a node: by those gateways and charon know a peer.
+Result<IssuedCertificate> Authority::issue_account(const Csr& csr, const AccountSubject& account,
+                                                   const Validity& validity) const {
+    const bool is_above = account.tenant_id.empty();
+    if (!is_uuid(account.account_id) || (!is_above && !is_uuid(account.tenant_id)))
+        return fail(Code::Invalid, "certificate: ids must be UUIDs");
+    Leaf leaf{{}, validity.life};
+    leaf.spec.subject_key = csr.key();
+    leaf.spec.common_name = account.account_id;
+    leaf.spec.uris = {fmt::format("{}{}{}/account/{}", kSpiffe, trust_domain_,
+                                  is_above ? "" : "/tenant/" + account.tenant_id,
+                                  account.account_id)};
+    leaf.spec.extended_key_usage = "clientAuth";
+    return issue(leaf, validity.from);
 }
 
 Result<IssuedCertificate> Authority::issue_server(const TlsKey& key,

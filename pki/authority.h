@@ -28,10 +28,20 @@ struct IssuedCertificate {
     WallTime not_after{};
 };
 
+struct Validity {
+    WallTime from{};
+    std::chrono::seconds life{};
+};
+
 struct NodeSubject {
     std::string tenant_id;
     std::string node_id;
     model::TokenRole role = model::TokenRole::Node;  // a vrouter and a relay are servers too
+};
+
+struct AccountSubject {
+    std::string tenant_id;  // empty: above tenants
+    std::string account_id;
 };
 
 class Authority {
@@ -52,6 +62,9 @@ public:
     // The life of a certificate never reaches beyond its issuer's.
     Result<IssuedCertificate> issue_node(const Csr& csr, const NodeSubject& node,
                                          WallTime now) const;
+    // For a person or a program that administers: a client of the API, never a peer of nodes.
+    Result<IssuedCertificate> issue_account(const Csr& csr, const AccountSubject& account,
+                                            const Validity& validity) const;
     // `names` are host names and addresses.
     Result<IssuedCertificate> issue_server(const TlsKey& key, const std::vector<std::string>& names,
                                            WallTime now) const;

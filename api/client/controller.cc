@@ -287,6 +287,10 @@ Result<wire::AccessTokenCreated> Controller::create_access_token(
     const wire::AccessTokenCreate& token) {
     return call<wire::AccessTokenCreated>("POST", "/api/v1/access-tokens", encode(token));
 }
+Result<wire::CertificateCreated> Controller::create_certificate(
+    const wire::CertificateCreate& wanted) {
+    return call<wire::CertificateCreated>("POST", "/api/v1/certificates", encode(wanted));
+}
 Result<void> Controller::delete_access_token(const std::string& id) {
     return remove(one("access-token", id, ""));
 }

@@ -88,6 +88,7 @@ public:
     Result<wire::Account> create_service_account(const wire::ServiceAccountCreate& account);
     Result<wire::AccessTokenList> list_access_tokens();
     Result<wire::AccessTokenCreated> create_access_token(const wire::AccessTokenCreate& token);
+    Result<wire::CertificateCreated> create_certificate(const wire::CertificateCreate& wanted);
     Result<void> delete_access_token(const std::string& id);
 
     Result<wire::WebhookList> list_webhooks(const std::string& tenant);

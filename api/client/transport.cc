@@ -117,7 +117,13 @@ static Result<std::unique_ptr<httplib::ClientImpl>> open_tls(std::string_view au
         return fail(Code::Invalid, "'{}' is not https://HOST:PORT", target.server);
     auto tls = std::make_unique<httplib::SSLClient>(std::string(host), number, target.cert_file,
                                                     target.key_file);
-    if (!tls->is_valid())
+    // The library takes the first certificate of the file alone; the server asks for all of them up
+    // to its root.
+    const bool is_good =
+        tls->is_valid() &&
+        (target.cert_file.empty() ||
+         SSL_CTX_use_certificate_chain_file(tls->ssl_context(), target.cert_file.c_str()) == 1);
+    if (!is_good)
         return fail(Code::Invalid, "the client certificate {} with key {} can not be used",
                     target.cert_file, target.key_file);
     SSL_CTX_set_min_proto_version(tls->ssl_context(), TLS1_3_VERSION);

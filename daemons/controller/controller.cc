@@ -207,8 +207,8 @@ Result<void> Controller::listen_tcp() {
     roles[config_.session].insert(api::Role::Session);
     roles[config_.api].insert(api::Role::Api);
     for (const auto& [at, served] : roles) {
-        // The session role alone asks for a client certificate.
-        const bool asks = served.contains(api::Role::Session);
+        // Of nodes, and of accounts that have one.
+        const bool asks = served.contains(api::Role::Session) || served.contains(api::Role::Api);
         auto tls = tls_options(asks);
         if (!tls) return failed(tls.error());
         auto what = service(served, hosts_at(installation_->server_name, at));

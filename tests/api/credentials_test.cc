@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "api/logins.h"
+#include "pki/certificate.h"
 #include "store/sqlite.h"
 #include "tests/api/fixture.h"
 
@@ -65,6 +66,15 @@ struct CredentialsTest : ApiTest {
                    "/api/v1/access-tokens",
                    fmt::format(R"({{"name":"ci","expiresIn":"{}h"}})", life.count()));
         return "Bearer " + expect<wire::AccessTokenCreated>(201, answer).token;
+    }
+    wire::CertificateCreated certificate() {
+        wire::CertificateCreate wanted;
+        wanted.name = "laptop";
+        wanted.csr = *pki::create_csr(*pki::TlsKey::generate());
+        wanted.expires_in = "1h";
+        return expect<wire::CertificateCreated>(
+            201, ask_as({.headers = {{"Authorization", bearer()}}}, "POST", "/api/v1/certificates",
+                        encode(wanted)));
     }
     std::vector<std::string> outcomes(const std::string& of_tenant) {
         context.refusals->flush();
@@ -314,6 +324,42 @@ TEST_F(CredentialsTest, ADatabaseThatCanNotBeReadIsNobodysFault) {
     ASSERT_TRUE(
         (*store::SqliteDatabase::open(folder + "/db"))->run_script("DROP TABLE access_tokens"));
     EXPECT_EQ(with({{"Authorization", token}}), 503);
+}
+
+TEST_F(CredentialsTest, ACertificateStandsForItsAccountUntilItIsDeleted) {
+    const auto made = certificate();
+    EXPECT_TRUE(made.record.prefix.starts_with("x509:"));
+    EXPECT_EQ(made.record.expires_at, clock.now() + 1h);
+    const std::string leaf = pki::split_chain(made.certificate)->front();
+    const auto me = expect<wire::Me>(200, ask_as({leaf}, "GET", "/api/v1/auth/me"));
+    EXPECT_EQ(me.actor, anna.actor());
+    const std::string self = "/api/v1/users/" + anna.id;
+    EXPECT_EQ(ask_as({leaf}, "PATCH", self, R"({"disabled":false})").status, 200);
+    const http::Headers foreign{{"Host", "controller.test:8443"}, {"Origin", "https://evil.test"}};
+    EXPECT_EQ(ask_as({.certificate = leaf, .headers = foreign}, "PATCH", self, "{}").status, 403)
+        << "a browser shows it whoever wrote the page";
+    EXPECT_EQ(ask_as({leaf}, "GET", "/api/v1/node/map").status, 403) << "it is no node's";
+    EXPECT_EQ(with({{"Authorization", "Bearer " + leaf}}), 401) << "it is no secret";
+    EXPECT_EQ(with({{"Authorization", "Bearer x509:" + leaf}}), 401);
+    clock.advance(1h);
+    EXPECT_EQ(ask_as({leaf}, "GET", "/api/v1/auth/me").status, 401);
+    clock.advance(-1h);
+    EXPECT_EQ(ask("DELETE", "/api/v1/access-tokens/" + made.record.id).status, 204);
+    EXPECT_EQ(ask_as({leaf}, "GET", "/api/v1/auth/me").status, 401);
+}
+
+TEST_F(CredentialsTest, ACertificateOfOurCaThatWeDoNotKnowIsNobodys) {
+    const auto request = *pki::Csr::parse(*pki::create_csr(*pki::TlsKey::generate()));
+    const auto issued = authority.issue_account(request, {tenant, anna.id}, {clock.now(), 1h});
+    EXPECT_EQ(
+        ask_as({pki::split_chain(issued->chain_pem)->front()}, "GET", "/api/v1/auth/me").status,
+        401);
+    EXPECT_FALSE(authority.issue_account(request, {"acme", anna.id}, {clock.now(), 1h}));
+    EXPECT_FALSE(authority.issue_account(request, {tenant, "anna"}, {clock.now(), 1h}));
+    const std::string bearer_token = bearer();
+    for (const char* body : {R"({"name":"x","csr":"none"})", R"({"name":"","csr":"none"})"})
+        EXPECT_EQ(with({{"Authorization", bearer_token}}, "POST", "/api/v1/certificates", body),
+                  400);
 }
 
 TEST_F(CredentialsTest, LogoutEndsTheTokenThatCame) {

@@ -2,6 +2,7 @@
 // login and what follows from it: contexts, and the token that is shown to their server alone.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -31,6 +32,13 @@ std::string created_token() {
         kId, kId, kTime, kTime);
 }
 
+std::string certificate() {
+    return fmt::format(
+        R"({{"certificate":"PEM\n","record":{{"id":"{}","accountId":"{}",)"
+        R"("name":"laptop","prefix":"x509:ab","createdAt":"{}","expiresAt":"{}"}}}})",
+        kId, kId, kTime, kTime);
+}
+
 struct Ran {
     int code;
     std::string out, err;
@@ -55,6 +63,8 @@ protected:
                    fmt::format(R"({{"user":{},"invitation":{{"link":"https://c:8443/accept#s",)"
                                R"("expiresAt":"{}"}}}})",
                                account("b@example.org"), kTime));
+        api_.reply("DELETE", "/api/v1/access-tokens/.*", 204, "");
+        api_.reply("POST", "/api/v1/certificates", 201, certificate());
         api_.start();
     }
     ~AccountCli() override { unsetenv("XDG_CONFIG_HOME"); }
@@ -153,6 +163,33 @@ TEST_F(AccountCli, APasswordIsChangedWithThePresentOne) {
     const Ran typed = run_it({"password", "change"}, both + "a slip of the hand\n", true);
     EXPECT_EQ(typed.code, kFailed);
     EXPECT_NE(typed.err.find("cvlanctl: the two passwords differ\n"), std::string::npos);
+}
+
+TEST_F(AccountCli, ACertificatesKeyIsMadeHereAndKeptForItsOwnerAlone) {
+    const std::string key = dir_.file("key.pem"), out = dir_.file("cert.pem");
+    const std::vector<std::string> words{"--server",
+                                         "unix:" + api_.path(),
+                                         "certificate",
+                                         "create",
+                                         "laptop",
+                                         "--out",
+                                         out,
+                                         "--key-out",
+                                         key};
+    const Ran made = run_it(words);
+    ASSERT_EQ(made.code, kOk) << made.err;
+    struct stat found {};
+    ASSERT_EQ(stat(key.c_str(), &found), 0);
+    EXPECT_EQ(found.st_mode & 0777, 0600U);
+    EXPECT_NE(api_.bodies().back().find("BEGIN CERTIFICATE REQUEST"), std::string::npos);
+    EXPECT_EQ(api_.bodies().back().find("PRIVATE"), std::string::npos);
+    const size_t asked = api_.seen().size();
+    EXPECT_EQ(run_it(words).code, kConflict) << "a key that is there is not overwritten";
+    EXPECT_EQ(api_.seen().size(), asked);
+    ASSERT_EQ(unlink(key.c_str()), 0);
+    EXPECT_EQ(run_it(words).code, kConflict) << "nor a certificate";
+    EXPECT_NE(stat(key.c_str(), &found), 0) << "the key of no certificate";
+    EXPECT_EQ(api_.seen().back().substr(0, 7), "DELETE ");
 }
 
 }  // namespace

@@ -104,7 +104,8 @@ TEST_F(Files, InviteUsersWithALinkThatIsShownOnce) {
         << planned.out;
     const Ran made = apply_text(text);
     ASSERT_EQ(made.code, kOk) << made.err;
-    EXPECT_NE(made.out.find("\n  invitation link: https://127.0.0.1:"), std::string::npos)
+    EXPECT_NE(made.out.find("\nuser people/anna@example.org: invitation link: https://127.0.0.1:"),
+              std::string::npos)
         << made.out;
     EXPECT_NE(made.out.find("/accept#"), std::string::npos) << "whole: " << made.out;
     const Ran bert = run_it({"user", "show", "bert@example.org", "--tenant", "people"});

@@ -127,6 +127,7 @@ const FlatRow kFlatRows[] = {
     {"POST /api/v1/service-accounts", 201, kCreates, new_service_account},
     {"GET /api/v1/access-tokens", 200, kAnybody},
     {"POST /api/v1/access-tokens", 201, kOwnCreates, new_access_token},
+    {"POST /api/v1/certificates", 201, kOwnCreates, new_certificate},
 };
 
 const IdRow kIdRows[] = {

@@ -325,6 +325,12 @@ std::string new_service_account(AuthorisationTest& t) {
                        t.unique("new"));
 }
 std::string new_access_token(AuthorisationTest&) { return R"({"name":"mine"})"; }
+std::string new_certificate(AuthorisationTest&) {
+    wire::CertificateCreate wanted;
+    wanted.name = "mine";
+    wanted.csr = *pki::create_csr(*pki::TlsKey::generate());
+    return encode(wanted);
+}
 std::string new_webhook(AuthorisationTest& t) {
     return fmt::format(R"({{"tenantId":"{}","name":"{}","url":"https://h.test/"}})", t.tenant,
                        t.unique("hook"));

@@ -129,6 +129,7 @@ std::string link_of_user(AuthorisationTest& t);
 std::string new_user(AuthorisationTest& t);
 std::string new_service_account(AuthorisationTest& t);
 std::string new_access_token(AuthorisationTest& t);
+std::string new_certificate(AuthorisationTest& t);
 std::string new_webhook(AuthorisationTest& t);
 std::string enabling(AuthorisationTest& t);
 std::string disabling(AuthorisationTest& t);
