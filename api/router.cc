@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "api/error.h"
+#include "api/idempotency.h"
 #include "base/log.h"
 #include "model/wire.h"
 
@@ -101,8 +102,15 @@ struct Dispatch {
     void operator()(const Admin& handler) {
         const auto who = admit(handler.needs);
         if (!who) return;
-        const auto store = store_of(who->actor);
-        send(handler.run(context, on(*store), *who), named(*who));
+        auto repeatable = Idempotency::of(call.request, who->actor);
+        if (!repeatable)
+            return reply.send(error_response(repeatable.error(), call.request.request_id));
+        const auto store = store_of(who->actor, repeatable->key());
+        if (auto answered = repeatable->earlier(*store, call.request))
+            return reply.send(std::move(*answered));
+        auto response = handler.run(context, on(*store), *who);
+        repeatable->keep(*store, response);
+        send(std::move(response), named(*who));
     }
     void operator()(const HeldAdmin& handler) {
         const auto who = admit(handler.needs);
@@ -166,8 +174,11 @@ private:
         made.expected = expected_of(call.request);
         return made;
     }
-    std::unique_ptr<store::Store> store_of(std::string actor) const {
-        return context.store.as(cause(std::move(actor)));
+    std::unique_ptr<store::Store> store_of(
+        std::string actor, std::optional<store::IdempotencyKey> key = std::nullopt) const {
+        store::Cause who = cause(std::move(actor));
+        who.idempotency = std::move(key);
+        return context.store.as(who);
     }
     Call on(store::Store& store, Who* who = nullptr) const {
         return {call.request, call.id, call.query, store, call.validate_only, who};

@@ -22,13 +22,20 @@ struct Key {
     std::string id;
 };
 
+// Hashes of an Idempotency-Key, and of what was asked with it.
+struct IdempotencyKey {
+    std::string key_hash;
+    std::string request_hash;
+};
+
 // Who changes something, and by which request: what the audit says of each change.
 struct Cause {
     std::string actor = "system";  // "operator:<uid>", "user:<id>", "node:<id>", "anonymous", …
     std::string source{};          // the address it came from, or "unix"
     std::string request_id{};
-    bool validate_only = false;          // all is tried, answered and undone
-    std::optional<Revision> expected{};  // that the object must have: If-Match
+    bool validate_only = false;                   // all is tried, answered and undone
+    std::optional<Revision> expected{};           // that the object must have: If-Match
+    std::optional<IdempotencyKey> idempotency{};  // spent by the first change
 };
 
 }  // namespace cvlan::store

@@ -137,6 +137,8 @@ void SqlBase::draft_without_event(const model::AuditEntry& what) {
 
 // At the end of a body. Where this fails so does the change: what can not be audited is not done.
 Result<void> SqlBase::append_drafts() {
+    if (!drafts().empty() && cause_.idempotency)
+        if (auto spent = spend_key(); !spent) return spent;
     Work& work = Engine::work();
     constexpr const char* kReason = "AUDIT_UNAVAILABLE";
     auto& drafts = work.drafts;

@@ -79,6 +79,7 @@ protected:
     // Whose is what is made now: an account's, or nobody's.
     std::string owner() const;
     Result<void> append_drafts();
+    Result<void> spend_key();
     Result<void> append_audit(std::vector<model::AuditEntry> entries);
     Result<model::AuditAnchor> extend_chain(const std::string& tenant_id, int64_t count);
     Result<AuditHead> audit_head(const std::string& tenant_id);

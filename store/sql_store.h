@@ -34,6 +34,7 @@ public:
     const metrics::Histogram& write_seconds() override { return engine_.write_seconds(); }
     Result<Counts> counts() override;
     Accounts accounts() override { return Accounts(*this); }
+    Idempotency idempotency() override { return Idempotency(*this); }
     Objects& objects() override { return objects_; }
     Policies& policies() override { return policies_; }
 
@@ -100,6 +101,7 @@ public:
 private:
     friend class Accounts;
     friend class Addresses;
+    friend class Idempotency;
     friend class Jobs;
     friend class Upkeep;
     friend class Webhooks;

@@ -24,6 +24,7 @@
 #include "model/token_claims.h"
 #include "store/accounts.h"
 #include "store/audit.h"
+#include "store/idempotency.h"
 #include "store/jobs.h"
 #include "store/objects.h"
 #include "store/policies.h"
@@ -60,6 +61,7 @@ public:
     virtual Policies& policies() = 0;
     // Users, service accounts, and what they prove themselves by.
     virtual Accounts accounts() = 0;
+    virtual Idempotency idempotency() = 0;
 
     virtual Result<model::Tenant> create_tenant(const NewTenant& tenant) = 0;
     virtual Result<Page<model::Tenant>> tenants(const Filter& filter) = 0;

@@ -104,6 +104,10 @@ std::vector<JobKind> job_kinds(const JobSettings& settings, const Clock& clock) 
                 return store.jobs().prune_tokens(before);
             });
     };
+    const auto keys = [] {
+        return std::make_unique<Pruning>(
+            once, [](auto& store, const auto&) { return store.idempotency().prune(); });
+    };
     const auto certificates = [settings, &clock] {
         return std::make_unique<Once>([settings, &clock](store::Store& store) {
             return watch_certificates(store, settings, clock.now());
@@ -112,6 +116,7 @@ std::vector<JobKind> job_kinds(const JobSettings& settings, const Clock& clock) 
     return {{"audit-retention", kDaily, audit},
             {"event-retention", kDaily, events},
             {"token-retention", kDaily, tokens},
+            {"idempotency-retention", kDaily, keys},
             {"certificate-watch", kDaily, certificates}};
 }
 

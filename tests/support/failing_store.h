@@ -33,6 +33,7 @@ public:
     store::Policies& policies() override { return inner_.policies(); }
 
     store::Accounts accounts() override { return inner_.accounts(); }
+    store::Idempotency idempotency() override { return inner_.idempotency(); }
 
     Result<model::Tenant> create_tenant(const store::NewTenant& tenant) override {
         return ask(&Store::create_tenant, tenant);
