@@ -65,6 +65,8 @@ public:
     Result<std::vector<std::string>> audit_chains();
     Result<int64_t> prune_events(const std::string& tenant_id, WallTime before);
     Result<int64_t> prune_tokens(WallTime expired_before);
+    // Whether delete_idle_nodes or expire_due_keys would find one.
+    Result<bool> has_due_nodes(WallTime up_since);
     // Active nodes whose certificate ends before this.
     Result<int64_t> certificates_ending(WallTime before);
 

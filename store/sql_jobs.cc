@@ -155,6 +155,20 @@ Result<int64_t> Jobs::prune_tokens(WallTime expired_before) {
     return static_cast<int64_t>(keys->size());
 }
 
+Result<bool> Jobs::has_due_nodes(WallTime up_since) {
+    return store_.read([&]() -> Result<bool> {
+        Statement row = store_.db_.sql(
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM nodes WHERE ephemeral_ms IS NOT NULL AND "
+            "COALESCE(last_seen_at, created_at) + ephemeral_ms <= ?1 AND ?2 + ephemeral_ms <= ?1) "
+            "OR EXISTS (SELECT 1 FROM nodes WHERE key_expires_at IS NOT NULL AND state IN (0, 3) "
+            "AND key_expires_at <= ?1)",
+            store_.clock_.now(), up_since);
+        const bool is_there = row.next();
+        if (row.error()) return failed(*row.error());
+        return is_there;
+    });
+}
+
 Result<int64_t> Jobs::certificates_ending(WallTime before) {
     return store_.read([&]() -> Result<int64_t> {
         Statement row = store_.db_.sql(

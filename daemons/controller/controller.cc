@@ -19,7 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr auto kDrainLimit = 10s;
-constexpr auto kDueEvery = 10s;  // a hundred nodes each time
 constexpr auto kIntermediateReserve = 24h * 60;
 
 std::string url_of(const std::string& server_name, uint16_t port) {
@@ -195,8 +194,6 @@ Result<void> Controller::listen() {
     seen_ = loop_.every(api::Auth::kSeenEvery, [this] { auth_->flush_seen(); });
     refusals_ = loop_.every(1s, [this] { context_->refusals->flush_due(); });
     used_ = loop_.every(api::AdminAuth::kUsedEvery, [this] { admins_->flush_used(); });
-    up_since_ = clock_.now();
-    due_ = loop_.every(kDueEvery, [this] { end_due_nodes(); });
     return {};
 }
 
@@ -272,20 +269,6 @@ void Controller::renew_server_certificate() {
         if (!renewed)
             log::error("controller.certificate_not_renewed", {{"reason", renewed.error().message}});
     }
-}
-
-// Ephemeral nodes that stayed away, and those whose key has run out.
-void Controller::end_due_nodes() {
-    const auto idle = store_->delete_idle_nodes(up_since_);
-    const auto due = idle ? store_->expire_due_keys() : failed(idle.error());
-    if (!due) {
-        log::warn("controller.due_nodes_kept", {{"reason", due.error().message}});
-        return;
-    }
-    for (const store::Key& node : *idle)
-        log::info("controller.idle_node_deleted", {{"tenant", node.tenant_id}, {"node", node.id}});
-    for (const store::Key& node : *due)
-        log::info("controller.node_key_expired", {{"tenant", node.tenant_id}, {"node", node.id}});
 }
 
 void Controller::drain(const std::function<void()>& done) {

@@ -39,7 +39,6 @@ private:
     void renew_intermediate();
     void renew_server_certificate();
     void on_event(const store::Event& event);
-    void end_due_nodes();
     std::vector<api::ListenerFigures> listener_figures() const;
     std::vector<api::CertificateFigures> certificate_figures() const;
     http::Service service(api::Roles roles, std::vector<std::string> hosts);
@@ -78,8 +77,6 @@ private:
     Timer seen_;
     Timer refusals_;
     Timer used_;
-    WallTime up_since_{};
-    Timer due_;
     size_t draining_ = 0;
 };
 

@@ -40,6 +40,34 @@ private:
     int64_t removed_ = 0;
 };
 
+// Ephemeral nodes that stayed away, and those whose key has run out.
+class EndingNodes final : public JobRun {
+public:
+    explicit EndingNodes(WallTime up_since) : up_since_(up_since) {}
+
+    Result<std::optional<std::string>> step(store::Store& store) override {
+        auto idle = store.delete_idle_nodes(up_since_);
+        if (!idle) return failed(idle.error());
+        for (const store::Key& node : *idle)
+            log::info("controller.idle_node_deleted",
+                      {{"tenant", node.tenant_id}, {"node", node.id}});
+        auto due = store.expire_due_keys();
+        if (!due) return failed(due.error());
+        for (const store::Key& node : *due)
+            log::info("controller.node_key_expired",
+                      {{"tenant", node.tenant_id}, {"node", node.id}});
+        deleted_ += idle->size();
+        expired_ += due->size();
+        if (!idle->empty() || !due->empty()) return std::nullopt;  // there may be more
+        return std::optional(fmt::format("{} deleted, {} expired", deleted_, expired_));
+    }
+
+private:
+    WallTime up_since_;
+    size_t deleted_ = 0;
+    size_t expired_ = 0;
+};
+
 // One step is enough.
 class Once final : public JobRun {
 public:
@@ -113,11 +141,16 @@ std::vector<JobKind> job_kinds(const JobSettings& settings, const Clock& clock) 
             return watch_certificates(store, settings, clock.now());
         });
     };
-    return {{"audit-retention", kDaily, audit},
-            {"event-retention", kDaily, events},
-            {"token-retention", kDaily, tokens},
-            {"idempotency-retention", kDaily, keys},
-            {"certificate-watch", kDaily, certificates}};
+    const auto ending = [up_since = clock.now()] {
+        return std::make_unique<EndingNodes>(up_since);
+    };
+    // A look is cheap, a lease is two writes: nodes end rarely.
+    const auto has_due = [up_since = clock.now()](store::Store& store) {
+        return store.jobs().has_due_nodes(up_since).value_or(true);
+    };
+    return {{"audit-retention", kDaily, audit},          {"event-retention", kDaily, events},
+            {"token-retention", kDaily, tokens},         {"idempotency-retention", kDaily, keys},
+            {"certificate-watch", kDaily, certificates}, {"node-lifetimes", 10s, ending, has_due}};
 }
 
 }  // namespace cvlan::controller

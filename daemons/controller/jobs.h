@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the controller does by itself, again and again: it forgets what is old, and warns of
-// certificates that end.
+// What the controller does by itself, again and again: it forgets what is old, ends nodes whose
+// time is over, and warns of certificates that end.
 
 #include <functional>
 #include <vector>
@@ -20,6 +20,7 @@ struct JobSettings {
     std::function<std::vector<api::CertificateFigures>()> certificates{};
 };
 
+// Made when the controller is up: what an ephemeral node was away before does not count.
 std::vector<JobKind> job_kinds(const JobSettings& settings, const Clock& clock);
 
 }  // namespace cvlan::controller

@@ -110,8 +110,9 @@ TEST_F(JobRunnerTest, RetentionTakesWhatIsOldOfEveryChain) {
     ASSERT_TRUE(a.start());
     const auto are_done = [&] {
         const auto jobs = *store->jobs().list();
-        return std::all_of(jobs.begin(), jobs.end(),
-                           [](const auto& job) { return job.finished_at.has_value(); });
+        return std::all_of(jobs.begin(), jobs.end(), [](const auto& job) {
+            return job.finished_at || job.name == "node-lifetimes";  // there are none
+        });
     };
     run_until(are_done);
     const auto jobs = store->jobs().list();
@@ -124,6 +125,40 @@ TEST_F(JobRunnerTest, RetentionTakesWhatIsOldOfEveryChain) {
         EXPECT_EQ(verdict.entries, 1);  // the one that says so
     }
     EXPECT_TRUE(store->events_since(store->tenants({})->items.at(0).id, 0, 10)->empty());
+}
+
+// Two controllers look at one database; the node ends once, and neither writes before.
+TEST_F(JobRunnerTest, ANodeWhoseTimeIsOverEndsOnceOfTwoControllers) {
+    const auto tenant = store->create_tenant({new_uuid(1), "acme", {}})->id;
+    store::NewNetwork network{tenant, "lan", *Prefix::parse("10.1.0.0/24"), {}};
+    const auto lan = store->create_network(network)->id;
+    const auto key = base64(Bytes(32, 7));
+    const auto node = *store->create_external({tenant, "phone", lan, key});
+    ASSERT_TRUE(store->update_node({tenant, node.id}, {.key_expires_at = clock.now() + 1h}));
+    JobRunner a({loop, *store, clock, "a", 1ms, 0ms}, job_kinds({}, clock));
+    JobRunner b({loop, *store, clock, "b", 1ms, 0ms}, job_kinds({}, clock));
+    ASSERT_TRUE(a.start());
+    ASSERT_TRUE(b.start());
+    const auto lifetimes = [&] {
+        const auto jobs = *store->jobs().list();
+        for (const auto& job : jobs)
+            if (job.name == "node-lifetimes") return job;
+        return store::Job{};
+    };
+    run_until([&] {
+        const auto jobs = *store->jobs().list();
+        return std::count_if(jobs.begin(), jobs.end(), [](const auto& job) {
+                   return job.finished_at.has_value();
+               }) == static_cast<std::ptrdiff_t>(jobs.size()) - 1;
+    });
+    EXPECT_FALSE(lifetimes().started_at);
+    EXPECT_EQ(store->node(tenant, node.id)->state, model::NodeState::Active);
+    clock.advance(1h);
+    run_until([&] { return lifetimes().finished_at.has_value(); });
+    EXPECT_EQ(lifetimes().result, "0 deleted, 1 expired");
+    EXPECT_EQ(store->node(tenant, node.id)->state, model::NodeState::Expired);
+    const auto ended = store->audit({.tenant_id = tenant, .actor = "job:node-lifetimes"});
+    EXPECT_EQ(ended->items.size(), 1u);
 }
 
 }  // namespace
