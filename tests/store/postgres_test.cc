@@ -337,7 +337,9 @@ TEST_F(PostgresTest, GivesNoAddressTwice) {
     EXPECT_EQ(std::set<std::string>(addresses.begin(), addresses.end()).size(), 30u);
     EXPECT_EQ(refused, 10);
     EXPECT_EQ(one->tenant(acme)->revision, 33);
-    for (const AuditVerdict& verdict : *two->verify_audit({})) EXPECT_EQ(verdict.fault, "");
+    const auto verdicts = two->verify_audit({});
+    ASSERT_TRUE(verdicts) << verdicts.error().message;
+    for (const AuditVerdict& verdict : *verdicts) EXPECT_EQ(verdict.fault, "");
 }
 
 }  // namespace
