@@ -314,6 +314,7 @@ TEST_F(PostgresTest, GivesNoAddressTwice) {
     std::multiset<std::string> addresses;
     std::atomic<int> refused = 0;
     std::vector<std::thread> threads;
+    threads.reserve(8);
     for (int i = 0; i < 8; ++i)
         threads.emplace_back([&, i] {
             Store& store = i % 2 == 0 ? *one : *two;
