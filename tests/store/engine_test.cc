@@ -74,7 +74,7 @@ TEST_F(EngineTest, AFailureUndoesItsOwnPartAlone) {
         },
         []() -> Result<void> {
             if (auto marked = mark("of one who fails"); !marked) return marked;
-            return mark("before");  // twice the same key
+            return mark("of one who fails");  // twice the same key
         },
         [] { return mark("after"); },
     });
