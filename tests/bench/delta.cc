@@ -74,6 +74,7 @@ struct Ground {
         network.id = kNetwork;
         network.name = "net";
         network.ipv4 = *Prefix::parse("10.0.0.0/16");
+        network.ipv6 = *Prefix::parse("fd00::/64");
         network.revision = 1;
         inputs.networks.push_back(network);
         for (int n = 0; n < nodes; ++n) {
