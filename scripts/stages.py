@@ -72,7 +72,7 @@ def cases_in(preset: str) -> int:
 def lint() -> str:
     run("cmake", "--preset", "checked", quiet=True)
     run("cmake", "--build", "build/checked", "--parallel", JOBS, "--target", "cvlan_model", quiet=True)
-    return f"{run('scripts/lint', '--build', 'build/coverage').count(': good')} checks"
+    return f"{run('scripts/lint', '--build', 'build/checked').count(': good')} checks"
 
 
 def build_release() -> str:
@@ -212,4 +212,5 @@ def main() -> int:
     return 0 if good else 1
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
