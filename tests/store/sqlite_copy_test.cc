@@ -17,10 +17,7 @@
 namespace cvlan::store {
 namespace {
 
-struct CopyTest : StoreTest {
-    void SetUp() override {
-        if (test::is_postgres()) GTEST_SKIP() << "of SQLite's file";
-    }
+struct SqliteCopyTest : StoreTest {
     std::string path_ = place_.file("cvlan.db");
     std::string copy_ = place_.file("backup");
     model::Network network_ = network(tenant("acme"), "office", "10.1.0.0/24");
@@ -52,7 +49,7 @@ struct CopyTest : StoreTest {
     }
 };
 
-TEST_F(CopyTest, IsTakenWhileOthersWriteAndIsWhole) {
+TEST_F(SqliteCopyTest, IsTakenWhileOthersWriteAndIsWhole) {
     std::atomic<bool> stop = false;
     std::thread writer([&] {
         for (int i = 0; !stop; ++i)
@@ -75,7 +72,7 @@ TEST_F(CopyTest, IsTakenWhileOthersWriteAndIsWhole) {
     for (const auto& verdict : *verdicts) EXPECT_EQ(verdict.fault, "");
 }
 
-TEST_F(CopyTest, ReplacesNoFileAndLeavesNoneBehindWhenItFails) {
+TEST_F(SqliteCopyTest, ReplacesNoFileAndLeavesNoneBehindWhenItFails) {
     ASSERT_TRUE(copy_database(path_, copy_));
     const size_t before = files();
     EXPECT_EQ(copy_database(path_, copy_).error().code, Code::Exists);
@@ -83,13 +80,13 @@ TEST_F(CopyTest, ReplacesNoFileAndLeavesNoneBehindWhenItFails) {
     EXPECT_EQ(files(), before);
 }
 
-TEST_F(CopyTest, IsNotPutBackWhileTheDatabaseIsInUse) {
+TEST_F(SqliteCopyTest, IsNotPutBackWhileTheDatabaseIsInUse) {
     ASSERT_TRUE(copy_database(path_, copy_));
     EXPECT_EQ(restore_database(copy_, path_, clock_.now()).error().code, Code::Unavailable);
     EXPECT_TRUE(store_->tenant(network_.tenant_id));
 }
 
-TEST_F(CopyTest, IsNotPutBackWhenItIsNoneOfOursDamagedOrNewer) {
+TEST_F(SqliteCopyTest, IsNotPutBackWhenItIsNoneOfOursDamagedOrNewer) {
     ASSERT_TRUE(copy_database(path_, copy_));
     store_.reset();
     const std::string other = place_.file("other");
@@ -116,7 +113,7 @@ TEST_F(CopyTest, IsNotPutBackWhenItIsNoneOfOursDamagedOrNewer) {
 }
 
 // F49: what was revoked since does not come back.
-TEST_F(CopyTest, PutBackItHasANewEpochAndWhatWasRevokedSinceStaysSo) {
+TEST_F(SqliteCopyTest, PutBackItHasANewEpochAndWhatWasRevokedSinceStaysSo) {
     const auto claims = token(network_, 9);
     const auto request = enrolment(claims);
     const Key key = key_of(enrolled(request).node);
@@ -141,7 +138,7 @@ TEST_F(CopyTest, PutBackItHasANewEpochAndWhatWasRevokedSinceStaysSo) {
     EXPECT_EQ(again.error().reason, "KEY_BARRED");
 }
 
-TEST_F(CopyTest, PutsBackWhereTheDatabaseIsLostOrUnreadable) {
+TEST_F(SqliteCopyTest, PutsBackWhereTheDatabaseIsLostOrUnreadable) {
     ASSERT_TRUE(copy_database(path_, copy_));
     store_.reset();
     std::ofstream(path_, std::ios::trunc) << "garbage, all over the place";
@@ -155,7 +152,7 @@ TEST_F(CopyTest, PutsBackWhereTheDatabaseIsLostOrUnreadable) {
 }
 
 // An upgrade, and the step down: the copy goes back to the older program.
-TEST_F(CopyTest, AMigrationLeavesACopyThatTheOlderProgramTakesBack) {
+TEST_F(SqliteCopyTest, AMigrationLeavesACopyThatTheOlderProgramTakesBack) {
     make_old();
     const auto tried = try_migration(path_, clock_);
     ASSERT_TRUE(tried) << tried.error().message;
@@ -172,7 +169,7 @@ TEST_F(CopyTest, AMigrationLeavesACopyThatTheOlderProgramTakesBack) {
     EXPECT_GT(check_file(path_)->epoch, 7);
 }
 
-TEST_F(CopyTest, ATryLeavesNothingBehind) {
+TEST_F(SqliteCopyTest, ATryLeavesNothingBehind) {
     const size_t before = files();
     const auto tried = try_migration(path_, clock_);
     ASSERT_TRUE(tried) << tried.error().message;
@@ -181,7 +178,7 @@ TEST_F(CopyTest, ATryLeavesNothingBehind) {
     EXPECT_EQ(files(), before);
 }
 
-TEST_F(CopyTest, ACheckSeesWhatIsInTheFileNow) {
+TEST_F(SqliteCopyTest, ACheckSeesWhatIsInTheFileNow) {
     run_sql("UPDATE networks SET node_count = 9");
     const auto found = check_database(path_, clock_);
     ASSERT_TRUE(found) << found.error().message;

@@ -14,11 +14,7 @@
 namespace cvlan::store {
 namespace {
 
-class SqliteTest : public StoreTest {
-    void SetUp() override {
-        if (test::is_postgres()) GTEST_SKIP() << "of SQLite's file";
-    }
-};
+struct SqliteTest : StoreTest {};
 
 // For tests that look past the store.
 std::unique_ptr<Database> raw(const std::string& path) {
