@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/loop_thread.h"
 #include "http/server.h"
 #include "tests/http/raw_client.h"
-#include "tests/support/loop_thread.h"
 
 namespace cvlan::http::test {
 
@@ -109,7 +109,7 @@ private:
         at_ = server_->endpoint();
     }
 
-    cvlan::test::LoopThread thread_;
+    cvlan::LoopThread thread_;
     Handler handler_;
     std::vector<Prefix> proxies_;
     std::mutex mutex_;

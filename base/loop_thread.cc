@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/loop_thread.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace cvlan {
+
+LoopThread::LoopThread(const std::string& name, int niceness)
+    : thread_([this, name, niceness] {
+          (void)pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+          // Of this thread alone (sched(7)); failing, it is as urgent as the others.
+          if (niceness > 0) (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness);
+          loop_.run();
+      }) {}
+
+void LoopThread::stop() {
+    if (!thread_.joinable()) return;
+    loop_.post([this] { loop_.stop(); });
+    thread_.join();
+}
+
+}  // namespace cvlan
