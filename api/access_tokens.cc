@@ -119,8 +119,8 @@ http::Response create_certificate(Context& context, const Call& call, const Admi
     if (!csr) return error_response(csr.error(), request_id);
     auto account = account_of(context, who, body->service_account_id);
     if (!account) return error_response(account.error(), request_id);
-    auto issued = context.authority.issue_account(*csr, {account->tenant_id, account->id},
-                                                  {context.clock.now(), *life});
+    auto issued = context.authority->issue_account(*csr, {account->tenant_id, account->id},
+                                                   {context.clock.now(), *life});
     if (!issued) return error_response(issued.error(), request_id);
     auto chain = pki::split_chain(issued->chain_pem);
     if (!chain) return error_response(chain.error(), request_id);

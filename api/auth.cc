@@ -91,7 +91,10 @@ void Auth::note_use(const NodeIdentity& identity) {
     if (is_current && !row.previous_serial.empty())
         if (auto confirmed = store_.confirm_certificate(identity.key(), identity.serial); confirmed)
             rows_.erase(identity.node_id);
-    seen_[identity.node_id] = {identity.key(), clock_.now()};
+    {
+        const std::lock_guard lock(seen_mutex_);
+        seen_[identity.node_id] = {identity.key(), clock_.now()};
+    }
     // The first use of what an enrolment gave is durable before it is answered: it ends repeats.
     if (row.was_seen || !is_current) return;
     if (auto seen = store_.touch_seen(identity.key()); !seen)
@@ -102,15 +105,22 @@ void Auth::note_use(const NodeIdentity& identity) {
 }
 
 void Auth::flush_seen() {
-    if (seen_.empty()) return;
+    std::unordered_map<std::string, store::Seen> seen;
+    {
+        const std::lock_guard lock(seen_mutex_);
+        seen.swap(seen_);
+    }
+    if (seen.empty()) return;
     std::vector<store::Seen> nodes;
-    for (const auto& [id, seen] : seen_) nodes.push_back(seen);
+    for (const auto& [id, one] : seen) nodes.push_back(one);
+    const auto written = store_.set_seen(nodes);
+    if (written) return;
     // Only a display: a failure here must not keep a node from its map. They are kept for the next
-    // time.
-    if (auto written = store_.set_seen(nodes); !written)
-        return log::warn("api.last_seen_not_written",
-                         {{"nodes", nodes.size()}, {"reason", written.error().message}});
-    seen_.clear();
+    // time, but for those who were here since.
+    log::warn("api.last_seen_not_written",
+              {{"nodes", nodes.size()}, {"reason", written.error().message}});
+    const std::lock_guard lock(seen_mutex_);
+    seen_.merge(seen);
 }
 
 Verdict<NodeIdentity> Auth::node(const http::Request& request) {

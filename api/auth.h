@@ -4,7 +4,8 @@
 // Which node asks. The one place that turns a connection into a node's identity: from the
 // certificate that TLS verified, checked against the node's row at each request. Never from a
 // header or a body. A handler can not be called without the identity it names in its type; who
-// administers is established in auth_admin.h.
+// administers is established in auth_admin.h. Belongs to the session's loop, but for shown() and
+// flush_seen().
 
 #include <mutex>
 #include <string>
@@ -78,7 +79,8 @@ private:
     mutable std::mutex read_mutex_;
     mutable std::unordered_map<std::string, NodeIdentity> read_;  // by SHA-256 of the certificate
     std::unordered_map<std::string, Row> rows_;                   // by node id
-    std::unordered_map<std::string, store::Seen> seen_;           // likewise; not written yet
+    std::mutex seen_mutex_;
+    std::unordered_map<std::string, store::Seen> seen_;  // likewise; not written yet
 };
 
 }  // namespace cvlan::api

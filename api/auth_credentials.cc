@@ -114,7 +114,10 @@ Verdict<AdminIdentity> AdminAuth::admin(const http::Request& request) {
     auto found = shown(request);
     if (auto* refused = std::get_if<http::Response>(&found)) return std::move(*refused);
     const auto& shows = std::get<std::optional<Shown>>(found);
-    if (shows) return identify(*shows, request);
+    if (shows) {
+        const std::lock_guard lock(mutex_);
+        return identify(*shows, request);
+    }
     if (request.local) return admin_on_socket(request);
     return unauthenticated("log in, or show an access token", request);
 }
@@ -134,7 +137,7 @@ Result<AdminAuth::Known*> AdminAuth::look_up(const Shown& shown) {
         return failed(read.error());
     }
     if (!is_known && known_.size() >= kMostKnown) {
-        flush_used();
+        collect_used();
         known_.clear();
     }
     Known& known = known_[hash];
@@ -173,6 +176,7 @@ Verdict<AdminIdentity> AdminAuth::identify(const Shown& shown, const http::Reque
 }
 
 void AdminAuth::forget(const std::string& id) {
+    const std::lock_guard lock(mutex_);
     std::erase_if(known_, [&](const auto& entry) {
         const store::Credential& credential = entry.second.credential;
         return credential.id == id || credential.account.id == id ||
@@ -180,14 +184,22 @@ void AdminAuth::forget(const std::string& id) {
     });
 }
 
-void AdminAuth::flush_used() {
-    std::vector<store::Used> used;
+void AdminAuth::collect_used() {
     for (auto& [hash, known] : known_) {
         if (known.used_at <= known.written_at) continue;
         const store::Credential& credential = known.credential;
-        used.push_back(
+        used_.push_back(
             {{credential.account.tenant_id, credential.id}, credential.is_session, known.used_at});
         known.written_at = known.used_at;
+    }
+}
+
+void AdminAuth::flush_used() {
+    std::vector<store::Used> used;
+    {
+        const std::lock_guard lock(mutex_);
+        collect_used();
+        used.swap(used_);
     }
     if (used.empty()) return;
     if (auto written = store_.accounts().set_used(used); !written)

@@ -5,12 +5,14 @@
 // cookie, a client certificate of an account, which TLS has verified, or the unix socket by the
 // kernel's word. What stands behind a token, cookie or certificate is kept by its SHA-256 for at
 // most 5 s, so that who is disabled, lowered or shut out by another controller is so within that
-// time; by this one, at once. On the loop's thread alone.
+// time; by this one, at once. From any thread.
 
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "api/auth_admin.h"
 #include "base/clock.h"
@@ -53,11 +55,16 @@ private:
         std::string hash() const;
     };
     static Verdict<std::optional<Shown>> shown(const http::Request& request);
+    // These three with the lock held.
     Result<Known*> look_up(const Shown& shown);
     Verdict<AdminIdentity> identify(const Shown& shown, const http::Request& request);
+    void collect_used();
 
     store::Store& store_;
     const Clock& clock_;
+    // Never held over a write of the store, whose listeners come back to forget().
+    std::mutex mutex_;
+    std::vector<store::Used> used_;                 // to be written
     std::unordered_map<std::string, Known> known_;  // by the secret's SHA-256, in hex
 };
 

@@ -4,6 +4,7 @@
 // What handlers work with, and the shape of a handler. A handler is a function of a request and the
 // context; which identity it needs is part of its type, so none can run unauthenticated.
 
+#include <atomic>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,8 @@
 #include "api/polls.h"
 #include "api/query.h"
 #include "api/refusals.h"
+#include "api/roles.h"
+#include "base/snapshot.h"
 #include "http/server.h"
 #include "maps/maps.h"
 #include "pki/authority.h"
@@ -34,11 +37,13 @@ struct Settings {
     std::vector<Prefix> webhook_prefixes{};  // not of the Internet, and may be told of events
 };
 
+// What handlers share. Roles run on threads of their own: `maps`, `auth` and `polls` belong to that
+// of the session role, everything else may be used from any.
 struct Context {
     store::Store& store;
     maps::Maps& maps;
-    const pki::Authority& authority;
-    const pki::SigningKey& controller_key;  // signs what belongs to no tenant
+    const Snapshot<pki::Authority>& authority;  // replaced when its intermediate is
+    const pki::SigningKey& controller_key;      // signs what belongs to no tenant
     KeyRing& keys;
     Auth& auth;
     AdminAuth& admins;
@@ -47,7 +52,7 @@ struct Context {
     Limiter& failed_enrolments;  // by address
     const Clock& clock;
     Settings settings;
-    bool draining = false;
+    std::atomic<bool> draining = false;
     std::unique_ptr<Metrics> metrics = std::make_unique<Metrics>();
     std::unique_ptr<Refusals> refusals = std::make_unique<Refusals>(store, clock);
 };
@@ -67,8 +72,6 @@ struct Call {
     // Where a public handler says who has proved itself; null elsewhere.
     Who* who = nullptr;
 };
-
-enum class Role { Discovery, Registration, Session, Api };
 
 using PublicHandler = http::Response (*)(Context&, const Call&);
 using HeldPublicHandler = void (*)(Context&, const Call&, http::Reply);

@@ -101,8 +101,8 @@ wire::Enrolment welcome(Context& context, const store::Enrolled& enrolled,
     answer.node_id = enrolled.node.id;
     answer.tenant_id = enrolled.node.tenant_id;
     answer.name = enrolled.node.name;
-    answer.trust_domain = context.authority.trust_domain();
-    answer.trust_bundle = context.authority.trust_bundle();
+    answer.trust_domain = context.authority->trust_domain();
+    answer.trust_bundle = context.authority->trust_bundle();
     answer.map_keys = map_keys(keys);
     answer.session = context.settings.session_urls;
     answer.registration = context.settings.registration_urls;
@@ -144,8 +144,8 @@ http::Response enrol_checked(Context& context, const Attempt& attempt,
     // one certificate.
     pki::IssuedCertificate issued;
     const auto issue = [&](const store::Key& node) -> Result<store::CertificateRow> {
-        auto made = context.authority.issue_node(*csr, {node.tenant_id, node.id, role},
-                                                 context.clock.now());
+        auto made = context.authority->issue_node(*csr, {node.tenant_id, node.id, role},
+                                                  context.clock.now());
         if (!made) return failed(made.error());
         issued = std::move(*made);
         return store::CertificateRow{issued.serial, issued.not_after};
@@ -156,7 +156,6 @@ http::Response enrol_checked(Context& context, const Attempt& attempt,
         context.store.as({"token:" + attempt.token, asked.peer.address.text(), asked.request_id});
     auto enrolled = store->enrol(request, issue);
     if (!enrolled) return refuse(attempt, enrolled.error());
-    context.auth.forget(enrolled->node.id);
     count(context, enrolled->is_new ? "ENROLLED" : "ENROLLED_AGAIN");
     log::info("api.node_enrolled", {{"tenant", enrolled->node.tenant_id},
                                     {"node", enrolled->node.id},

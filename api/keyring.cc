@@ -5,18 +5,26 @@
 
 namespace cvlan::api {
 
-Result<const pki::TenantKeys*> KeyRing::create(const std::string& tenant_id) {
+Result<KeyRing::Keys> KeyRing::create(const std::string& tenant_id) {
     auto made = pki::TenantKeys::create(folder_, tenant_id);
     if (!made) return failed(made.error().while_doing("make the tenant's keys"));
-    return &keys_.insert_or_assign(tenant_id, std::move(*made)).first->second;
+    auto keys = std::make_shared<const pki::TenantKeys>(std::move(*made));
+    const std::lock_guard lock(mutex_);
+    keys_[tenant_id] = keys;
+    return keys;
 }
 
-Result<const pki::TenantKeys*> KeyRing::of(const std::string& tenant_id) {
+KeyRing::Keys KeyRing::known(const std::string& tenant_id) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = keys_.find(tenant_id);
+    return found == keys_.end() ? nullptr : found->second;
+}
+
+Result<KeyRing::Keys> KeyRing::of(const std::string& tenant_id) {
     // The id may come from a token that nobody has verified yet: it must not become a path of its
     // choice.
     if (!is_uuid(tenant_id)) return fail(Code::NotFound, "no tenant of that id");
-    const auto known = keys_.find(tenant_id);
-    if (known != keys_.end()) return &known->second;
+    if (auto keys = known(tenant_id)) return keys;
     auto loaded = pki::TenantKeys::load(folder_, tenant_id);
     if (!loaded) {
         // Whose words are paths of this machine: for the log, not for who asks.
@@ -26,11 +34,16 @@ Result<const pki::TenantKeys*> KeyRing::of(const std::string& tenant_id) {
             return fail(Code::NotFound, "tenant {}: not found", tenant_id);
         return failed(Error{Code::Internal, loaded.error().message, loaded.error().sys_errno});
     }
-    return &keys_.emplace(tenant_id, std::move(*loaded)).first->second;
+    auto keys = std::make_shared<const pki::TenantKeys>(std::move(*loaded));
+    const std::lock_guard lock(mutex_);
+    return keys_.try_emplace(tenant_id, std::move(keys)).first->second;
 }
 
 Result<void> KeyRing::remove(const std::string& tenant_id) {
-    keys_.erase(tenant_id);
+    {
+        const std::lock_guard lock(mutex_);
+        keys_.erase(tenant_id);
+    }
     return pki::TenantKeys::remove(folder_, tenant_id);
 }
 

@@ -17,11 +17,13 @@ double Limiter::failures_of(const Bucket& bucket) const {
 }
 
 bool Limiter::is_exhausted(const Address& address) const {
+    const std::lock_guard lock(mutex_);
     const auto found = buckets_.find(source_of(address));
     return found != buckets_.end() && failures_of(found->second) > per_minute_ - 1;
 }
 
 void Limiter::count(const Address& address) {
+    const std::lock_guard lock(mutex_);
     const Prefix source = source_of(address);
     if (!buckets_.contains(source) && buckets_.size() >= kMaxBuckets)
         buckets_.erase(std::min_element(buckets_.begin(), buckets_.end(), [](auto& a, auto& b) {

@@ -2,9 +2,10 @@
 #pragma once
 
 // So many failures a minute an address; IPv6 counts by /64. Bounded in memory: beyond 10,000
-// addresses the one that has been quiet for longest is forgotten.
+// addresses the one that has been quiet for longest is forgotten. Safe to use from any thread.
 
 #include <map>
+#include <mutex>
 
 #include "base/clock.h"
 #include "base/ip.h"
@@ -28,6 +29,7 @@ private:
 
     int per_minute_;
     const Clock& clock_;
+    mutable std::mutex mutex_;
     std::map<Prefix, Bucket> buckets_;
 };
 

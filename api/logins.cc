@@ -195,6 +195,7 @@ struct Change {
     Attempt attempt;
     std::string session_id;  // that the caller came with; empty: with an access token
     SecretText wanted;
+    EventLoop* loop;  // of the request
 };
 using ChangePtr = std::shared_ptr<Change>;
 
@@ -228,7 +229,7 @@ void check_change(const ChangePtr& change, bool is_right) {
                                  attempt.cause.request_id));
     const bool is_queued = attempt.context.passwords.hash(
         std::move(change->wanted),
-        [change](const std::string& made) { finish_change(*change, made); });
+        [change](const std::string& made) { finish_change(*change, made); }, change->loop);
     if (!is_queued) attempt.reply.send(busy(attempt.cause.request_id));
 }
 
@@ -260,13 +261,15 @@ void change_password(Context& context, const Call& call, const AdminIdentity& wh
         Change{{context, cause_of(request, who.actor), subject, subject_of(request),
                 std::move(*known), std::move(reply), "POST /api/v1/auth/password"},
                who.by_session ? who.credential_id : "",
-               std::move(wanted)});
+               std::move(wanted),
+               request.loop});
     Attempt& attempt = change->attempt;
     const auto locked = is_locked(attempt);
     if (!locked) return attempt.reply.send(error_response(locked.error(), request.request_id));
     if (*locked) return answer_locked(attempt);
     const bool is_queued = context.passwords.verify(
-        hash, std::move(password), [change](bool is_right) { check_change(change, is_right); });
+        hash, std::move(password), [change](bool is_right) { check_change(change, is_right); },
+        request.loop);
     if (!is_queued) attempt.reply.send(busy(request.request_id));
 }
 
@@ -288,7 +291,7 @@ void login(Context& context, const Call& call, http::Reply reply) {
     if (*locked) return answer_locked(*attempt);
     const bool is_queued = context.passwords.verify(
         attempt->known ? attempt->known->password_hash : "", std::move(password),
-        [attempt](bool is_right) { finish_login(*attempt, is_right); });
+        [attempt](bool is_right) { finish_login(*attempt, is_right); }, request.loop);
     if (!is_queued) attempt->reply.send(busy(request.request_id));
 }
 
@@ -309,7 +312,8 @@ void use_link(Context& context, const Call& call, http::Reply reply) {
     const auto setting = std::make_shared<Setting>(
         Setting{context, cause_of(request, "anonymous"), hash, *email, std::move(reply)});
     const bool is_queued = context.passwords.hash(
-        std::move(password), [setting](const std::string& made) { finish_link(*setting, made); });
+        std::move(password), [setting](const std::string& made) { finish_link(*setting, made); },
+        request.loop);
     if (!is_queued) setting->reply.send(busy(request.request_id));
 }
 

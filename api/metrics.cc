@@ -12,7 +12,6 @@ namespace {
 using metrics::Label;
 using metrics::Text;
 
-constexpr const char* kRoleNames[] = {"discovery", "registration", "session", "api"};
 constexpr const char* kClassNames[] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 bool is_held(const Route& route) { return std::holds_alternative<HeldNodeHandler>(route.handler); }
@@ -189,7 +188,7 @@ void Metrics::write_requests(Text& text) const {
         const Route* route = i < routes().size() ? &routes()[i] : nullptr;
         const std::string name =
             route ? fmt::format("{} {}", route->method, route->pattern) : std::string("none");
-        const char* role = route ? kRoleNames[static_cast<size_t>(route->role)] : "none";
+        const std::string_view role = route ? name_of(route->role) : "none";
         for (size_t kind = 0; kind < kClasses; ++kind) {
             const uint64_t count = by_route_.at(i).at(kind).value();
             const Label labels[] = {{"role", role}, {"route", name}, {"class", kClassNames[kind]}};
@@ -199,9 +198,9 @@ void Metrics::write_requests(Text& text) const {
     text.begin({"cvlan_controller_http_request_duration_seconds",
                 "From a whole request to its answer, but of those that wait for a change."},
                "histogram");
-    for (size_t role = 0; role < kRoles; ++role) {
-        const Label labels[] = {{"role", kRoleNames[role]}};
-        text.buckets(labels, seconds_.at(role));
+    for (const Role role : kAllRoles) {
+        const Label labels[] = {{"role", name_of(role)}};
+        text.buckets(labels, seconds_.at(static_cast<size_t>(role)));
     }
 }
 

@@ -48,25 +48,27 @@ Passwords::~Passwords() {
     for (std::thread& thread : threads_) thread.join();
 }
 
-bool Passwords::hash(SecretText password, std::function<void(std::string)> done) {
-    return push({std::move(password), {}, std::move(done)});
+bool Passwords::hash(SecretText password, std::function<void(std::string)> done, EventLoop* loop) {
+    return push({std::move(password), {}, std::move(done), loop});
 }
 
-bool Passwords::verify(std::string hash, SecretText password, std::function<void(bool)> done) {
+bool Passwords::verify(std::string hash, SecretText password, std::function<void(bool)> done,
+                       EventLoop* loop) {
     const bool is_known = !hash.empty();
     return push({std::move(password), is_known ? std::move(hash) : nobodys_,
                  [is_known, done = std::move(done)](const std::string& found) {
                      done(is_known && found == kRight);
-                 }});
+                 },
+                 loop});
 }
 
 bool Passwords::push(Job job) {
     {
         const std::lock_guard lock(mutex_);
         if (jobs_.size() >= kQueue) return false;
+        ++*pending_;
         jobs_.push_back(std::move(job));
     }
-    ++pending_;
     wakes_.notify_one();
     return true;
 }
@@ -84,8 +86,11 @@ void Passwords::work() {
             found = encoded(job.password, cost_);
         else if (is_right(job.hash, job.password))
             found = kRight;
-        loop_.post([this, done = std::move(job.done), found = std::move(found)] {
-            --pending_;
+        EventLoop& loop = job.loop ? *job.loop : loop_;
+        loop.post([left = std::weak_ptr(pending_), done = std::move(job.done), found] {
+            const auto pending = left.lock();
+            if (!pending) return;
+            --*pending;
             done(found);
         });
         lock.lock();

@@ -2,12 +2,14 @@
 #pragma once
 
 // Passwords through argon2id (RFC 9106), on threads of its own: one takes some 30 ms and 19 MiB,
-// and nobody's poll waits for that. The queue is bounded. All calls are made on the loop's thread,
-// and so are `done`s.
+// and nobody's poll waits for that. The queue is bounded. From any thread; a `done` runs on the
+// loop that it was asked for with (null: on that given at first), and not once this is gone.
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -36,18 +38,20 @@ public:
     ~Passwords();  // what waits is not done any more
 
     // argon2id's encoded form, empty where there was no memory for it. False: the queue is full.
-    [[nodiscard]] bool hash(SecretText password, std::function<void(std::string)> done);
+    [[nodiscard]] bool hash(SecretText password, std::function<void(std::string)> done,
+                            EventLoop* loop);
     // Where nobody's hash is known, an empty one costs the same and is never right.
-    [[nodiscard]] bool verify(std::string hash, SecretText password,
-                              std::function<void(bool)> done);
+    [[nodiscard]] bool verify(std::string hash, SecretText password, std::function<void(bool)> done,
+                              EventLoop* loop);
     // Whose `done` has not run yet.
-    size_t pending() const { return pending_; }
+    size_t pending() const { return *pending_; }
 
 private:
     struct Job {
         SecretText password;
         std::string hash;  // to verify against; empty: to be made
         std::function<void(std::string)> done;
+        EventLoop* loop;  // of `done`
     };
     bool push(Job job);
     void work();
@@ -55,7 +59,7 @@ private:
     EventLoop& loop_;
     PasswordCost cost_;
     std::string nobodys_;  // the hash of what nobody knows
-    size_t pending_ = 0;
+    std::shared_ptr<std::atomic<size_t>> pending_ = std::make_shared<std::atomic<size_t>>(0);
     std::mutex mutex_;
     std::condition_variable wakes_;
     std::deque<Job> jobs_;

@@ -4,13 +4,9 @@
 // From a request to its handler: find the route among those of the listener's roles (404 before any
 // work), read the query, establish who asks, call. The only caller of handlers.
 
-#include <set>
-
 #include "api/context.h"
 
 namespace cvlan::api {
-
-using Roles = std::set<Role>;
 
 void handle(Context& context, const Roles& roles, http::Request request, http::Reply reply);
 

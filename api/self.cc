@@ -51,8 +51,8 @@ http::Response renew_certificate(Context& context, const Call& call, const NodeI
     if (!node) return error_response(node.error(), call.request.request_id);
     auto keys = context.keys.of(who.tenant_id);
     if (!keys) return error_response(keys.error(), call.request.request_id);
-    auto issued = context.authority.issue_node(*csr, {who.tenant_id, who.node_id, node->role},
-                                               context.clock.now());
+    auto issued = context.authority->issue_node(*csr, {who.tenant_id, who.node_id, node->role},
+                                                context.clock.now());
     if (!issued) return error_response(issued.error(), call.request.request_id);
     auto renewed = call.store.renew_certificate(
         who.key(), {who.serial, csr->key_hash(), {issued->serial, issued->not_after}});
@@ -62,7 +62,7 @@ http::Response renew_certificate(Context& context, const Call& call, const NodeI
         "api.certificate_renewed",
         {{"tenant", who.tenant_id}, {"node", who.node_id}, {"until", rfc3339(issued->not_after)}});
     return json_response(
-        201, wire::Renewal{issued->chain_pem, context.authority.trust_bundle(), map_keys(**keys)});
+        201, wire::Renewal{issued->chain_pem, context.authority->trust_bundle(), map_keys(**keys)});
 }
 
 http::Response leave(Context&, const Call& call, const NodeIdentity& who) {

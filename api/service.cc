@@ -13,7 +13,7 @@ http::Response discover(Context& context, const Call&) {
     wire::Discovery discovery;
     discovery.registration = context.settings.registration_urls;
     discovery.session = context.settings.session_urls;
-    discovery.trust_bundle = context.authority.trust_bundle();
+    discovery.trust_bundle = context.authority->trust_bundle();
     discovery.oldest_agent = kVersion;
     // The signature covers the document without itself.
     auto made = pki::sign_bytes(context.controller_key, wire::encode(discovery));

@@ -38,7 +38,7 @@ http::Response create_token_key(Context& context, const Call& call, const AdminI
               {{"tenant", made->tenant_id}, {"id", made->id}, {"kid", made->kid}});
     return json_response(
         201, wire::TokenKeyCreated{to_wire(*made), context.settings.registration_urls.front(),
-                                   context.authority.root_spki()});
+                                   context.authority->root_spki()});
 }
 
 http::Response get_token_key(Context& context, const Call& call, const AdminIdentity& who) {

@@ -42,7 +42,7 @@ model::TokenClaims claims_for(const Context& context, const wire::TokenCreate& b
     claims.tags = body.tags;
     claims.nonce = random_bytes(32);
     claims.url = context.settings.registration_urls.front();
-    claims.ca_spki = context.authority.root_spki();
+    claims.ca_spki = context.authority->root_spki();
     return claims;
 }
 

@@ -29,9 +29,11 @@ public:
     // after stop(): both would wait for ever.
     template <class Run>
     auto call(Run run) {
-        std::packaged_task<decltype(run())()> task(std::move(run));
-        auto result = task.get_future();
-        loop_.post([&task] { task(); });
+        // Shared: the loop is not yet done with it when its result is there.
+        using Task = std::packaged_task<decltype(run())()>;
+        const auto task = std::make_shared<Task>(std::move(run));
+        auto result = task->get_future();
+        loop_.post([task] { (*task)(); });
         return result.get();
     }
 

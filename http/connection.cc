@@ -168,6 +168,7 @@ void Connection::dispatch() {
     request.peer = peer_;
     request.local = local_;
     request.client_certificate_pem = certificate_pem_;
+    request.loop = &server_.loop;
     server_.counts.requests.add();
     enter(Phase::Answering);
     exchange_ = std::make_shared<Exchange>(

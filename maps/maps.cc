@@ -131,6 +131,7 @@ struct Maps::Tenant {
     std::string id;
     int64_t epoch = 1;
     int64_t revision = 0;
+    int64_t loaded_at = 0;  // the revision that load() was given
     bool is_held_back = false;
     model::MapExpiry map_expiry = model::MapExpiry::Keep;
     std::unordered_map<std::string, Network> networks;
@@ -278,7 +279,7 @@ Touched Maps::load(const std::string& tenant_id, int64_t epoch, const store::Map
         tenant.nodes[id];
         update.touched.nodes.insert(id);
     }
-    tenant.revision = inputs.revision;
+    tenant.revision = tenant.loaded_at = inputs.revision;
     return update.touched;
 }
 
@@ -552,6 +553,10 @@ Result<Touched> Maps::apply(const Change& change) {
                           event.kind == store::EventKind::TenantDeleted;
     if (tenant && tenant->is_held_back && !is_whole)
         return fail(Code::Unavailable, "maps: tenant {} is held back", event.tenant_id);
+    // It is in what was loaded since; brought in again it would undo what came after it.
+    if (tenant && event.kind != store::EventKind::TenantDeleted &&
+        event.revision <= tenant->loaded_at)
+        return Touched{};
     auto touched = bring_in(change);
     if (!touched) hold_back(event.tenant_id);
     return touched;

@@ -107,7 +107,8 @@ public:
     // The networks whose changes the node hears of; none where it is unknown.
     std::vector<std::string> networks_of(const std::string& tenant_id, const std::string& node_id);
 
-    // A failure holds the tenant back.
+    // Changes of a tenant come in their order; one that load() has had already changes nothing. A
+    // failure holds the tenant back.
     Result<Touched> apply(const Change& change);
 
     const Counters& counters() const { return counters_; }

@@ -22,7 +22,7 @@ PARSERS = ("netlink/attr_reader", "kernel-wg/parse", "http/head_scan", "http/req
 # Presets and the package share what they compile alike.
 os.environ |= {"CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1"}
 # Code that runs on more than one thread; everything else lives on one loop.
-THREADED = ["base_test", "http_test", "store_test"]
+THREADED = ["base_test", "http_test", "store_test", "api_test", "daemons_controller_test"]
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 FUZZ_SECONDS = int(os.environ.get("CVLAN_FUZZ_SECONDS", "30"))
 

@@ -42,43 +42,67 @@ void read_listen(Config& file, ControllerConfig& config) {
         file.reject("listen.metrics", "must be a loopback address");
 }
 
-struct RoleListener {
-    const char* name;
-    const Endpoint ControllerConfig::*at;
-};
-constexpr RoleListener kRoleListeners[] = {{"discovery", &ControllerConfig::discovery},
-                                           {"registration", &ControllerConfig::registration},
-                                           {"session", &ControllerConfig::session},
-                                           {"api", &ControllerConfig::api}};
+// Of this process; on SQLite all of them are in one.
+void read_roles(Config& file, ControllerConfig& config) {
+    const auto names = file.texts("roles");
+    if (!names) return;
+    config.roles.clear();
+    for (const std::string& name : *names) {
+        const auto role = api::role_named(name);
+        if (!role)
+            file.reject("roles", "may hold discovery, registration, session and api");
+        else
+            config.roles.insert(*role);
+    }
+    if (names->empty()) file.reject("roles", "must hold one at least");
+}
 
-// Roles that share a listener share its balancers too.
 void read_proxies(Config& file, ControllerConfig& config) {
-    for (const RoleListener& role : kRoleListeners) {
-        const std::string key = fmt::format("proxy_protocol_from.{}", role.name);
-        for (const std::string& text : file.texts(key).value_or(std::vector<std::string>{})) {
-            const auto prefix = Prefix::parse(text);
-            if (!prefix) {
+    for (const api::Role role : api::kAllRoles) {
+        const std::string key = fmt::format("proxy_protocol_from.{}", name_of(role));
+        const auto texts = file.texts(key);
+        if (!texts) continue;
+        for (const std::string& text : *texts) {
+            if (const auto prefix = Prefix::parse(text); prefix)
+                config.proxies[role].push_back(*prefix);
+            else
                 file.reject(key, prefix.error().message);
-                continue;
-            }
-            auto& known = config.proxies[config.*role.at];
-            if (std::find(known.begin(), known.end(), *prefix) == known.end())
-                known.push_back(*prefix);
         }
     }
 }
 
-std::string print_proxies(const ControllerConfig& config) {
-    std::string text;
-    for (const RoleListener& role : kRoleListeners) {
-        const auto found = config.proxies.find(config.*role.at);
-        if (found == config.proxies.end()) continue;
-        std::string prefixes;
-        for (const Prefix& prefix : found->second)
-            prefixes += fmt::format("{}'{}'", prefixes.empty() ? "" : ", ", prefix.text());
-        text += fmt::format("{} = [{}]\n", role.name, prefixes);
+std::string names_of(const api::Roles& roles) {
+    std::string names;
+    for (const api::Role role : roles)
+        names += fmt::format("{}'{}'", names.empty() ? "" : ", ", name_of(role));
+    return names;
+}
+
+std::string print_roles(const ControllerConfig& config) {
+    std::string proxies, limits;
+    for (const api::Role role : api::kAllRoles) {
+        if (const auto found = config.proxies.find(role); found != config.proxies.end()) {
+            std::string prefixes;
+            for (const Prefix& prefix : found->second)
+                prefixes += fmt::format("{}'{}'", prefixes.empty() ? "" : ", ", prefix.text());
+            proxies += fmt::format("{} = [{}]\n", name_of(role), prefixes);
+        }
+        if (const auto found = config.role_limits.find(role); found != config.role_limits.end())
+            limits += fmt::format("\n[limits.{}]\nconnections = {}\nconnections_per_address = {}\n",
+                                  name_of(role), found->second.connections,
+                                  found->second.connections_per_address);
     }
-    return text.empty() ? text : "\n[proxy_protocol_from]\n" + text;
+    if (!proxies.empty()) proxies = "\n[proxy_protocol_from]\n" + proxies;
+    return limits + proxies;
+}
+
+// Whether the table says anything.
+bool read_connections(Config& file, const std::string& table, http::Limits& limits) {
+    const auto per_address = file.integer(table + ".connections_per_address", 1, 1000000);
+    const auto all = file.integer(table + ".connections", 1, 1000000);
+    if (per_address) limits.connections_per_address = static_cast<size_t>(*per_address);
+    if (all) limits.connections = static_cast<size_t>(*all);
+    return per_address || all;
 }
 
 void read_database(Config& file, ControllerConfig& config) {
@@ -94,10 +118,12 @@ void read_database(Config& file, ControllerConfig& config) {
 }
 
 void read_limits(Config& file, ControllerConfig& config) {
-    if (auto per_address = file.integer("limits.connections_per_address", 1, 1000000))
-        config.limits.connections_per_address = static_cast<size_t>(*per_address);
-    if (auto all = file.integer("limits.connections", 1, 1000000))
-        config.limits.connections = static_cast<size_t>(*all);
+    read_connections(file, "limits", config.limits);
+    for (const api::Role role : api::kAllRoles) {
+        http::Limits limits = config.limits;
+        if (read_connections(file, fmt::format("limits.{}", name_of(role)), limits))
+            config.role_limits[role] = limits;
+    }
     if (auto failures = file.integer("limits.failed_enrolments_per_minute", 1, 1000000))
         config.failed_enrolments_per_minute = static_cast<int>(*failures);
     for (const std::string& text :
@@ -135,6 +161,7 @@ Result<ControllerConfig> load_config(const std::string& path) {
             file->reject("log_level", parsed.error().message);
     }
     read_listen(*file, config);
+    read_roles(*file, config);
     read_proxies(*file, config);
     read_limits(*file, config);
     read_database(*file, config);
@@ -149,13 +176,14 @@ std::string print_config(const ControllerConfig& config) {
     constexpr const char* kLevels[] = {"debug", "info", "warn", "error"};
     std::string text = fmt::format(
         "state_dir = '{}'\nadmin_socket = '{}'\nadmin_group = '{}'\nserver_name = '{}'\n"
-        "log_level = '{}'\n\n[listen]\ndiscovery = '{}'\nregistration = '{}'\nsession = '{}'\napi "
+        "log_level = '{}'\nroles = [{}]\n\n[listen]\ndiscovery = '{}'\nregistration = "
+        "'{}'\nsession = '{}'\napi "
         "= '{}'\n",
         config.state_dir, config.admin_socket, config.admin_group, config.server_name,
-        kLevels[static_cast<int>(config.log_level)], config.discovery.text(),
-        config.registration.text(), config.session.text(), config.api.text());
+        kLevels[static_cast<int>(config.log_level)], names_of(config.roles),
+        config.discovery.text(), config.registration.text(), config.session.text(),
+        config.api.text());
     if (config.metrics) text += fmt::format("metrics = '{}'\n", config.metrics->text());
-    text += print_proxies(config);
     text += fmt::format(
         "\n[limits]\nconnections = {}\nconnections_per_address = {}\nfailed_enrolments_per_minute "
         "= {}\n\n[audit]\nkeep_days = {}\n",
@@ -163,7 +191,42 @@ std::string print_config(const ControllerConfig& config) {
         config.failed_enrolments_per_minute, config.keep_audit.count() / 24);
     text += fmt::format("\n[database]\nurl = '{}'\npassword_file = '{}'\n", config.database.url,
                         config.database.password_file);
-    return text;
+    return text + print_roles(config);
+}
+
+const Endpoint& ControllerConfig::at(api::Role role) const {
+    switch (role) {
+        case api::Role::Discovery:
+            return discovery;
+        case api::Role::Registration:
+            return registration;
+        case api::Role::Session:
+            return session;
+        case api::Role::Api:
+            break;
+    }
+    return api;
+}
+
+std::map<Endpoint, ListenerConfig> listeners_of(const ControllerConfig& config) {
+    std::map<Endpoint, ListenerConfig> listeners;
+    for (const api::Role role : config.roles) {
+        const auto own = config.role_limits.find(role);
+        const http::Limits& wanted = own == config.role_limits.end() ? config.limits : own->second;
+        const auto [entry, is_new] = listeners.try_emplace(config.at(role));
+        ListenerConfig& listener = entry->second;
+        http::Limits& limits = listener.limits;
+        if (is_new) limits = wanted;
+        limits.connections = std::max(limits.connections, wanted.connections);
+        limits.connections_per_address =
+            std::max(limits.connections_per_address, wanted.connections_per_address);
+        listener.roles.insert(role);
+        const auto before = config.proxies.find(role);
+        if (before == config.proxies.end()) continue;
+        listener.proxies.insert(listener.proxies.end(), before->second.begin(),
+                                before->second.end());
+    }
+    return listeners;
 }
 
 }  // namespace cvlan::controller

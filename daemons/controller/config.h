@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/roles.h"
 #include "base/ip.h"
 #include "base/log.h"
 #include "base/result.h"
@@ -25,15 +26,27 @@ struct ControllerConfig {
     Endpoint registration;
     Endpoint session;
     std::optional<Endpoint> metrics;  // loopback; absent: none
-    // Load balancers that speak the PROXY protocol to the listener at this address.
-    std::map<Endpoint, std::vector<Prefix>> proxies;
     store::PostgresAddress database;  // without a URL: SQLite, in the state folder
     int failed_enrolments_per_minute = 5;
     std::chrono::hours keep_audit{24 * 90};
     std::vector<Prefix> webhook_prefixes;  // not of the Internet, and may be told of events
-    http::Limits limits;
+    api::Roles roles{std::begin(api::kAllRoles), std::end(api::kAllRoles)};  // of this process
+    http::Limits limits;                               // of each listener, but for:
+    std::map<api::Role, http::Limits> role_limits;     // of this role's
+    std::map<api::Role, std::vector<Prefix>> proxies;  // load balancers before this role
     log::Level log_level = log::Level::Info;
+
+    const Endpoint& at(api::Role role) const;
 };
+
+// One for each address. Roles that share an address share its thread, its balancers and the highest
+// of their limits.
+struct ListenerConfig {
+    api::Roles roles;
+    http::Limits limits;
+    std::vector<Prefix> proxies;
+};
+std::map<Endpoint, ListenerConfig> listeners_of(const ControllerConfig& config);
 
 // Flag > environment CVLAN_STATE_DIR, … > file > default. Every fault of the file, a line each.
 Result<ControllerConfig> load_config(const std::string& path);

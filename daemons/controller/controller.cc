@@ -20,6 +20,7 @@ namespace {
 using namespace std::chrono_literals;
 constexpr auto kDrainLimit = 10s;
 constexpr auto kIntermediateReserve = 24h * 60;
+constexpr int kNice = 5;
 
 std::string url_of(const std::string& server_name, uint16_t port) {
     const auto address = Address::parse(server_name);
@@ -30,14 +31,9 @@ std::string url_of(const std::string& server_name, uint16_t port) {
 
 // "registration+session".
 std::string names_of(const api::Roles& roles) {
-    constexpr std::pair<api::Role, const char*> kNames[] = {
-        {api::Role::Discovery, "discovery"},
-        {api::Role::Registration, "registration"},
-        {api::Role::Session, "session"},
-        {api::Role::Api, "api"}};
     std::string names;
-    for (const auto& [role, name] : kNames)
-        if (roles.contains(role)) names += (names.empty() ? "" : "+") + std::string(name);
+    for (const api::Role role : roles)
+        names += fmt::format("{}{}", names.empty() ? "" : "+", name_of(role));
     return names;
 }
 
@@ -56,8 +52,22 @@ std::string system_cas() {
 }  // namespace
 
 Controller::Controller(EventLoop& loop, const ControllerConfig& config, const Clock& clock)
-    : loop_(loop), config_(config), clock_(clock) {}
-Controller::~Controller() = default;
+    : loop_(loop), config_(config), clock_(clock) {
+    threads_.push_back(std::make_unique<LoopThread>("cv-api"));
+    api_thread_ = threads_.front().get();
+}
+
+// What belongs to a thread ends on it.
+Controller::~Controller() {
+    api_thread_->call([this] {
+        jobs_.reset();
+        flushing_.clear();
+    });
+    for (Listener& listener : listeners_)
+        if (listener.thread) listener.thread->call([&listener] { listener.server.reset(); });
+    listeners_.clear();
+    for (const auto& thread : threads_) thread->stop();
+}
 
 Result<std::unique_ptr<Controller>> Controller::start(EventLoop& loop,
                                                       const ControllerConfig& config,
@@ -70,7 +80,8 @@ Result<std::unique_ptr<Controller>> Controller::start(EventLoop& loop,
     std::unique_ptr<Controller> controller(new Controller(loop, config, clock));
     if (auto opened = controller->open(std::move(*installation)); !opened)
         return failed(opened.error());
-    if (auto loaded = controller->feed_->load_all(); !loaded) return failed(loaded.error());
+    if (controller->serves(api::Role::Session))
+        if (auto loaded = controller->feed_->load_all(); !loaded) return failed(loaded.error());
     if (auto listening = controller->listen(); !listening) return failed(listening.error());
     if (auto jobs = controller->start_jobs(); !jobs) return failed(jobs.error());
     return controller;
@@ -80,9 +91,13 @@ Result<void> Controller::open(Installation installation) {
     installation_.emplace(std::move(installation));
     auto authority = pki::Authority::open(pki_folder(config_));
     if (!authority) return failed(authority.error().while_doing("certificate authority"));
-    authority_.emplace(std::move(*authority));
-    auto store = open_store(config_, clock_, store::Create::No,
-                            [this](std::function<void()> task) { loop_.post(std::move(task)); });
+    authority_ = std::make_unique<Snapshot<pki::Authority>>(std::move(*authority));
+    // Reads what other controllers of the same database change.
+    threads_.push_back(std::make_unique<LoopThread>("cv-follow"));
+    LoopThread& follower = *threads_.back();
+    auto store = open_store(
+        config_, clock_, store::Create::No,
+        [&follower](std::function<void()> task) { follower.loop().post(std::move(task)); });
     if (!store) return failed(store.error());
     store_ = std::move(*store);
     keys_ = std::make_unique<api::KeyRing>(keys_folder(config_));
@@ -91,9 +106,9 @@ Result<void> Controller::open(Installation installation) {
             return keys_->sign_map(tenant_id, std::move(payload));
         },
         clock_);
-    auth_ = std::make_unique<api::Auth>(*store_, authority_->trust_domain(), clock_);
+    auth_ = std::make_unique<api::Auth>(*store_, (*authority_)->trust_domain(), clock_);
     admins_ = std::make_unique<api::AdminAuth>(*store_, clock_);
-    passwords_ = std::make_unique<api::Passwords>(loop_, api::PasswordCost{});
+    passwords_ = std::make_unique<api::Passwords>(api_thread_->loop(), api::PasswordCost{});
     polls_ = std::make_unique<api::Polls>(loop_, clock_);
     limiter_ = std::make_unique<api::Limiter>(config_.failed_enrolments_per_minute, clock_);
     api::Settings settings{{url_of(installation_->server_name, config_.registration.port)},
@@ -101,48 +116,54 @@ Result<void> Controller::open(Installation installation) {
                            own_addresses(installation_->server_name, config_),
                            url_of(installation_->server_name, config_.api.port),
                            config_.webhook_prefixes};
-    feed_ = std::make_unique<MapFeed>(
-        MapFeed::Parts{loop_, *store_, *maps_, *keys_,
-                       [this](const maps::Touched& touched) { polls_->wake(touched); }});
-    context_ = std::make_unique<api::Context>(
-        api::Context{*store_, *maps_, *authority_, installation_->key, *keys_, *auth_, *admins_,
-                     *passwords_, *polls_, *limiter_, clock_, std::move(settings)});
+    MapFeed::Parts parts{loop_, *store_, *maps_, *keys_,
+                         [this](const maps::Touched& touched) { polls_->wake(touched); }};
+    parts.changed = [this](const store::Event& event) { forget(event); };
+    feed_ = std::make_unique<MapFeed>(std::move(parts));
+    context_.reset(new api::Context{*store_, *maps_, *authority_, installation_->key, *keys_,
+                                    *auth_, *admins_, *passwords_, *polls_, *limiter_, clock_,
+                                    std::move(settings)});
     context_->metrics->listeners = [this] { return listener_figures(); };
     context_->metrics->certificates = [this] { return certificate_figures(); };
     store_->on_event([this](const store::Event& event) { on_event(event); });
     return offer_bootstrap(*context_, config_.state_dir + "/bootstrap-link");
 }
 
-// After the commit, before the writer gets its answer: the maps are never behind what was
-// acknowledged.
+// After the commit, before the writer gets its answer, on the writer's thread: no node that asks
+// after that sees less than what was acknowledged.
 void Controller::on_event(const store::Event& event) {
-    auth_->forget(event.object_id);
     admins_->forget(event.object_id);
+    if (serves(api::Role::Session)) feed_->take(event);
+}
+
+// On the session's loop.
+void Controller::forget(const store::Event& event) {
+    auth_->forget(event.object_id);
     if (event.kind == store::EventKind::TenantSuspended ||
         event.kind == store::EventKind::TenantResumed)
         auth_->forget_tenant(event.tenant_id);
-    feed_->take(event);
 }
 
 std::vector<api::ListenerFigures> Controller::listener_figures() const {
     std::vector<api::ListenerFigures> figures;
-    for (const TcpListener& listener : tcp_)
-        figures.push_back({listener.name, listener.server->stats()});
-    for (const LocalListener& listener : local_)
+    for (const Listener& listener : listeners_)
         figures.push_back({listener.name, listener.server->stats()});
     return figures;
 }
 
 std::vector<api::CertificateFigures> Controller::certificate_figures() const {
-    return {{"root", authority_->root_not_after()},
-            {"intermediate", authority_->intermediate_not_after()},
+    const auto authority = authority_->get();
+    return {{"root", authority->root_not_after()},
+            {"intermediate", authority->intermediate_not_after()},
             {"server", server_not_after_}};
 }
 
 http::Service Controller::service(api::Roles roles, std::vector<std::string> hosts) {
     http::Limits limits = config_.limits;
     limits.allowed_hosts = std::move(hosts);
-    return {[this, roles = std::move(roles)](http::Request request, http::Reply reply) {
+    const bool is_session = roles.contains(api::Role::Session);
+    return {[this, is_session, roles = std::move(roles)](http::Request request, http::Reply reply) {
+                if (is_session) feed_->bring_in();
                 api::handle(*context_, roles, std::move(request), std::move(reply));
             },
             std::move(limits)};
@@ -151,14 +172,14 @@ http::Service Controller::service(api::Roles roles, std::vector<std::string> hos
 Result<http::TlsServerOptions> Controller::tls_options(bool asks_for_client) {
     auto key = pki::TlsKey::generate();
     if (!key) return failed(key.error());
-    auto issued = authority_->issue_server(*key, {installation_->server_name}, clock_.now());
+    auto issued = (*authority_)->issue_server(*key, {installation_->server_name}, clock_.now());
     if (!issued) return failed(issued.error().while_doing("server certificate"));
     auto pem = key->to_pem();
     if (!pem) return failed(pem.error());
     server_not_after_ = issued->not_after;
     http::TlsServerOptions options{issued->chain_pem, std::move(*pem)};
     if (asks_for_client) {
-        options.client_ca_pem = authority_->trust_bundle();
+        options.client_ca_pem = (*authority_)->trust_bundle();
         options.client_cert = http::ClientCert::Optional;
     }
     return options;
@@ -169,7 +190,7 @@ Result<void> Controller::start_jobs() {
     settings.keep_audit = config_.keep_audit;
     settings.certificates = [this] { return certificate_figures(); };
     webhooks_.emplace(WebhookParts{
-        loop_, clock_, system_cas(),
+        api_thread_->loop(), clock_, system_cas(),
         [this](const Address& to) { return api::may_be_fetched(context_->settings, to); },
         [this](const store::Webhook& webhook) {
             return api::webhook_secret(installation_->key, webhook);
@@ -178,10 +199,11 @@ Result<void> Controller::start_jobs() {
     kinds.push_back(webhook_job(*webhooks_));
     // Leases are told apart by their number; the name is for who reads the list.
     const std::string holder = fmt::format("{}:{}", installation_->server_name, getpid());
-    jobs_ = std::make_unique<JobRunner>(JobRunner::Parts{loop_, *store_, clock_, holder},
-                                        std::move(kinds));
+    jobs_ = std::make_unique<JobRunner>(
+        JobRunner::Parts{api_thread_->loop(), *store_, clock_, holder}, std::move(kinds));
     context_->metrics->jobs = [this] { return jobs_->figures(); };
-    if (auto started = jobs_->start(); !started) return failed(started.error().while_doing("jobs"));
+    auto started = api_thread_->call([this] { return jobs_->start(); });
+    if (!started) return failed(started.error().while_doing("jobs"));
     return {};
 }
 
@@ -191,90 +213,145 @@ Result<void> Controller::listen() {
     if (auto tcp = listen_tcp(); !tcp) return tcp;
     if (auto local = listen_local(); !local) return local;
     renewal_ = loop_.every(24h, [this] { renew_server_certificate(); });
-    seen_ = loop_.every(api::Auth::kSeenEvery, [this] { auth_->flush_seen(); });
-    refusals_ = loop_.every(1s, [this] { context_->refusals->flush_due(); });
-    used_ = loop_.every(api::AdminAuth::kUsedEvery, [this] { admins_->flush_used(); });
+    api_thread_->call([this] { start_flushing(); });
+    return {};
+}
+
+// It waits for the disk, where a node's poll is not to.
+void Controller::start_flushing() {
+    EventLoop& loop = api_thread_->loop();
+    flushing_.push_back(loop.every(api::Auth::kSeenEvery, [this] { auth_->flush_seen(); }));
+    flushing_.push_back(loop.every(1s, [this] { context_->refusals->flush_due(); }));
+    flushing_.push_back(loop.every(api::AdminAuth::kUsedEvery, [this] { admins_->flush_used(); }));
+}
+
+Result<void> Controller::add(Listener listener, const Open& open) {
+    LoopThread* thread = listener.thread;
+    auto server = thread ? thread->call([&] { return open(thread->loop()); }) : open(loop_);
+    if (!server) return failed(server.error());
+    listener.server = std::move(*server);
+    listeners_.push_back(std::move(listener));
     return {};
 }
 
 Result<void> Controller::listen_tcp() {
-    std::map<Endpoint, api::Roles> roles;
-    roles[config_.discovery].insert(api::Role::Discovery);
-    roles[config_.registration].insert(api::Role::Registration);
-    roles[config_.session].insert(api::Role::Session);
-    roles[config_.api].insert(api::Role::Api);
-    for (const auto& [at, served] : roles) {
-        // Of nodes, and of accounts that have one.
-        const bool asks = served.contains(api::Role::Session) || served.contains(api::Role::Api);
-        auto tls = tls_options(asks);
-        if (!tls) return failed(tls.error());
-        auto what = service(served, hosts_at(installation_->server_name, at));
-        if (const auto found = config_.proxies.find(at); found != config_.proxies.end())
-            what.proxies = found->second;
-        auto server = http::Server::listen_tls(loop_, at, *tls, std::move(what));
-        if (!server)
-            return failed(server.error().while_doing(fmt::format("listen on {}", at.text())));
-        tcp_.push_back({names_of(served), std::move(*server), asks});
-        log::info("controller.listening", {{"address", at.text()}, {"roles", served.size()}});
+    for (const auto& [at, wanted] : listeners_of(config_))
+        if (auto listening = listen_at(at, wanted); !listening)
+            return failed(listening.error().while_doing(fmt::format("listen on {}", at.text())));
+    return {};
+}
+
+Result<void> Controller::listen_at(const Endpoint& at, const ListenerConfig& wanted) {
+    const bool is_session = wanted.roles.contains(api::Role::Session);
+    const bool is_api = wanted.roles.contains(api::Role::Api);
+    // Of nodes, and of accounts that have one.
+    const bool asks = is_session || is_api;
+    auto tls = tls_options(asks);
+    if (!tls) return failed(tls.error());
+    auto served = service(wanted.roles, hosts_at(installation_->server_name, at));
+    served.limits.connections = wanted.limits.connections;
+    served.limits.connections_per_address = wanted.limits.connections_per_address;
+    served.proxies = wanted.proxies;
+
+    Listener listener{names_of(wanted.roles), is_session ? nullptr : api_thread_, true, asks};
+    if (!is_session && !is_api) {
+        // Where strangers come, work gives way to that for nodes and administrators.
+        threads_.push_back(std::make_unique<LoopThread>("cv-" + listener.name, kNice));
+        listener.thread = threads_.back().get();
     }
+    auto added = add(std::move(listener), [&](EventLoop& loop) {
+        return http::Server::listen_tls(loop, at, *tls, std::move(served));
+    });
+    if (!added) return added;
+    log::info("controller.listening", {{"address", at.text()}, {"roles", wanted.roles.size()}});
     return {};
 }
 
 Result<void> Controller::listen_local() {
+    if (serves(api::Role::Api))
+        if (auto admin = listen_admin(); !admin)
+            return failed(admin.error().while_doing("admin_socket"));
+    if (!config_.metrics) return {};
+    if (auto metrics = listen_metrics(); !metrics)
+        return failed(metrics.error().while_doing("listen.metrics"));
+    return {};
+}
+
+Result<void> Controller::listen_admin() {
     const auto folder = std::filesystem::path(config_.admin_socket).parent_path().string();
     if (auto made = make_directories(folder, 0755); !made) return made;
     auto group = group_of(config_.admin_group);
     if (!group) return failed(group.error());
-    auto admin =
-        http::Server::listen_unix(loop_, {config_.admin_socket, 0660, *group},
-                                  service({api::Role::Api, api::Role::Discovery}, {"localhost"}));
-    if (!admin) return failed(admin.error().while_doing("admin_socket"));
-    local_.push_back({"admin", std::move(*admin)});
+    auto served = service({api::Role::Api, api::Role::Discovery}, {"localhost"});
+    auto added = add({"admin", api_thread_}, [&](EventLoop& loop) {
+        return http::Server::listen_unix(loop, {config_.admin_socket, 0660, *group},
+                                         std::move(served));
+    });
+    if (!added) return added;
     log::info("controller.listening", {{"address", config_.admin_socket}, {"roles", 2}});
-    if (!config_.metrics) return {};
+    return {};
+}
+
+// On the session's loop, for it reads the maps' figures.
+Result<void> Controller::listen_metrics() {
     auto served = service({}, local_hosts(*config_.metrics));
     served.handler = [this](const http::Request& request, http::Reply reply) {
         if (request.path != "/metrics") return reply.send({.status = 404});
         reply.send(api::metrics(*context_, {request, {}, {}, *store_}));
     };
-    auto metrics = http::Server::listen_plain(loop_, *config_.metrics, std::move(served));
-    if (!metrics) return failed(metrics.error().while_doing("listen.metrics"));
-    local_.push_back({"metrics", std::move(*metrics)});
-    return {};
+    return add({"metrics"}, [&](EventLoop& loop) {
+        return http::Server::listen_plain(loop, *config_.metrics, std::move(served));
+    });
 }
 
 // An intermediate that ends within two months is replaced where the root's key is here.
 // Certificates of the old one stay good: every chain carries its own intermediate.
 void Controller::renew_intermediate() {
-    if (authority_->intermediate_not_after() - clock_.now() > kIntermediateReserve) return;
+    if ((*authority_)->intermediate_not_after() - clock_.now() > kIntermediateReserve) return;
     auto renewed = pki::Authority::renew_intermediate(pki_folder(config_), clock_.now());
     auto opened = renewed ? pki::Authority::open(pki_folder(config_)) : failed(renewed.error());
     if (!opened) {
         log::error("controller.intermediate_not_renewed",
-                   {{"until", rfc3339(authority_->intermediate_not_after())},
+                   {{"until", rfc3339((*authority_)->intermediate_not_after())},
                     {"reason", opened.error().message}});
         return;
     }
-    *authority_ = std::move(*opened);
+    authority_->set(std::move(*opened));
     log::info("controller.intermediate_renewed",
-              {{"until", rfc3339(authority_->intermediate_not_after())}});
+              {{"until", rfc3339((*authority_)->intermediate_not_after())}});
 }
 
 // The certificate lives for 90 days; daily a fresh one, so that no restart is ever needed for it.
 void Controller::renew_server_certificate() {
     renew_intermediate();
-    for (TcpListener& listener : tcp_) {
+    const auto complain = [](const Error& why) {
+        log::error("controller.certificate_not_renewed", {{"reason", why.message}});
+    };
+    for (const Listener& listener : listeners_) {
+        if (!listener.has_tls) continue;
         auto tls = tls_options(listener.asks_for_client);
-        auto renewed = tls ? listener.server->update_tls(*tls) : failed(tls.error());
-        if (!renewed)
-            log::error("controller.certificate_not_renewed", {{"reason", renewed.error().message}});
+        if (!tls) {
+            complain(tls.error());
+            continue;
+        }
+        const auto fresh = std::make_shared<http::TlsServerOptions>(std::move(*tls));
+        on_thread_of(listener, [fresh, complain, server = listener.server.get()] {
+            if (auto renewed = server->update_tls(*fresh); !renewed) complain(renewed.error());
+        });
     }
+}
+
+void Controller::on_thread_of(const Listener& listener, std::function<void()> run) {
+    if (!listener.thread) return run();
+    listener.thread->loop().post(std::move(run));
 }
 
 void Controller::drain(const std::function<void()>& done) {
     context_->draining = true;
-    jobs_->stop();
-    draining_ = tcp_.size() + local_.size();
+    api_thread_->loop().post([this] {
+        if (jobs_) jobs_->stop();
+    });
+    draining_ = listeners_.size();
     const auto one_done = [this, done] {
         if (--draining_ > 0) return;
         auth_->flush_seen();
@@ -282,8 +359,10 @@ void Controller::drain(const std::function<void()>& done) {
         admins_->flush_used();
         done();
     };
-    for (TcpListener& listener : tcp_) listener.server->drain(kDrainLimit, one_done);
-    for (LocalListener& listener : local_) listener.server->drain(kDrainLimit, one_done);
+    for (const Listener& listener : listeners_)
+        on_thread_of(listener, [this, one_done, server = listener.server.get()] {
+            server->drain(kDrainLimit, [this, one_done] { loop_.post(one_done); });
+        });
 }
 
 }  // namespace cvlan::controller

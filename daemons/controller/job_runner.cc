@@ -73,13 +73,10 @@ void JobRunner::end(const std::string& name, const Result<std::string>& result) 
     const auto pause =
         result ? running.kind.every
                : std::min<std::chrono::milliseconds>(running.kind.every, kAgainAfterFailure);
-    api::JobFigures& figures = figures_[name];
+    count(name, result.has_value(), now);
     if (result) {
-        ++figures.succeeded;
-        figures.last_success = now;
         log::debug("jobs.done", {{"job", name}, {"result", *result}});
     } else {
-        ++figures.failed;
         log::warn("jobs.failed", {{"job", name}, {"reason", result.error().message}});
         // It is the other's to say what comes of it.
         if (result.error().reason == "LEASE_LOST") return;
@@ -88,6 +85,13 @@ void JobRunner::end(const std::string& name, const Result<std::string>& result) 
         running.lease,
         {result.has_value(), result ? *result : result.error().message, now + pause});
     if (!ended) log::warn("jobs.failed", {{"job", name}, {"reason", ended.error().message}});
+}
+
+void JobRunner::count(const std::string& name, bool has_succeeded, WallTime now) {
+    const std::lock_guard lock(figures_mutex_);
+    api::JobFigures& figures = figures_[name];
+    ++(has_succeeded ? figures.succeeded : figures.failed);
+    if (has_succeeded) figures.last_success = now;
 }
 
 // What runs is let go, for another controller or the next start.
@@ -99,6 +103,7 @@ void JobRunner::stop() {
 }
 
 std::vector<api::JobFigures> JobRunner::figures() const {
+    const std::lock_guard lock(figures_mutex_);
     std::vector<api::JobFigures> all;
     for (const auto& [name, figures] : figures_) all.push_back(figures);
     return all;

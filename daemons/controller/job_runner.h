@@ -3,11 +3,13 @@
 
 // Runs the jobs that are due, in short slices on the loop, so that nobody waits for them. It takes
 // a job's lease first and gives each slice the store under that lease; where another controller has
-// taken the job over meanwhile, the slice fails and the job is let go. Loop thread only.
+// taken the job over meanwhile, the slice fails and the job is let go. Loop thread only, but for
+// figures().
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -66,10 +68,12 @@ private:
     void begin(const JobKind& kind, const store::Lease& lease);
     void step(const std::string& name);
     void end(const std::string& name, const Result<std::string>& result);
+    void count(const std::string& name, bool has_succeeded, WallTime now);
 
     Parts parts_;
     std::vector<JobKind> kinds_;
     std::map<std::string, Running> running_;
+    mutable std::mutex figures_mutex_;
     std::map<std::string, api::JobFigures> figures_;
     Timer look_;
     bool is_unreadable_ = false;

@@ -1,9 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemons/controller/map_feed.h"
 
+#include <mutex>
+#include <utility>
+#include <vector>
+
 #include "base/log.h"
 
 namespace cvlan::controller {
+
+struct MapFeed::Inbox {
+    struct Taken {
+        store::Event event;
+        Result<maps::Change> change;
+    };
+    std::mutex mutex;
+    std::vector<Taken> waiting;
+};
+
+MapFeed::MapFeed(Parts parts) : parts_(std::move(parts)), inbox_(std::make_shared<Inbox>()) {}
+MapFeed::~MapFeed() = default;
 
 Result<void> MapFeed::load_all() {
     store::Filter filter;
@@ -19,7 +35,30 @@ Result<void> MapFeed::load_all() {
 }
 
 void MapFeed::take(const store::Event& event) {
-    const auto change = maps::read_change(event, parts_.store);
+    auto change = maps::read_change(event, parts_.store);
+    bool is_first = false;
+    {
+        const std::lock_guard lock(inbox_->mutex);
+        is_first = inbox_->waiting.empty();
+        inbox_->waiting.push_back({event, std::move(change)});
+    }
+    if (!is_first) return;
+    parts_.loop.post([this, alive = std::weak_ptr<Inbox>(inbox_)] {
+        if (alive.lock()) bring_in();
+    });
+}
+
+void MapFeed::bring_in() {
+    std::vector<Inbox::Taken> taken;
+    {
+        const std::lock_guard lock(inbox_->mutex);
+        taken.swap(inbox_->waiting);
+    }
+    for (const Inbox::Taken& one : taken) bring_in(one.event, one.change);
+}
+
+void MapFeed::bring_in(const store::Event& event, const Result<maps::Change>& change) {
+    parts_.changed(event);
     if (!change) parts_.maps.hold_back(event.tenant_id);
     auto touched = change ? parts_.maps.apply(*change) : failed(change.error());
     if (touched) return wake(std::move(*touched));
@@ -61,7 +100,9 @@ void MapFeed::catch_up(const std::string& tenant_id) {
 
 void MapFeed::wake(maps::Touched touched) {
     if (touched.empty()) return;
-    parts_.loop.post([wake = parts_.wake, touched = std::move(touched)] { wake(touched); });
+    parts_.loop.post([this, alive = std::weak_ptr<Inbox>(inbox_), touched = std::move(touched)] {
+        if (alive.lock()) parts_.wake(touched);
+    });
 }
 
 }  // namespace cvlan::controller

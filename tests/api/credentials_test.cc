@@ -229,10 +229,13 @@ TEST(Passwords, AQueueThatIsFullSaysSo) {
     // One takes far longer than to queue them all.
     Passwords passwords{loop, {.memory_kib = 64 * 1024, .passes = 3}};
     size_t queued = 0;
-    while (passwords.hash(SecretText("x"), [](const std::string&) {})) ++queued;
+    while (passwords.hash(
+        SecretText("x"), [](const std::string&) {}, nullptr))
+        ++queued;
     EXPECT_GE(queued, Passwords::kQueue);
     EXPECT_EQ(passwords.pending(), queued);
-    EXPECT_FALSE(passwords.verify("", SecretText("x"), [](bool) {}));
+    EXPECT_FALSE(passwords.verify(
+        "", SecretText("x"), [](bool) {}, nullptr));
 }
 
 TEST(Passwords, OnlyTheRightOneIsRight) {
@@ -243,15 +246,17 @@ TEST(Passwords, OnlyTheRightOneIsRight) {
     const auto finish = [&] {
         while (passwords.pending() > 0) loop.run_once(100ms);
     };
-    ASSERT_TRUE(passwords.hash(SecretText("right"), [&](std::string made) { hash = made; }));
+    ASSERT_TRUE(passwords.hash(
+        SecretText("right"), [&](std::string made) { hash = made; }, &loop));
     finish();
     EXPECT_TRUE(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$")) << hash;
     for (const char* word : {"right", "wrong", ""}) {
-        ASSERT_TRUE(
-            passwords.verify(hash, SecretText(word), [&](bool is) { verdicts.push_back(is); }));
+        ASSERT_TRUE(passwords.verify(
+            hash, SecretText(word), [&](bool is) { verdicts.push_back(is); }, &loop));
         finish();
     }
-    ASSERT_TRUE(passwords.verify("", SecretText(""), [&](bool is) { verdicts.push_back(is); }));
+    ASSERT_TRUE(passwords.verify(
+        "", SecretText(""), [&](bool is) { verdicts.push_back(is); }, &loop));
     finish();
     EXPECT_EQ(verdicts, (std::vector<bool>{true, false, false, false}));
 }

@@ -12,8 +12,9 @@ struct FaultsTest : ApiTest {
     std::string network = make_network(tenant);
     test::FailingStore failing{*store};
     Auth wary{failing, "test.cvlan.internal", clock};
-    Context faulty{failing, maps,      authority, controller_key, keys,  wary,
-                   admins,  passwords, polls,     limiter,        clock, context.settings};
+    Context faulty{
+        failing, maps,  shared_authority, controller_key, keys, wary, admins, passwords, polls,
+        limiter, clock, context.settings};
 
     void expect_come_again(const http::Response& response) {
         EXPECT_EQ(response.status, 503) << response.body;

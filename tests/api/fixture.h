@@ -31,6 +31,7 @@ struct ApiTest : testing::Test {
         EXPECT_TRUE(pki::Authority::create(folder + "/pki", "test.cvlan.internal", clock.now()));
         return *pki::Authority::open(folder + "/pki");
     }();
+    Snapshot<pki::Authority> shared_authority{*pki::Authority::open(folder + "/pki")};
     std::unique_ptr<store::Store> store =
         *store::open_sqlite(folder + "/db", clock, store::Create::Yes);
     pki::SigningKey controller_key = pki::SigningKey::generate();
@@ -44,13 +45,18 @@ struct ApiTest : testing::Test {
     Passwords passwords{loop, {.memory_kib = 8, .passes = 1}};
     Polls polls{loop, clock};
     Limiter limiter{5, clock};
-    Context context{
-        *store,    maps,
-        authority, controller_key,
-        keys,      auth,
-        admins,    passwords,
-        polls,     limiter,
-        clock,     {{"https://controller.test:8443"}, {"https://controller.test:8443"}}};
+    Context context{*store,
+                    maps,
+                    shared_authority,
+                    controller_key,
+                    keys,
+                    auth,
+                    admins,
+                    passwords,
+                    polls,
+                    limiter,
+                    clock,
+                    {{"https://controller.test:8443"}, {"https://controller.test:8443"}}};
 
     ApiTest() {
         store->on_event([this](const store::Event& event) {

@@ -5,141 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <thread>
 
 #include "base/file.h"
 #include "daemons/controller/hosts.h"
-#include "http/client.h"
-#include "model/wire.h"
-#include "pki/csr.h"
 #include "pki/imported.h"
-#include "pki/token.h"
-#include "tests/http/raw_client.h"
-#include "tests/support/free_port.h"
-#include "tests/support/temp_dir.h"
+#include "tests/daemons/controller/fixture.h"
 
 namespace cvlan::controller {
 namespace {
-
-namespace wire = model::wire;
-using test::free_port;
-
-struct TestNode {
-    wire::Enrolment enrolment;
-    SecretText key;
-};
-
-struct ControllerTest : testing::Test {
-    test::TempDir folder;
-    SystemClock clock;
-    EventLoop loop;
-    ControllerConfig config = [this] {
-        ControllerConfig made;
-        made.state_dir = folder.path() + "/state";
-        made.admin_socket = folder.path() + "/admin.sock";
-        made.api = {*Address::parse("127.0.0.1"), free_port()};
-        made.discovery = made.registration = made.session = made.api;
-        return made;
-    }();
-    std::unique_ptr<Controller> controller;
-
-    void start() {
-        ASSERT_TRUE(set_up(config, "127.0.0.1", clock));
-        auto started = Controller::start(loop, config, clock);
-        ASSERT_TRUE(started) << started.error().message;
-        controller = std::move(*started);
-    }
-    http::Response ask(http::ClientOptions options, http::ClientRequest request) {
-        auto client = http::Client::open(loop, std::move(options));
-        EXPECT_TRUE(client) << client.error().message;
-        std::optional<http::Response> answer;
-        (*client)->request(std::move(request), [&](Result<http::Response> got) {
-            EXPECT_TRUE(got) << got.error().message;
-            answer = got.value_or(http::Response{});
-            loop.stop();
-        });
-        loop.run();
-        return answer.value_or(http::Response{});
-    }
-    http::Response admin(const std::string& method, const std::string& target,
-                         std::string body = "") {
-        http::ClientOptions options;
-        options.unix_path = config.admin_socket;
-        return ask(std::move(options), {method, target, {}, std::move(body)});
-    }
-    template <class T>
-    T made(const http::Response& response) {
-        EXPECT_EQ(response.status, 201) << response.body;
-        return model::decode<T>(response.body, model::kDocument).value_or(T{});
-    }
-    http::ClientOptions tls() {
-        http::ClientOptions options;
-        options.host = "127.0.0.1";
-        options.port = config.api.port;
-        options.trust.ca_spki_sha256 = token->claims.ca_spki;
-        return options;
-    }
-    http::ClientOptions as(const TestNode& node) {
-        auto options = tls();
-        options.certificate_pem = node.enrolment.certificate;
-        options.private_key_pem = node.key.clone();
-        return options;
-    }
-
-    // The answer to exactly these bytes.
-    std::string raw(http::test::RawClient client, const std::string& request) {
-        std::string answer;
-        std::thread asking([&] {
-            client.send(request);
-            answer = client.message();
-            loop.post([this] { loop.stop(); });
-        });
-        loop.run();
-        asking.join();
-        return answer;
-    }
-
-    std::optional<pki::UnverifiedToken> token;
-    std::string token_text;
-    void make_token() {
-        const auto tenant =
-            made<wire::Tenant>(admin("POST", "/api/v1/tenants", R"({"name":"acme"})")).id;
-        const auto network =
-            made<wire::Network>(
-                admin("POST", "/api/v1/networks",
-                      fmt::format(R"({{"tenantId":"{}","name":"lan","ipv4":"10.1.0.0/24"}})",
-                                  tenant)))
-                .id;
-        token_text = made<wire::TokenCreated>(
-                         admin("POST", "/api/v1/tokens",
-                               fmt::format(R"({{"tenantId":"{}","networkId":"{}","uses":9}})",
-                                           tenant, network)))
-                         .token;
-        token = *pki::parse_token(token_text);
-    }
-    wire::EnrolRequest enrol_request(const pki::TlsKey& key) {
-        wire::EnrolRequest request;
-        request.token = token_text;
-        const Bytes wireguard_key = random_bytes(32);
-        request.csr = *pki::create_csr(key, pki::enrolment_binding(token->claims, wireguard_key));
-        request.wireguard_public_key = base64(wireguard_key);
-        request.protocol_version = 1;
-        return request;
-    }
-    TestNode enrol() {
-        const auto key = *pki::TlsKey::generate();
-        const auto answer = ask(tls(), {"POST", "/api/v1/enrol", {}, encode(enrol_request(key))});
-        return {made<wire::Enrolment>(answer), *key.to_pem()};
-    }
-    wire::NodeMap map_of(const http::Response& response) {
-        EXPECT_EQ(response.status, 200) << response.body;
-        return model::decode<wire::NodeMap>(response.body, model::kDocument)
-            .value_or(wire::NodeMap{});
-    }
-    static std::string held_since(const wire::NodeMap& map) {
-        return fmt::format("/api/v1/node/map?wait=30&since={}.{}", map.epoch, map.revision);
-    }
-};
 
 TEST_F(ControllerTest, SetupIsDoneOnceAndRefusesWhatIsNoName) {
     EXPECT_EQ(Controller::start(loop, config, clock).error().code, Code::NotFound);
@@ -429,7 +302,7 @@ TEST_F(ControllerTest, ProxyHeadersChangeNothing) {
 
 // A ClientHello of nothing is answered by an alert, where TLS comes to see it.
 TEST_F(ControllerTest, AListedBalancerHasToSayWhoseConnectionItIs) {
-    config.proxies[config.api] = {*Prefix::parse("127.0.0.0/8")};
+    config.proxies[api::Role::Session] = {*Prefix::parse("127.0.0.0/8")};
     start();
     const std::string hello("\x16\x03\x01\0\x04\x01\0\0\0", 9);
     const auto answer = [&](const std::string& bytes) {
@@ -473,11 +346,37 @@ TEST(ControllerConfigTest, FaultsNameFileLineAndCause) {
     EXPECT_EQ(load("log_level = 'loud'\n").substr(0, 16), ":1:13: log_level");
     EXPECT_EQ(load("admin_group = 'no-such-group'\n"),
               ":1:15: admin_group names no group of this machine: 'no-such-group'");
+    EXPECT_EQ(load("roles = ['sessions']\n"),
+              ":1:9: roles may hold discovery, registration, session and api");
+    EXPECT_EQ(load("roles = []\n"), ":1:9: roles must hold one at least");
     EXPECT_EQ(load("[limits]\nconnections = 0\n").substr(0, 24), ":2:15: limits.connection");
     EXPECT_EQ(load("[proxy_protocol_from]\nsession = ['192.0.2.1/24']\n").substr(0, 34),
               ":2:11: proxy_protocol_from.session");
     const auto printed = print_config(ControllerConfig{});
     EXPECT_NE(printed.find("state_dir = '/var/lib/cvlan-controller'"), std::string::npos);
+}
+
+TEST(ControllerConfigTest, AListenerHasItsRolesAndTheHighestOfTheirLimits) {
+    test::TempDir folder;
+    const std::string path = folder.path() + "/c.toml";
+    ASSERT_TRUE(write_durable(path,
+                              "roles = ['session', 'registration', 'api']\n[listen]\n"
+                              "session = '[::]:8444'\n[limits]\nconnections = 100\n"
+                              "[limits.registration]\nconnections = 300\n"
+                              "connections_per_address = 7\n[limits.session]\nconnections = 5\n",
+                              0600));
+    const auto config = load_config(path);
+    ASSERT_TRUE(config) << config.error().message;
+    const auto listeners = listeners_of(*config);
+    ASSERT_EQ(listeners.size(), 2u);
+    const ListenerConfig& shared = listeners.at(config->api);
+    EXPECT_EQ(shared.roles, (api::Roles{api::Role::Registration, api::Role::Api}));
+    EXPECT_EQ(shared.limits.connections, 300u);
+    EXPECT_EQ(shared.limits.connections_per_address, 2000u);
+    EXPECT_EQ(listeners.at(config->session).limits.connections, 5u);
+    EXPECT_NE(print_config(*config).find("roles = ['registration', 'session', 'api']\n"),
+              std::string::npos);
+    EXPECT_NE(print_config(*config).find("[limits.session]\nconnections = 5\n"), std::string::npos);
 }
 
 TEST(ControllerConfigTest, BalancersAreThoseOfAListenersRoles) {
@@ -490,10 +389,12 @@ TEST(ControllerConfigTest, BalancersAreThoseOfAListenersRoles) {
                               0600));
     const auto config = load_config(path);
     ASSERT_TRUE(config) << config.error().message;
-    EXPECT_EQ(config->proxies.at(config->session).size(), 1u);
-    EXPECT_EQ(config->proxies.at(config->api).size(), 2u);
+    const auto listeners = listeners_of(*config);
+    ASSERT_EQ(listeners.size(), 2u);
+    EXPECT_EQ(listeners.at(config->session).proxies.size(), 1u);
+    EXPECT_EQ(listeners.at(config->api).proxies.size(), 3u);
     EXPECT_NE(print_config(*config).find("[proxy_protocol_from]\ndiscovery = ['198.51.100.2/32', "
-                                         "'198.51.100.1/32']\nregistration = "),
+                                         "'198.51.100.1/32']\nsession = "),
               std::string::npos)
         << print_config(*config);
 }

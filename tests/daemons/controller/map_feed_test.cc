@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "base/bytes.h"
 #include "store/sql_store.h"
 #include "tests/support/failing_store.h"
@@ -32,12 +34,16 @@ struct MapFeedTest : testing::Test {
                   },
                   std::chrono::milliseconds(20)}};
 
+    bool is_deferred = false;  // what is written waits for the loop
     std::string tenant = new_uuid(unix_ms(clock.now()));
     model::Network network;
     std::string first, second;  // nodes
 
     MapFeedTest() {
-        store->on_event([this](const store::Event& event) { feed.take(event); });
+        store->on_event([this](const store::Event& event) {
+            feed.take(event);
+            if (!is_deferred) feed.bring_in();
+        });
         EXPECT_TRUE(keys.create(tenant));
         EXPECT_TRUE(store->create_tenant({tenant, "acme", {}}));
         network = *store->create_network(
@@ -127,6 +133,33 @@ TEST_F(MapFeedTest, ATenantThatIsDeletedMeanwhileIsForgotten) {
     ASSERT_TRUE(store->delete_network({tenant, network.id}));
     ASSERT_TRUE(store->delete_tenant(tenant));
     EXPECT_EQ(poll(first, std::nullopt), "404");
+}
+
+TEST_F(MapFeedTest, WhatAnotherThreadWroteComesInByItselfAndSoonerForWhoeverAsks) {
+    EXPECT_EQ(poll(first, std::nullopt), "FULL 3");
+    is_deferred = true;
+    std::thread([&] {
+        EXPECT_TRUE(store->update_node({tenant, second}, {.name = "renamed"}));
+    }).join();
+    EXPECT_EQ(poll(first, last), "304");
+    feed.bring_in();
+    EXPECT_EQ(poll(first, last), "DELTA 1");
+    std::thread([&] {
+        EXPECT_TRUE(store->update_node({tenant, second}, {.name = "another"}));
+    }).join();
+    const auto before = last;
+    EXPECT_TRUE(until([&] { return poll(first, before) == "DELTA 1"; }));
+}
+
+// Events come from other threads, later than what load() reads.
+TEST_F(MapFeedTest, AnEventThatIsInWhatWasLoadedUndoesNothing) {
+    EXPECT_EQ(poll(first, std::nullopt), "FULL 3");
+    const auto before = last;
+    ASSERT_TRUE(feed.load_all());
+    feed.take({tenant, before.revision, store::EventKind::NodeExpired, second, {network.id}, {}});
+    feed.bring_in();
+    EXPECT_EQ(poll(first, std::nullopt), "FULL 3");
+    EXPECT_EQ(last.revision, before.revision);
 }
 
 // Each object would be left out by itself, and every node would drop its peers.
