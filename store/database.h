@@ -115,6 +115,11 @@ public:
         (statement.bind(args), ...);
         return statement;
     }
+    // ... with those of many rows, which are bound next, one row after the other. PostgreSQL has
+    // them as an array a column.
+    Statement rows(std::string_view text, size_t columns) {
+        return Statement(prepare_rows(text, columns));
+    }
     // Several statements without parameters.
     virtual Result<void> run_script(const std::string& script) = 0;
     virtual int64_t changes() = 0;        // rows that the last statement changed
@@ -146,6 +151,7 @@ public:
 
 protected:
     virtual std::unique_ptr<Cursor> prepare(std::string_view text) = 0;
+    virtual std::unique_ptr<Cursor> prepare_rows(std::string_view text, size_t columns) = 0;
 };
 
 // Rolls back unless committed.

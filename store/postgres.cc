@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/secret.h"
+#include "store/postgres_arrays.h"
 #include "store/translate.h"
 
 namespace cvlan::store {
@@ -19,7 +20,8 @@ constexpr auto kPatience = 15s;  // longer than any limit that the server has fr
 // So many answers lie in the socket's buffer at most: a server that can not send does not read.
 constexpr size_t kSentAtOnce = 200;
 
-bool is_bytes(Oid type) { return type == 17; }  // catalog/pg_type.dat: bytea
+// Numbers go as text: what a placeholder is to the server may be another kind of number.
+bool is_text(Oid type) { return type == kText || type == kInt8 || type == 0; }
 
 struct FreeOptions {
     void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
@@ -161,7 +163,7 @@ Result<void> PostgresDatabase::send(const std::string& text,
         types.push_back(parameter.type);
         values.push_back(parameter.type == 0 ? nullptr : parameter.value.c_str());
         lengths.push_back(static_cast<int>(parameter.value.size()));
-        formats.push_back(is_bytes(parameter.type) ? 1 : 0);
+        formats.push_back(is_text(parameter.type) ? 0 : 1);
     }
     const int count = static_cast<int>(parameters.size());
     auto [name, is_new] = names_.try_emplace(text);

@@ -81,6 +81,7 @@ private:
 
     explicit PostgresDatabase(PGconn* conn) : conn_(conn) {}
     std::unique_ptr<Cursor> prepare(std::string_view text) override;
+    std::unique_ptr<Cursor> prepare_rows(std::string_view text, size_t columns) override;
     Result<void> set_up();
     Result<void> send(const std::string& text, const std::vector<PgParameter>& parameters);
     Result<void> sync();

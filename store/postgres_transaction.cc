@@ -3,23 +3,18 @@
 #include <charconv>
 #include <cstring>
 
-#include "store/postgres.h"
+#include "store/postgres_arrays.h"
 
 namespace cvlan::store {
 
 namespace {
-
-// catalog/pg_type.dat
-constexpr Oid kInt8 = 20;
-constexpr Oid kText = 25;
-constexpr Oid kBytea = 17;
 
 // One writes at a time, in all controllers: what holds for SQLite's one connection holds here, and
 // revisions rise without gaps in the order of the commits.
 constexpr const char* kWriteLock = "SELECT pg_advisory_xact_lock(4851300064)";
 
 // The rows are all here once the first is: a statement inside its own loop disturbs nothing.
-class PostgresCursor final : public Cursor {
+class PostgresCursor : public Cursor {
 public:
     PostgresCursor(PostgresDatabase& db, std::string_view text) : db_(db), text_(text) {}
 
@@ -45,6 +40,9 @@ public:
     }
     Bytes bytes(int column) const override;
 
+protected:
+    virtual std::vector<PgParameter> parameters() { return std::move(parameters_); }
+
 private:
     PostgresDatabase& db_;
     std::string text_;
@@ -53,10 +51,26 @@ private:
     int row_ = -1;
 };
 
+class PostgresRowsCursor final : public PostgresCursor {
+public:
+    PostgresRowsCursor(PostgresDatabase& db, std::string_view text, size_t columns)
+        : PostgresCursor(db, text), arrays_(columns) {}
+
+    void bind_text(std::string_view text) override { arrays_.put(kText, text); }
+    void bind_bytes(ByteView bytes) override { arrays_.put(kBytea, as_text(bytes)); }
+    void bind_integer(int64_t value) override { arrays_.put(value); }
+    void bind_null() override { error_ = Error{Code::Internal, "database: NULL in a row of many"}; }
+
+private:
+    std::vector<PgParameter> parameters() override { return arrays_.parameters(); }
+
+    PostgresArrays arrays_;
+};
+
 bool PostgresCursor::next() {
     if (error_) return false;
     if (!rows_) {
-        auto rows = db_.ask(text_, parameters_);
+        auto rows = db_.ask(text_, parameters());
         if (!rows) {
             error_ = rows.error();
             return false;
@@ -68,7 +82,7 @@ bool PostgresCursor::next() {
 
 Result<void> PostgresCursor::run() {
     if (!error_ && !rows_)
-        if (auto told = db_.tell(text_, parameters_); !told) error_ = told.error();
+        if (auto told = db_.tell(text_, parameters()); !told) error_ = told.error();
     if (error_) return failed(*error_);
     return {};
 }
@@ -92,6 +106,10 @@ Bytes PostgresCursor::bytes(int column) const {
 
 std::unique_ptr<Cursor> PostgresDatabase::prepare(std::string_view text) {
     return std::make_unique<PostgresCursor>(*this, text);
+}
+
+std::unique_ptr<Cursor> PostgresDatabase::prepare_rows(std::string_view text, size_t columns) {
+    return std::make_unique<PostgresRowsCursor>(*this, text, columns);
 }
 
 // READ COMMITTED for one who writes: each statement sees what was committed before it, and so all

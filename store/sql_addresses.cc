@@ -19,16 +19,6 @@ constexpr std::chrono::days kQuarantine{7};
 
 Result<std::vector<Address>> SqlStore::allocate_released(const model::Network& network,
                                                          Family family, size_t count) {
-    std::vector<Address> addresses;
-    {
-        Statement any = db_.sql(
-            "SELECT 1 FROM released_addresses WHERE tenant_id = ? AND network_id = ? AND family = "
-            "? LIMIT 1",
-            network.tenant_id, network.id, family);
-        const bool is_any = any.next();
-        if (any.error()) return failed(*any.error());
-        if (!is_any) return addresses;
-    }
     // Each row leaves the quarantine once, so this costs what the releases did.
     auto freed = db_.sql(
                         "UPDATE released_addresses SET is_free = 1 WHERE tenant_id = ? AND "
@@ -42,6 +32,7 @@ Result<std::vector<Address>> SqlStore::allocate_released(const model::Network& n
         "  WHERE tenant_id = ? AND network_id = ? AND family = ? AND is_free = 1"
         "  ORDER BY address LIMIT ?) RETURNING address",
         network.tenant_id, network.id, family, count);
+    std::vector<Address> addresses;
     while (taken.next())
         if (const auto address = taken.address(0)) addresses.push_back(*address);
     if (taken.error()) return failed(*taken.error());
@@ -49,18 +40,22 @@ Result<std::vector<Address>> SqlStore::allocate_released(const model::Network& n
     return addresses;
 }
 
+Result<SqlStore::Pool> SqlStore::find_pool(const model::Network& network, Family family) {
+    constexpr const char* kQuery =
+        "SELECT {}, EXISTS (SELECT 1 FROM released_addresses r WHERE r.tenant_id = n.tenant_id AND "
+        "r.network_id = n.id AND r.family = ?) FROM networks n WHERE tenant_id = ? AND id = ?";
+    static const std::string v4 = fmt::format(kQuery, "ipv4_next");
+    static const std::string v6 = fmt::format(kQuery, "ipv6_next");
+    Statement row = db_.sql(family == Family::V4 ? v4 : v6, family, network.tenant_id, network.id);
+    Pool pool;
+    if (row.next()) pool = {row.address(0), row.integer(1) != 0};
+    if (row.error()) return failed(*row.error());
+    return pool;
+}
+
 Result<std::vector<Address>> SqlStore::allocate_fresh(const model::Network& network, Family family,
-                                                      size_t count) {
+                                                      std::optional<Address> next, size_t count) {
     const bool is_v4 = family == Family::V4;
-    std::optional<Address> next;
-    {
-        Statement row =
-            db_.sql(is_v4 ? "SELECT ipv4_next FROM networks WHERE tenant_id = ? AND id = ?"
-                          : "SELECT ipv6_next FROM networks WHERE tenant_id = ? AND id = ?",
-                    network.tenant_id, network.id);
-        if (row.next()) next = row.address(0);
-        if (row.error()) return failed(*row.error());
-    }
     std::vector<Address> addresses;
     const Address last = usable_range(is_v4 ? *network.ipv4 : *network.ipv6).last;
     while (next && addresses.size() < count) {
@@ -80,11 +75,17 @@ Result<std::vector<Address>> SqlStore::allocate_fresh(const model::Network& netw
 Result<std::vector<Address>> SqlStore::allocate_many(const model::Network& network, Family family,
                                                      size_t count) {
     if (!(family == Family::V4 ? network.ipv4 : network.ipv6)) return std::vector<Address>{};
-    auto addresses = allocate_released(network, family, count);
-    if (!addresses || addresses->size() == count) return addresses;
-    auto fresh = allocate_fresh(network, family, count - addresses->size());
+    auto pool = find_pool(network, family);
+    if (!pool) return failed(pool.error());
+    std::vector<Address> addresses;
+    if (pool->has_released) {
+        auto released = allocate_released(network, family, count);
+        if (!released || released->size() == count) return released;
+        addresses = std::move(*released);
+    }
+    auto fresh = allocate_fresh(network, family, pool->next, count - addresses.size());
     if (!fresh) return fresh;
-    addresses->insert(addresses->end(), fresh->begin(), fresh->end());
+    addresses.insert(addresses.end(), fresh->begin(), fresh->end());
     return addresses;
 }
 

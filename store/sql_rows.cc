@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/sql_rows.h"
 
+#include <algorithm>
 #include <sstream>
 
 namespace cvlan::store {
@@ -40,15 +41,23 @@ std::vector<std::string> split_words(const std::string& text) {
     return words;
 }
 
-RowInsert::RowInsert(std::string_view into, int columns) {
-    std::string row = "(?";
-    for (int i = 1; i < columns; ++i) row += ", ?";
-    row += ")";
+RowInsert::RowInsert(std::string_view into, size_t columns) : columns_(columns) {
+    std::string row = "?";
+    for (size_t i = 1; i < columns; ++i) row += ", ?";
+    arrays_ = fmt::format("{} SELECT * FROM unnest({})", into, row);
     for (const size_t rows : {64, 8, 1}) {
-        std::string text = fmt::format("{} VALUES {}", into, row);
-        for (size_t i = 1; i < rows; ++i) text += ", " + row;
-        texts_.emplace_back(rows, std::move(text));
+        std::string text = fmt::format("{} VALUES ({})", into, row);
+        for (size_t i = 1; i < rows; ++i) text += fmt::format(", ({})", row);
+        lists_.emplace_back(rows, std::move(text));
     }
+}
+
+RowInsert::Slice RowInsert::slice(Dialect dialect, size_t left) const {
+    // So few that the server is at the first ones while the last are still made.
+    if (dialect == Dialect::Postgres) return {std::min<size_t>(left, 256), arrays_};
+    const auto fits = [&](const auto& list) { return list.first <= left; };
+    const auto list = std::find_if(lists_.begin(), lists_.end(), fits);
+    return {list->first, list->second};
 }
 
 std::string wireguard_key_hash(const std::string& key) { return hex(sha256(as_bytes(key))); }

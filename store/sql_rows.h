@@ -22,26 +22,34 @@ model::Membership membership_row(const Statement& row, int first_column);
 std::string endpoints_text(const std::vector<Endpoint>& endpoints);
 std::vector<std::string> split_words(const std::string& text);
 // An INSERT of many rows, the more of them at once the cheaper. Few different texts, so that they
-// stay prepared. bind(statement, i) binds the columns of row i.
+// stay prepared. bind(statement, i) binds the columns of row i, none of them NULL.
 class RowInsert {
 public:
     // "INSERT INTO t (a, b)", 2.
-    RowInsert(std::string_view into, int columns);
+    RowInsert(std::string_view into, size_t columns);
 
     template <class Bind>
     Result<void> run(Database& db, size_t count, const Bind& bind) const {
-        size_t at = 0;
-        for (const auto& [rows, text] : texts_)
-            for (; count - at >= rows; at += rows) {
-                Statement insert = db.sql(text);
-                for (size_t i = at; i < at + rows; ++i) bind(insert, i);
-                if (auto done = insert.run(); !done) return done;
-            }
+        for (size_t at = 0; at < count;) {
+            const auto [rows, text] = slice(db.dialect(), count - at);
+            Statement insert = db.rows(text, columns_);
+            for (const size_t end = at + rows; at < end; ++at) bind(insert, at);
+            if (auto done = insert.run(); !done) return done;
+        }
         return {};
     }
 
 private:
-    std::vector<std::pair<size_t, std::string>> texts_;  // the most rows first
+    struct Slice {
+        size_t rows;
+        std::string_view text;
+    };
+    // The next statement, where so many rows are left.
+    Slice slice(Dialect dialect, size_t left) const;
+
+    size_t columns_;
+    std::string arrays_;                                 // of any number of rows
+    std::vector<std::pair<size_t, std::string>> lists_;  // the most rows first
 };
 
 std::string wireguard_key_hash(const std::string& key);

@@ -144,8 +144,15 @@ private:
     Result<std::optional<Address>> allocate(const model::Network& network, Family family);
     Result<std::vector<Address>> allocate_released(const model::Network& network, Family family,
                                                    size_t count);
+    // What a network has to give: the lowest address that was never given, and whether some came
+    // back.
+    struct Pool {
+        std::optional<Address> next{};
+        bool has_released = false;
+    };
+    Result<Pool> find_pool(const model::Network& network, Family family);
     Result<std::vector<Address>> allocate_fresh(const model::Network& network, Family family,
-                                                size_t count);
+                                                std::optional<Address> next, size_t count);
     Result<void> release(const Key& node);
     Result<std::vector<Address>> allocate_many(const model::Network& network, Family family,
                                                size_t count);

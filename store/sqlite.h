@@ -50,6 +50,9 @@ private:
         void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
     };
     std::unique_ptr<Cursor> prepare(std::string_view text) override;
+    std::unique_ptr<Cursor> prepare_rows(std::string_view text, size_t) override {
+        return prepare(text);
+    }
 
     std::unique_ptr<sqlite3, Close> db_;
     std::unordered_map<std::string, std::unique_ptr<Cached>> statements_;  // ends before db_

@@ -136,6 +136,25 @@ TEST_F(AuditTest, RefusalsGoIntoTheChainsOfTheirTenants) {
     EXPECT_EQ(fault(), "");
 }
 
+// More than one statement takes, and what would end a text in a list of others.
+TEST_F(AuditTest, ManyAtOnceAreEachWhatTheyWere) {
+    std::vector<Refusal> refusals;
+    for (int i = 0; i < 600; ++i) {
+        refusals.push_back(refusal("", i % 2 == 0 ? R"(NULL,"\\ {}')" : ""));
+        refusals.back().object_id = fmt::format("größe {}", i);
+        refusals.back().count = i % 3 == 0 ? -i : int64_t{1} << 40;
+    }
+    ASSERT_TRUE(store_->record_refusals(refusals));
+    const auto own = entries("");
+    ASSERT_EQ(own.size(), refusals.size());
+    for (size_t i = 0; i < own.size(); ++i) {
+        EXPECT_EQ(own[i].outcome, refusals[i].outcome);
+        EXPECT_EQ(own[i].object_id, refusals[i].object_id);
+        EXPECT_EQ(own[i].count, refusals[i].count);
+    }
+    for (const AuditVerdict& verdict : *store_->verify_audit({})) EXPECT_EQ(verdict.fault, "");
+}
+
 TEST_F(AuditTest, FiltersAndPages) {
     for (int i = 0; i < 3; ++i) {
         clock_.advance(std::chrono::hours(1));
