@@ -5,6 +5,7 @@
 // context; which identity it needs is part of its type, so none can run unauthenticated.
 
 #include <atomic>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,8 @@ struct Settings {
     std::vector<Prefix> webhook_prefixes{};  // not of the Internet, and may be told of events
 };
 
+struct Route;
+
 // What handlers share. Roles run on threads of their own: `maps`, `auth` and `polls` belong to that
 // of the session role, everything else may be used from any.
 struct Context {
@@ -53,6 +56,8 @@ struct Context {
     const Clock& clock;
     Settings settings;
     std::atomic<bool> draining = false;
+    // On which loop a request is worked on that came to the loop `here`. Not set: on that one.
+    std::function<EventLoop&(const Route&, EventLoop& here)> loop_of{};
     std::unique_ptr<Metrics> metrics = std::make_unique<Metrics>();
     std::unique_ptr<Refusals> refusals = std::make_unique<Refusals>(store, clock);
 };
@@ -101,6 +106,7 @@ struct Route {
         handler;
     std::vector<std::string_view> query{};  // the parameters it takes
     bool needs_match = false;               // 428 without If-Match
+    bool is_long = false;                   // may take seconds
 };
 
 std::span<const Route> routes();

@@ -204,7 +204,11 @@ void Metrics::write_requests(Text& text) const {
     }
 }
 
-std::string metrics_text(Context& context) {
+SessionFigures session_figures(const Context& context) {
+    return {context.maps.counters(), context.polls.waiting()};
+}
+
+std::string metrics_text(Context& context, const SessionFigures& session) {
     const Metrics& metrics = *context.metrics;
     Text text;
     write_build(text);
@@ -217,8 +221,8 @@ std::string metrics_text(Context& context) {
                 "Objects of the database that can be in nobody's map."},
                static_cast<double>(context.maps.quarantine().size()));
     text.gauge({"cvlan_controller_polls_waiting", "Nodes that wait for a change."},
-               static_cast<double>(context.polls.waiting()));
-    write_maps(text, context.maps.counters());
+               static_cast<double>(session.polls_waiting));
+    write_maps(text, session.maps);
     write_store(text, context.store);
     text.gauge({"cvlan_controller_audit_writable",
                 "0 while what was refused can not be written, and nothing be administered."},

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "http/server.h"
+#include "maps/maps.h"
 
 namespace cvlan::api {
 
@@ -62,7 +63,15 @@ private:
     std::array<metrics::Histogram, kRoles> seconds_;
 };
 
-// The whole text.
-std::string metrics_text(Context& context);
+// Of what belongs to the session role's thread.
+struct SessionFigures {
+    maps::Counters maps{};
+    size_t polls_waiting = 0;
+};
+// On that thread.
+SessionFigures session_figures(const Context& context);
+
+// The whole text. It asks the database, and so may wait for it.
+std::string metrics_text(Context& context, const SessionFigures& session);
 
 }  // namespace cvlan::api

@@ -192,27 +192,52 @@ store::Cause cause_of(const http::Request& request, std::string actor) {
             request.request_id};
 }
 
+namespace {
+
+struct Found {
+    const Route& route;
+    std::string id;
+};
+
+// With an answer owed to a request whose thread this is.
+void run(Context& context, Found found, const http::Request& request, http::Reply reply) {
+    const Route& route = found.route;
+    auto query = Query::parse(request.query, route.query);
+    const log::Trace trace(request.trace_id);
+    if (!query) return reply.send(error_response(query.error(), request.request_id));
+    log::debug(
+        "api.request",
+        {{"method", request.method}, {"path", route.pattern}, {"request", request.request_id}});
+    auto dry = validates_only(*query);
+    if (!dry) return reply.send(error_response(dry.error(), request.request_id));
+    const Call call{request, std::move(found.id), std::move(*query), context.store, *dry};
+    std::visit(Dispatch{context, route, call, std::move(reply)}, route.handler);
+}
+
+void run_where_it_belongs(Context& context, Found found, http::Request request, http::Reply reply) {
+    context.metrics->watch(&found.route, reply);
+    EventLoop* here = request.loop;
+    EventLoop* there = here && context.loop_of ? &context.loop_of(found.route, *here) : here;
+    if (there == here) return run(context, std::move(found), request, std::move(reply));
+    request.loop = there;
+    const auto asked = std::make_shared<const http::Request>(std::move(request));
+    http::hand_over(std::move(reply), *here, *there, [&context, found, asked](http::Reply owed) {
+        run(context, found, *asked, std::move(owed));
+    });
+}
+
+}  // namespace
+
 void handle(Context& context, const Roles& roles, http::Request request, http::Reply reply) {
     std::string allowed;
     for (const Route& route : routes()) {
         if (!roles.contains(route.role)) continue;
         auto id = match(route.pattern, request.path);
         if (!id) continue;
-        if (route.method != request.method) {
-            allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", route.method);
-            continue;
-        }
-        auto query = Query::parse(request.query, route.query);
-        context.metrics->watch(&route, reply);
-        const log::Trace trace(request.trace_id);
-        if (!query) return reply.send(error_response(query.error(), request.request_id));
-        log::debug(
-            "api.request",
-            {{"method", request.method}, {"path", route.pattern}, {"request", request.request_id}});
-        auto dry = validates_only(*query);
-        if (!dry) return reply.send(error_response(dry.error(), request.request_id));
-        const Call call{request, std::move(*id), std::move(*query), context.store, *dry};
-        return std::visit(Dispatch{context, route, call, std::move(reply)}, route.handler);
+        if (route.method == request.method)
+            return run_where_it_belongs(context, {route, std::move(*id)}, std::move(request),
+                                        std::move(reply));
+        allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", route.method);
     }
     context.metrics->watch(nullptr, reply);
     if (allowed.empty())

@@ -205,7 +205,7 @@ const std::vector<Route> kPlainRoutes{
     {Role::Api, "DELETE", "/api/v1/webhooks/{id}", may(Write, delete_webhook), {"tenant"}},
     {Role::Api, "GET", "/api/v1/jobs", may(Operator, list_jobs)},
     {Role::Api, "POST", "/api/v1/jobs/{id}/run", may(Operator, run_job)},
-    {Role::Api, "GET", "/api/v1/audit/verify", may(Read, verify_audit), {"tenant"}},
+    {Role::Api, "GET", "/api/v1/audit/verify", may(Read, verify_audit), {"tenant"}, false, true},
 
     {Role::Api, "POST", "/api/v1/auth/login", login},
     {Role::Api, "POST", "/api/v1/auth/links", use_link},

@@ -53,10 +53,10 @@ http::Response list_quarantine(Context& context, const Call& call, const AdminId
     return json_response(200, list);
 }
 
-http::Response metrics(Context& context, const Call&) {
+http::Response metrics(Context& context, const SessionFigures& session) {
     http::Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    response.body = metrics_text(context);
+    response.body = metrics_text(context, session);
     return response;
 }
 

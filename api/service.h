@@ -13,6 +13,6 @@ http::Response ready(Context& context, const Call& call);
 http::Response version(Context& context, const Call& call);
 http::Response list_quarantine(Context& context, const Call& call, const AdminIdentity& who);
 // Prometheus text format 0.0.4.
-http::Response metrics(Context& context, const Call& call);
+http::Response metrics(Context& context, const SessionFigures& session);
 
 }  // namespace cvlan::api

@@ -2,7 +2,6 @@
 #include "base/loop_thread.h"
 
 #include <pthread.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 namespace cvlan {
@@ -10,8 +9,8 @@ namespace cvlan {
 LoopThread::LoopThread(const std::string& name, int niceness)
     : thread_([this, name, niceness] {
           (void)pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
-          // Of this thread alone (sched(7)); failing, it is as urgent as the others.
-          if (niceness > 0) (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness);
+          // Of this thread alone, on Linux (nice(2)); failing, it is as urgent as the others.
+          [[maybe_unused]] const int now = ::nice(niceness);
           loop_.run();
       }) {}
 

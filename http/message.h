@@ -50,7 +50,7 @@ struct Request {
         client_certificate_pem;  // the leaf which TLS verified against the client CAs, or empty
     std::string request_id;      // a UUID, made by the server, sent back as X-Request-Id
     std::string trace_id;        // 32 hex digits: the client's (traceparent), else of request_id
-    EventLoop* loop = nullptr;   // of its connection: on its thread alone may it be answered
+    EventLoop* loop = nullptr;   // on its thread it is answered
 
     const std::string* header(std::string_view name) const { return find(headers, name); }
 };

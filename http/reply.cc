@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <exception>
 #include <utility>
 
+#include "base/log.h"
 #include "http/exchange.h"
 #include "http/server.h"
 
@@ -32,6 +34,10 @@ void Reply::send(Response response) {
     answer(std::move(response));
 }
 
+std::string_view Reply::request_id() const {
+    return exchange_ ? std::string_view(exchange_->request_id) : std::string_view();
+}
+
 bool Reply::client_gone() const { return !exchange_ || !exchange_->answer; }
 
 void Reply::on_client_gone(std::function<void()> run) {
@@ -44,6 +50,25 @@ void Reply::on_drain(std::function<void()> run) {
 
 void Reply::on_answer(std::function<void(int status)> run) {
     if (!client_gone()) exchange_->answered = std::move(run);
+}
+
+void hand_over(Reply reply, EventLoop& home, EventLoop& there, std::function<void(Reply)> run) {
+    // What is posted can be copied: what it holds is shared.
+    const auto owed = std::make_shared<Reply>(std::move(reply));
+    const auto answer = [owed, &home](Response response) {
+        const auto given = std::make_shared<Response>(std::move(response));
+        home.post([owed, given] { owed->send(std::move(*given)); });
+    };
+    const auto own = std::make_shared<Reply>(
+        std::make_shared<Exchange>(Exchange{answer, std::string(owed->request_id())}));
+    there.post([own, run = std::move(run)] {
+        try {
+            run(std::move(*own));
+        } catch (const std::exception& failure) {
+            // As on a connection's own thread: the Reply is gone and has answered 500.
+            log::error("http.handler_failed", {{"error", failure.what()}});
+        }
+    });
 }
 
 }  // namespace cvlan::http

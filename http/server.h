@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/event_loop.h"
@@ -64,6 +65,7 @@ public:
     void on_drain(std::function<void()> run);
     // Runs when an answer is given while somebody waits for it.
     void on_answer(std::function<void(int status)> run);
+    std::string_view request_id() const;
 
 private:
     void drop();
@@ -71,6 +73,11 @@ private:
 };
 
 using Handler = std::function<void(Request, Reply)>;
+
+// Has `run` called on the thread of the loop `there`, with a Reply of its own: what that one is
+// sent goes out on `home`, the loop of the connection. Over there nobody hears of a client that is
+// gone, nor of a drain.
+void hand_over(Reply reply, EventLoop& home, EventLoop& there, std::function<void(Reply)> run);
 
 struct Service {
     Handler handler;

@@ -55,6 +55,7 @@ Controller::Controller(EventLoop& loop, const ControllerConfig& config, const Cl
     : loop_(loop), config_(config), clock_(clock) {
     threads_.push_back(std::make_unique<LoopThread>("cv-api"));
     api_thread_ = threads_.front().get();
+    long_ = std::make_unique<LoopThread>("cv-long", kNice);
 }
 
 // What belongs to a thread ends on it.
@@ -67,6 +68,7 @@ Controller::~Controller() {
         if (listener.thread) listener.thread->call([&listener] { listener.server.reset(); });
     listeners_.clear();
     for (const auto& thread : threads_) thread->stop();
+    long_->stop();
 }
 
 Result<std::unique_ptr<Controller>> Controller::start(EventLoop& loop,
@@ -123,6 +125,9 @@ Result<void> Controller::open(Installation installation) {
     context_.reset(new api::Context{*store_, *maps_, *authority_, installation_->key, *keys_,
                                     *auth_, *admins_, *passwords_, *polls_, *limiter_, clock_,
                                     std::move(settings)});
+    context_->loop_of = [this](const api::Route& route, EventLoop& here) -> EventLoop& {
+        return loop_of(route, here);
+    };
     context_->metrics->listeners = [this] { return listener_figures(); };
     context_->metrics->certificates = [this] { return certificate_figures(); };
     store_->on_event([this](const store::Event& event) { on_event(event); });
@@ -167,6 +172,12 @@ http::Service Controller::service(api::Roles roles, std::vector<std::string> hos
                 api::handle(*context_, roles, std::move(request), std::move(reply));
             },
             std::move(limits)};
+}
+
+EventLoop& Controller::loop_of(const api::Route& route, EventLoop& here) {
+    if (route.is_long) return long_->loop();
+    if (&here != &loop_ || route.role == api::Role::Session) return here;
+    return route.role == api::Role::Api ? api_thread_->loop() : strangers_->loop();
 }
 
 Result<http::TlsServerOptions> Controller::tls_options(bool asks_for_client) {
@@ -241,6 +252,12 @@ Result<void> Controller::listen_tcp() {
     return {};
 }
 
+// Where strangers come: their work gives way to that for nodes and administrators.
+LoopThread* Controller::add_thread(const std::string& name) {
+    threads_.push_back(std::make_unique<LoopThread>(name, kNice));
+    return threads_.back().get();
+}
+
 Result<void> Controller::listen_at(const Endpoint& at, const ListenerConfig& wanted) {
     const bool is_session = wanted.roles.contains(api::Role::Session);
     const bool is_api = wanted.roles.contains(api::Role::Api);
@@ -253,12 +270,9 @@ Result<void> Controller::listen_at(const Endpoint& at, const ListenerConfig& wan
     served.limits.connections_per_address = wanted.limits.connections_per_address;
     served.proxies = wanted.proxies;
 
+    if (is_session && wanted.roles.size() > 1) strangers_ = add_thread("cv-strangers");
     Listener listener{names_of(wanted.roles), is_session ? nullptr : api_thread_, true, asks};
-    if (!is_session && !is_api) {
-        // Where strangers come, work gives way to that for nodes and administrators.
-        threads_.push_back(std::make_unique<LoopThread>("cv-" + listener.name, kNice));
-        listener.thread = threads_.back().get();
-    }
+    if (!is_session && !is_api) listener.thread = add_thread("cv-" + listener.name);
     auto added = add(std::move(listener), [&](EventLoop& loop) {
         return http::Server::listen_tls(loop, at, *tls, std::move(served));
     });
@@ -292,12 +306,15 @@ Result<void> Controller::listen_admin() {
     return {};
 }
 
-// On the session's loop, for it reads the maps' figures.
+// On the session's loop, where the maps' figures are read; the database is asked elsewhere.
 Result<void> Controller::listen_metrics() {
     auto served = service({}, local_hosts(*config_.metrics));
     served.handler = [this](const http::Request& request, http::Reply reply) {
         if (request.path != "/metrics") return reply.send({.status = 404});
-        reply.send(api::metrics(*context_, {request, {}, {}, *store_}));
+        const auto ask = [this, session = api::session_figures(*context_)](http::Reply owed) {
+            owed.send(api::metrics(*context_, session));
+        };
+        http::hand_over(std::move(reply), loop_, api_thread_->loop(), ask);
     };
     return add({"metrics"}, [&](EventLoop& loop) {
         return http::Server::listen_plain(loop, *config_.metrics, std::move(served));

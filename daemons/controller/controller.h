@@ -4,8 +4,9 @@
 // The controller: one store, and a listener for each address with the roles it serves. The session
 // role, with the maps and the nodes' identities, is on the caller's loop. The api thread has the
 // admin socket, the jobs, whatever waits for the disk while nobody waits for it, and the api's
-// address where that is its own; every other address has a thread too. So what comes to another
-// address, or is done by itself, keeps no node from its map.
+// address where that is its own; every other address has a thread too. What comes to the session's
+// address for another role is worked on by that role's thread, and what takes long by one of its
+// own. So what comes to another role, or is done by itself, keeps no node from its map.
 
 #include <atomic>
 #include <map>
@@ -41,6 +42,7 @@ private:
     Result<void> listen();
     Result<void> start_jobs();
     Result<void> listen_tcp();
+    LoopThread* add_thread(const std::string& name);
     Result<void> listen_at(const Endpoint& at, const ListenerConfig& wanted);
     Result<void> listen_admin();
     Result<void> listen_metrics();
@@ -65,6 +67,7 @@ private:
     using Open = std::function<Result<std::unique_ptr<http::Server>>(EventLoop&)>;
     void on_thread_of(const Listener& listener, std::function<void()> run);
     Result<void> add(Listener listener, const Open& open);
+    EventLoop& loop_of(const api::Route& route, EventLoop& here);
     bool serves(api::Role role) const { return config_.roles.contains(role); }
 
     EventLoop& loop_;
@@ -74,6 +77,8 @@ private:
     // Before all that they post to or run: loops end last.
     std::vector<std::unique_ptr<LoopThread>> threads_;
     LoopThread* api_thread_ = nullptr;
+    LoopThread* strangers_ = nullptr;  // where enrolments come to the session's address
+    std::unique_ptr<LoopThread> long_;
     std::unique_ptr<Snapshot<pki::Authority>> authority_;
     std::unique_ptr<store::Store> store_;
     std::unique_ptr<api::KeyRing> keys_;

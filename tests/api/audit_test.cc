@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The audit over the API: what was refused stands in it, and who reads it gets his own chain.
+#include <thread>
+
 #include "base/bytes.h"
 #include "store/sqlite.h"
 #include "tests/api/fixture.h"
@@ -32,6 +34,34 @@ struct AuditApiTest : ApiTest {
         EXPECT_TRUE((*store::SqliteDatabase::open(folder + "/db"))->run_script(script));
     }
 };
+
+// Of a long chain it takes seconds, and whoever polls comes to this thread.
+TEST_F(AuditApiTest, IsVerifiedOnAThreadOfItsOwn) {
+    EventLoop elsewhere;
+    std::vector<std::string> long_ones;
+    context.loop_of = [&](const Route& route, EventLoop& here) -> EventLoop& {
+        if (route.is_long) long_ones.emplace_back(route.pattern);
+        return route.is_long ? elsewhere : here;
+    };
+    http::Request request;
+    request.method = "GET";
+    request.path = "/api/v1/audit/verify";
+    request.local = http::LocalPeer{};
+    request.loop = &loop;
+    std::optional<http::Response> answer;
+    const auto exchange = std::make_shared<http::Exchange>(
+        http::Exchange{[&](http::Response response) { answer = std::move(response); }});
+    handle(context, Caller{}.roles, std::move(request), http::Reply(exchange));
+    EXPECT_FALSE(entries(tenant).empty());  // others are served
+    EXPECT_FALSE(answer);
+    std::thread([&] { elsewhere.run_once(std::chrono::milliseconds(1000)); }).join();
+    EXPECT_FALSE(answer);  // it is given on the connection's thread
+    while (!answer) loop.run_once(std::chrono::milliseconds(100));
+    const auto verdicts = expect<wire::AuditVerdictList>(200, *answer);
+    ASSERT_EQ(verdicts.chains.size(), 1u);
+    EXPECT_TRUE(verdicts.chains[0].whole);
+    EXPECT_EQ(long_ones, std::vector<std::string>{"/api/v1/audit/verify"});
+}
 
 TEST_F(AuditApiTest, WhoMayNotChangeIsRecorded) {
     const std::string path = "/api/v1/networks/" + network;

@@ -89,6 +89,7 @@ struct ApiTest : testing::Test {
         request.peer = *Endpoint::parse("198.51.100.7:40000");
         request.client_certificate_pem = caller.certificate;
         request.local = caller.local;
+        request.loop = &loop;
         request.headers = caller.headers;
         if (!caller.if_match.empty()) request.headers.push_back({"If-Match", caller.if_match});
         std::optional<http::Response> answer;

@@ -45,7 +45,7 @@ struct MetricsTest : ApiTest {
 TEST_F(MetricsTest, PromtoolTakesTheText) {
     const auto network = make_network(make_tenant());
     ask("GET", "/nowhere");
-    EXPECT_EQ(promtool(metrics_text(context)), "") << network;
+    EXPECT_EQ(promtool(metrics_text(context, session_figures(context))), "") << network;
     EXPECT_NE(promtool("bad name 1\n"), "");
 }
 
@@ -54,7 +54,7 @@ TEST_F(MetricsTest, AnswersAreCountedByRouteAndClass) {
     ask("GET", "/api/v1/tenants");
     ask("GET", "/api/v1/tenants?nonsense=1");
     ask("GET", "/nowhere");
-    const std::string text = metrics_text(context);
+    const std::string text = metrics_text(context, session_figures(context));
     const std::string requests = "cvlan_controller_http_requests_total{role=";
     EXPECT_THAT(text, HasSubstr(requests + R"("api",route="POST /api/v1/tenants",class="2xx"} 1)"));
     EXPECT_THAT(text, HasSubstr(requests + R"("api",route="GET /api/v1/tenants",class="2xx"} 1)"));
@@ -75,7 +75,7 @@ TEST_F(MetricsTest, EnrolmentsAreCountedByOutcomeAndNodesByState) {
     EXPECT_EQ(enrol(new_node(), token.token, "two").status, 410);
     EXPECT_EQ(enrol(new_node(), "cvlan_reg_nonsense", "three").status, 401);
     ask("POST", "/api/v1/nodes/" + node.enrolment.node_id + "/revoke");
-    const std::string text = metrics_text(context);
+    const std::string text = metrics_text(context, session_figures(context));
     const std::string outcomes = "cvlan_controller_enrolments_total{outcome=";
     EXPECT_THAT(text, HasSubstr(outcomes + "\"ENROLLED\"} 1\n"));
     EXPECT_THAT(text, HasSubstr(outcomes + "\"TOKEN_SPENT\"} 1\n"));
@@ -87,14 +87,14 @@ TEST_F(MetricsTest, EnrolmentsAreCountedByOutcomeAndNodesByState) {
 // F103, F104: no name or id of a tenant, a network or a node, and no more lines for more of them.
 TEST_F(MetricsTest, TenantsMakeNoLines) {
     const auto first = make_tenant("canary-0");
-    const std::string before = metrics_text(context);
+    const std::string before = metrics_text(context, session_figures(context));
     for (int i = 1; i < 20; ++i) make_network(make_tenant(fmt::format("canary-{}", i)));
     ask("GET", "/api/v1/tenants/" + first);
     ask("GET", "/api/v1/networks");
     const auto lines = [](const std::string& text) {
         return std::count(text.begin(), text.end(), '\n');
     };
-    const std::string after = metrics_text(context);
+    const std::string after = metrics_text(context, session_figures(context));
     EXPECT_EQ(lines(after), lines(before) + 3);  // three routes that were not asked before
     EXPECT_THAT(after, Not(HasSubstr("canary")));
     EXPECT_THAT(after, Not(HasSubstr(first)));
@@ -103,7 +103,7 @@ TEST_F(MetricsTest, TenantsMakeNoLines) {
 // Every figure that the dashboard and the alerts ask for is one that we have.
 TEST_F(MetricsTest, DashboardAndAlertsAskForFiguresThatThereAre) {
     context.metrics->jobs = [] { return std::vector<JobFigures>{}; };
-    const std::string text = metrics_text(context);
+    const std::string text = metrics_text(context, session_figures(context));
     const std::regex figure("(cvlan_controller_[a-z_]+?|process_[a-z_]+?)(_bucket)?\\b");
     for (const char* file : {"alerts.yaml", "dashboard.json"}) {
         std::ifstream opened(fmt::format("{}/../../docs/monitoring/{}", CVLAN_TEST_DATA, file));

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <future>
+#include <stdexcept>
 #include <thread>
 
 #include "base/bytes.h"
@@ -268,6 +269,80 @@ TEST(AHeldReply, OutlivesItsServer) {
         holding.reply->send({.body = "to nobody"});
         holding.reply.reset();
     });
+}
+
+// A handler that has others' threads do the work.
+struct Elsewhere {
+    LoopThread thread;
+    std::unique_ptr<TestServer> server;
+
+    explicit Elsewhere(const std::function<void(Reply)>& run)
+        : server(std::make_unique<TestServer>(Limits{}, [this, run](Request request, Reply reply) {
+              hand_over(std::move(reply), *request.loop, thread.loop(), run);
+          })) {}
+};
+
+TEST(AHandedOverReply, IsGivenOnOneThreadAndSentByAnother) {
+    std::promise<std::thread::id> worked;
+    std::promise<void> go;
+    Elsewhere elsewhere([&](Reply reply) {
+        worked.set_value(std::this_thread::get_id());
+        go.get_future().wait();
+        reply.send({.body = "done"});
+    });
+    RawClient client(elsewhere.server->at());
+    client.send(kGet);
+    const auto where = worked.get_future().get();
+    // The thread of the connections goes on meanwhile.
+    EXPECT_NE(elsewhere.server->call([] { return std::this_thread::get_id(); }), where);
+    EXPECT_EQ(elsewhere.server->stats().held, 1u);
+    go.set_value();
+    EXPECT_EQ(body_of(client.message()), "done");
+}
+
+TEST(AHandedOverReply, IsA500WhereNoneIsGiven) {
+    Elsewhere silent([](const Reply&) {});
+    RawClient client(silent.server->at());
+    client.send(kGet);
+    EXPECT_EQ(status_of(client.message()), 500);
+    Elsewhere throwing([](const Reply&) { throw std::runtime_error("a library's"); });
+    RawClient another(throwing.server->at());
+    another.send(kGet);
+    EXPECT_EQ(status_of(another.message()), 500);
+}
+
+TEST(AHandedOverReply, IsForNobodyWhereTheClientHasLeft) {
+    std::promise<void> came, go, sent;
+    Elsewhere elsewhere([&](Reply reply) {
+        came.set_value();
+        go.get_future().wait();
+        reply.send({.body = "done"});
+        sent.set_value();
+    });
+    auto client = std::make_unique<RawClient>(elsewhere.server->at());
+    client->send(kGet);
+    came.get_future().wait();
+    client.reset();
+    while (elsewhere.server->stats().connections > 0) std::this_thread::yield();
+    go.set_value();
+    sent.get_future().wait();
+    EXPECT_EQ(elsewhere.server->stats().connections, 0u);
+}
+
+TEST(AHandedOverReply, OutlivesItsServer) {
+    std::promise<void> came, go;
+    Elsewhere elsewhere([&](Reply reply) {
+        came.set_value();
+        go.get_future().wait();
+        reply.send({.body = "done"});
+    });
+    RawClient client(elsewhere.server->at());
+    client.send(kGet);
+    came.get_future().wait();
+    elsewhere.server->stop();
+    go.set_value();
+    elsewhere.thread.stop();
+    EXPECT_TRUE(client.is_closed());
 }
 
 TEST(ADrain, FinishesWhatIsHeldAndClosesWhatIsIdle) {

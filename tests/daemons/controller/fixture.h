@@ -137,6 +137,9 @@ struct ControllerTest : testing::Test {
         return model::decode<wire::NodeMap>(response.body, model::kDocument)
             .value_or(wire::NodeMap{});
     }
+    static std::string since(const wire::NodeMap& map) {
+        return fmt::format("/api/v1/node/map?since={}.{}", map.epoch, map.revision);
+    }
     static std::string held_since(const wire::NodeMap& map) {
         return fmt::format("/api/v1/node/map?wait=30&since={}.{}", map.epoch, map.revision);
     }

@@ -2,6 +2,7 @@
 // Each role on an address and a thread of its own.
 #include <gtest/gtest.h>
 
+#include "store/sqlite.h"
 #include "tests/daemons/controller/fixture.h"
 
 namespace cvlan::controller {
@@ -29,9 +30,6 @@ struct RolesTest : ControllerTest {
     }
     http::Response poll(const TestNode& node, const std::string& target = "/api/v1/node/map") {
         return ask(to(as(node), config.session), {"GET", target});
-    }
-    static std::string since(const wire::NodeMap& map) {
-        return fmt::format("/api/v1/node/map?since={}.{}", map.epoch, map.revision);
     }
     http::Response rename(const TestNode& node, const std::string& name) {
         return admin("PATCH", "/api/v1/nodes/" + node.enrolment.node_id,
@@ -148,6 +146,34 @@ TEST_F(RolesTest, AFloodOfRegistrationsIsHeldBackAndTheNodeGetsItsDelta) {
                std::string::npos;
     }));
     registered();  // there is room again
+}
+
+// An enrolment that waits for the disk, at the address where nodes poll.
+TEST_F(RolesTest, AtOneAddressNoNodeWaitsForAnotherRole) {
+    config.discovery = config.registration = config.session = config.api;
+    start();
+    make_token();
+    const TestNode node = enrol();
+    const auto map = map_of(ask(as(node), {"GET", "/api/v1/node/map"}));
+
+    const auto disk = *store::SqliteDatabase::open(database_path(config));
+    ASSERT_TRUE(disk->begin(store::Access::Write));
+    const auto key = *pki::TlsKey::generate();
+    const auto newcomer = *http::Client::open(loop, tls());
+    std::optional<http::Response> enrolled;
+    newcomer->request({"POST", "/api/v1/enrol", {}, encode(enrol_request(key))}, [&](auto got) {
+        enrolled = got.value_or(http::Response{});
+        loop.stop();
+    });
+    const std::string under_way =
+        "held_requests{listener=\"discovery+registration+session+api\"} 1\n";
+    ASSERT_TRUE(until([&] { return figures().find(under_way) != std::string::npos; }));
+    EXPECT_EQ(ask(as(node), {"GET", since(map)}).status, 304);
+    EXPECT_FALSE(enrolled);
+    disk->rollback();
+    if (!enrolled) loop.run();
+    EXPECT_EQ(enrolled->status, 201) << enrolled->body;
+    EXPECT_EQ(map_of(ask(as(node), {"GET", since(map)})).kind, wire::MapKind::Delta);
 }
 
 TEST_F(RolesTest, AProcessServesItsOwnRolesAlone) {
