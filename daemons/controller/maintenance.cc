@@ -154,7 +154,9 @@ int check_db(const ControllerConfig& config) {
 
 int migrate(const ControllerConfig& config, bool only_try) {
     if (auto refused = refuse_postgres(
-            config, "try a migration on a copy; a controller migrates as it starts"))
+            config,
+            "run pg_dump first and try it on a copy; a controller migrates as it starts, "
+            "and keeps none"))
         return *refused;
     const AsOwner owner(config.state_dir);
     if (owner.error()) return complain(*owner.error());

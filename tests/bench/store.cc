@@ -9,6 +9,10 @@
 // ip_alloc_per_s: `callers` threads, each asking for one address at a time in one network. At the
 // end no address was given twice and all are in the database. audit_per_s: 8 threads, each writing
 // 250 refusals at a time, as the API does; at the end the chain is whole.
+//
+// On PostgreSQL each run is followed by one of what the server does at best, plain_…: one thread
+// that writes as many rows of the same form a transaction, of values that are made before, into a
+// table without any tie to others. The ratio is ours to that, the median of the pairs'.
 #include <CLI/CLI.hpp>
 
 #include <atomic>
@@ -18,6 +22,8 @@
 #include <thread>
 
 #include "base/bytes.h"
+#include "store/postgres.h"
+#include "store/sql_rows.h"
 #include "store/sql_store.h"
 #include "tests/bench/samples.h"
 
@@ -61,15 +67,77 @@ double rate(int threads, double seconds, const std::function<int64_t(int)>& work
     return static_cast<double>(done) / std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// What the server does at best: PostgreSQL alone.
+class Plain {
+public:
+    explicit Plain(const std::string& url) : db_(must(PostgresDatabase::open({url, {}}))) {
+        must_do(db_->run_script(
+            "DROP TABLE IF EXISTS plain_addresses, plain_audit;"
+            "CREATE TABLE plain_addresses (LIKE reserved_addresses INCLUDING INDEXES);"
+            "CREATE TABLE plain_audit (LIKE audit INCLUDING INDEXES)"));
+    }
+    Plain(const Plain&) = delete;
+    Plain& operator=(const Plain&) = delete;
+    ~Plain() { (void)db_->run_script("DROP TABLE plain_addresses, plain_audit"); }
+
+    double addresses(size_t at_once, double seconds) {
+        static const RowInsert insert("INSERT INTO plain_addresses", 5);
+        return rows_a_second(insert, at_once, seconds, [&](Statement& row, int64_t i) {
+            const auto address = Address::parse("10.0.0.0")->plus(i);
+            row.bind(id_).bind(id_).bind(address).bind("bench-100").bind(1'700'000'000'000);
+        });
+    }
+    double audit(size_t at_once, double seconds) {
+        static const RowInsert insert("INSERT INTO plain_audit", 15);
+        const std::string hash(64, 'a');
+        return rows_a_second(insert, at_once, seconds, [&](Statement& row, int64_t i) {
+            row.bind(id_).bind(i).bind(1'700'000'000'000).bind("user:" + id_).bind("192.0.2.1");
+            row.bind("request").bind("POST /api/v1/tenants/{tenant}/networks").bind("").bind(id_);
+            row.bind("PERMISSION_DENIED").bind(1).bind("").bind("").bind(hash).bind(hash);
+        });
+    }
+
+private:
+    static void must_do(const Result<void>& done) {
+        if (!done) give_up(done.error().message);
+    }
+    double rows_a_second(const RowInsert& insert, size_t at_once, double seconds,
+                         const std::function<void(Statement&, int64_t)>& bind) {
+        const int64_t before = written_;
+        const auto start = Clock::now();
+        double took = 0;
+        for (; took < seconds; written_ += static_cast<int64_t>(at_once)) {
+            auto transaction = must(Transaction::begin(*db_));
+            must_do(insert.run(*db_, at_once, [&](Statement& row, size_t i) {
+                bind(row, written_ + static_cast<int64_t>(i));
+            }));
+            must_do(transaction.commit());
+            took = std::chrono::duration<double>(Clock::now() - start).count();
+        }
+        return static_cast<double>(written_ - before) / took;
+    }
+
+    std::unique_ptr<PostgresDatabase> db_;
+    const std::string id_ = new_uuid(1'700'000'000'000);
+    int64_t written_ = 0;
+};
+
 class Bench {
 public:
-    Bench(SqlStore& store, const Options& options) : store_(store), options_(options) {
+    Bench(SqlStore& store, const Options& options, Plain* plain)
+        : store_(store), options_(options), plain_(plain) {
         tenant_ = new_uuid(unix_ms(clock_.now()));
         must(store_.create_tenant({tenant_, "bench-" + tenant_, {}}));
     }
 
-    bench::Samples allocations() {
-        bench::Samples samples;
+    // In pairs; `plain` stays empty without a reference.
+    struct Rates {
+        bench::Samples ours{};
+        bench::Samples plain{};
+    };
+
+    Rates allocations() {
+        Rates rates;
         for (int run = 0; run < options_.runs; ++run) {
             const auto network = must(
                 store_.create_network({tenant_,
@@ -78,12 +146,15 @@ public:
                                        {},
                                        false,
                                        1420}));
-            samples.push_back(allocate_in({network.tenant_id, network.id}));
+            rates.ours.push_back(allocate_in({network.tenant_id, network.id}));
+            if (!plain_) continue;
+            const auto at_once = static_cast<size_t>(options_.callers);
+            rates.plain.push_back(plain_->addresses(at_once, options_.seconds));
         }
-        return samples;
+        return rates;
     }
 
-    bench::Samples audit() {
+    Rates audit() {
         constexpr int kThreads = 8;
         const std::vector<Refusal> refusals(
             250, Refusal{tenant_,
@@ -93,15 +164,18 @@ public:
                          "PERMISSION_DENIED",
                          1,
                          clock_.now()});
-        bench::Samples samples;
-        for (int run = 0; run < options_.runs; ++run)
-            samples.push_back(rate(kThreads, options_.seconds, [&](int) {
+        Rates rates;
+        for (int run = 0; run < options_.runs; ++run) {
+            rates.ours.push_back(rate(kThreads, options_.seconds, [&](int) {
                 must_write(store_.record_refusals(refusals));
                 return static_cast<int64_t>(refusals.size());
             }));
+            if (!plain_) continue;
+            rates.plain.push_back(plain_->audit(kThreads * refusals.size(), options_.seconds));
+        }
         for (const AuditVerdict& verdict : must(store_.verify_audit({})))
             if (!verdict.fault.empty()) give_up("the audit: " + verdict.fault);
-        return samples;
+        return rates;
     }
 
 private:
@@ -130,11 +204,12 @@ private:
 
     SqlStore& store_;
     const Options& options_;
+    Plain* plain_;
     SystemClock clock_;
     std::string tenant_;
 };
 
-std::string figure(const char* name, const bench::Samples& samples) {
+std::string figure(const std::string& name, const bench::Samples& samples) {
     return fmt::format(
         R"("{}": {{"n": {}, "median": {:.0f}, "p10": {:.0f}, "p90": {:.0f}, "raw": {}}})", name,
         samples.size(), bench::median(samples), bench::quantile(samples, 0.1),
@@ -155,6 +230,25 @@ struct Folder {
     }
 };
 
+void print(const Options& options, bool is_postgres,
+           const std::vector<std::pair<std::string, Bench::Rates>>& all) {
+    std::string json = fmt::format(R"({{"store": "{}", "callers": {})",
+                                   is_postgres ? "postgres" : "sqlite", options.callers);
+    for (const auto& [name, rates] : all) {
+        const bench::Pairs pairs{name, 0, rates.ours, rates.plain};
+        json += ", " + figure(name, rates.ours);
+        if (is_postgres)
+            json += fmt::format(R"(, {}, "{}_to_plain": {:.3f})",
+                                figure("plain_" + name, rates.plain), name, pairs.ratio());
+        if (options.json) continue;
+        fmt::print("{:<20} {}\n", name, bench::summary(rates.ours));
+        if (is_postgres)
+            fmt::print("{:<20} {}, ratio {}\n", "plain_" + name, bench::summary(rates.plain),
+                       bench::summary(pairs.ratios()));
+    }
+    if (options.json) fmt::print("{}}}\n", json);
+}
+
 int run(const Options& options) {
     const SystemClock clock;
     const Folder folder;
@@ -163,17 +257,10 @@ int run(const Options& options) {
         options.store.starts_with("sqlite:") ? options.store.substr(7) : folder.path + "/bench.db";
     const auto store = must(is_postgres ? open_postgres({options.store, {}}, clock, Create::Yes)
                                         : open_sqlite(file, clock, Create::Yes));
-    Bench bench(dynamic_cast<SqlStore&>(*store), options);
-    const auto allocations = bench.allocations();
-    const auto audit = bench.audit();
-    if (options.json) {
-        fmt::print("{{\"store\": \"{}\", \"callers\": {}, {}, {}}}\n",
-                   is_postgres ? "postgres" : "sqlite", options.callers,
-                   figure("ip_alloc_per_s", allocations), figure("audit_per_s", audit));
-        return 0;
-    }
-    fmt::print("ip_alloc_per_s {}\naudit_per_s    {}\n", bench::summary(allocations),
-               bench::summary(audit));
+    const auto plain = is_postgres ? std::make_unique<Plain>(options.store) : nullptr;
+    Bench bench(dynamic_cast<SqlStore&>(*store), options, plain.get());
+    print(options, is_postgres,
+          {{"ip_alloc_per_s", bench.allocations()}, {"audit_per_s", bench.audit()}});
     return 0;
 }
 
