@@ -4,7 +4,9 @@
 // against the quiet right before it, in several pairs; what counts is the median of their ratios.
 // Set up by integration/bench-flood.
 //
-//   bench_flood TOKEN_FILE SESSION SECONDS PAIRS SAMPLES_FILE
+//   bench_flood TOKENS SESSION SECONDS PAIRS SAMPLES_FILE
+//
+// TOKENS: a file with the polling node's token, and one of another tenant for those who flood.
 
 #include <openssl/ssl.h>
 #include <sys/socket.h>
@@ -18,7 +20,6 @@
 #include <thread>
 
 #include "base/event_loop.h"
-#include "base/file.h"
 #include "base/unique_fd.h"
 #include "http/client.h"
 #include "model/wire.h"
@@ -43,9 +44,14 @@ T must(Result<T> result, const char* what) {
     std::exit(1);
 }
 
-struct Target {
-    std::string token;
+struct Token {
+    std::string text;
     model::TokenClaims claims;
+};
+
+struct Target {
+    Token own;
+    Token of_others;
     Endpoint registration;
     Endpoint session;
 };
@@ -54,7 +60,7 @@ http::ClientOptions options(const Target& target, const Endpoint& at) {
     http::ClientOptions made;
     made.host = at.address.text();
     made.port = at.port;
-    made.trust.ca_spki_sha256 = target.claims.ca_spki;
+    made.trust.ca_spki_sha256 = target.own.claims.ca_spki;
     return made;
 }
 
@@ -73,15 +79,15 @@ struct Node {
     SecretText key;
 };
 
-Node enrol(const Target& target) {
+Node enrol(const Target& target, const Token& token) {
     EventLoop loop;
     const auto key = must(pki::TlsKey::generate(), "key");
     const Bytes wireguard_key = random_bytes(32);
     wire::EnrolRequest body;
-    body.token = target.token;
+    body.token = token.text;
     body.wireguard_public_key = base64(wireguard_key);
     body.csr =
-        must(pki::create_csr(key, pki::enrolment_binding(target.claims, wireguard_key)), "csr");
+        must(pki::create_csr(key, pki::enrolment_binding(token.claims, wireguard_key)), "csr");
     body.protocol_version = 1;
     const auto client = must(http::Client::open(loop, options(target, target.registration)), "tls");
     const auto answer = ask(loop, *client, {"POST", "/api/v1/enrol", {}, encode(body)});
@@ -199,9 +205,9 @@ const Flood kFloods[] = {
     {"F16 the same at the session role itself", "f16_session",
      [](const Target& target) { handshakes(target.session); }},
     {"F17 silent connections", "f17", [](const Target& target) { silent_connections(target); }},
-    {"enrolments, one after the other", "enrol",
+    {"enrolments of another tenant", "enrol",
      [](const Target& target) {
-         for (;;) enrol(target);
+         for (;;) enrol(target, target.of_others);
      }},
 };
 
@@ -261,23 +267,30 @@ double measure(const Flood& flood, const Target& target, Poller& poller, const W
     return ratio;
 }
 
+Token read_token(std::istream& lines) {
+    Token token;
+    std::getline(lines, token.text);
+    token.claims = must(pki::parse_token(token.text), "token").claims;
+    return token;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     if (argc != 6) {
-        fmt::print(stderr, "usage: bench_flood TOKEN_FILE SESSION SECONDS PAIRS SAMPLES_FILE\n");
+        fmt::print(stderr, "usage: bench_flood TOKENS SESSION SECONDS PAIRS SAMPLES_FILE\n");
         return 2;
     }
     Target target;
-    target.token = must(read_file(argv[1], 4096), "token");
-    while (target.token.ends_with('\n')) target.token.pop_back();
-    target.claims = must(pki::parse_token(target.token), "token").claims;
-    const std::string& url = target.claims.url;
+    std::ifstream tokens(argv[1]);
+    target.own = read_token(tokens);
+    target.of_others = read_token(tokens);
+    const std::string& url = target.own.claims.url;
     target.registration = must(Endpoint::parse(url.substr(url.find("//") + 2)), "url of the token");
     target.session = must(Endpoint::parse(argv[2]), "session");
     std::signal(SIGPIPE, SIG_IGN);
 
-    const Node node = enrol(target);
+    const Node node = enrol(target, target.own);
     Poller poller(target, node);
     const Wanted wanted{std::chrono::seconds(std::atoi(argv[3])), std::atoi(argv[4])};
     std::ofstream raw(argv[5]);
