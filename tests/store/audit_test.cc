@@ -152,7 +152,9 @@ TEST_F(AuditTest, ManyAtOnceAreEachWhatTheyWere) {
         EXPECT_EQ(own[i].object_id, refusals[i].object_id);
         EXPECT_EQ(own[i].count, refusals[i].count);
     }
-    for (const AuditVerdict& verdict : *store_->verify_audit({})) EXPECT_EQ(verdict.fault, "");
+    const auto verdicts = store_->verify_audit({});
+    ASSERT_TRUE(verdicts);
+    for (const AuditVerdict& verdict : *verdicts) EXPECT_EQ(verdict.fault, "");
 }
 
 TEST_F(AuditTest, FiltersAndPages) {
