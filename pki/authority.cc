@@ -36,8 +36,8 @@ Result<TlsKey> load_key(const std::string& path) {
     return key;
 }
 
-Result<TlsKey> make_key(const std::string& path, Curve curve) {
-    auto key = TlsKey::generate(curve);
+Result<TlsKey> make_key(const std::string& path) {
+    auto key = TlsKey::generate();
     if (!key) return key;
     auto pem = key->to_pem();
     if (!pem) return failed(pem.error());
@@ -72,7 +72,7 @@ bool is_host_name(std::string_view name) {
 // The key is written before its certificate: a crash between them leaves a key that is used here.
 Result<void> make_root(const std::string& folder, const std::string& trust_domain, WallTime now) {
     const std::string key_path = folder + "/root.key";
-    auto key = exists(key_path) ? load_key(key_path) : make_key(key_path, Curve::P384);
+    auto key = exists(key_path) ? load_key(key_path) : make_key(key_path);
     if (!key) return failed(key.error());
     CertificateSpec spec;
     spec.subject_key = key->get();
@@ -95,7 +95,7 @@ Result<void> make_intermediate(const std::string& folder, WallTime now) {
     if (!root) return failed(root.error());
     auto ends = not_after(root->get());
     if (!ends) return failed(ends.error());
-    auto key = make_key(folder + "/intermediate.key", Curve::P256);
+    auto key = make_key(folder + "/intermediate.key");
     if (!key) return failed(key.error());
 
     CertificateSpec spec;
@@ -266,7 +266,7 @@ Result<IssuedCertificate> Authority::issue_node(const Csr& csr, const NodeSubjec
     if (!is_uuid(node.tenant_id) || !is_uuid(node.node_id))
         return fail(Code::Invalid, "certificate: ids must be UUIDs");
     Leaf leaf{{}, kNodeCertificateLife};
-    leaf.spec.subject_key = csr.key();
+    leaf.spec.subject_spki = csr.spki();
     leaf.spec.organization = node.tenant_id;
     leaf.spec.common_name = node.node_id;
     leaf.spec.uris = {fmt::format("{}{}/tenant/{}/node/{}", kSpiffe, trust_domain_, node.tenant_id,
@@ -284,7 +284,7 @@ Result<IssuedCertificate> Authority::issue_account(const Csr& csr, const Account
     if (!is_uuid(account.account_id) || (!is_above && !is_uuid(account.tenant_id)))
         return fail(Code::Invalid, "certificate: ids must be UUIDs");
     Leaf leaf{{}, validity.life};
-    leaf.spec.subject_key = csr.key();
+    leaf.spec.subject_spki = csr.spki();
     leaf.spec.common_name = account.account_id;
     leaf.spec.uris = {fmt::format("{}{}{}/account/{}", kSpiffe, trust_domain_,
                                   is_above ? "" : "/tenant/" + account.tenant_id,

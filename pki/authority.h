@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The controller's certificate authority: a root that can be kept offline (P-384, 10 years), and an
-// intermediate (P-256, 1 year) that signs nodes and servers. Its folder holds root.key, root.pem,
-// intermediate.key and intermediate.pem; the trust domain stands in the root certificate's URI. A
-// company's own CA may sign the intermediate instead: pki/imported.h.
-// An opened Authority does not change: safe to use from any thread.
+// The controller's certificate authority: a root that can be kept offline (10 years), and an
+// intermediate (1 year) that signs nodes and servers, both P-256 (ADR 0005). Its folder holds
+// root.key, root.pem, intermediate.key and intermediate.pem; the trust domain stands in the root
+// certificate's URI. A company's own CA may sign the intermediate instead: pki/imported.h. An
+// opened Authority does not change: safe to use from any thread.
 
 #include <string>
 #include <string_view>

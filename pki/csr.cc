@@ -18,14 +18,14 @@ constexpr std::array<uint8_t, 27> kSpki{0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a
                                         0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
 constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE REQUEST-----";
 
-Result<void> check_key(EVP_PKEY* key) {
+Result<void> check_key(EVP_PKEY* key, const Bytes& spki) {
     if (!key || group_name(key) != "prime256v1")
         return fail(Code::Invalid, "csr: the key is not of P-256");
     EvpPtr<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new(key, nullptr));
-    if (!context || EVP_PKEY_public_check(context.get()) != 1)
+    // Of a curve with the cofactor 1, a point other than infinity needs no check of its order.
+    if (!context || EVP_PKEY_public_check_quick(context.get()) != 1)
         return openssl_error(Code::Invalid, "csr: the point is not on the curve");
     // One key, one hash: a barred key must not come back as the same point in another form.
-    const Bytes spki = spki_der(key);
     if (spki.size() != kSpki.size() + 64 || !std::equal(kSpki.begin(), kSpki.end(), spki.begin()))
         return fail(Code::Invalid, "csr: the key must be an uncompressed point of a named curve");
     return {};
@@ -58,16 +58,17 @@ Result<Csr> Csr::parse(std::string_view pem) {
     if (!request) return openssl_error(Code::Invalid, "csr: unreadable");
 
     Csr csr;
-    csr.key_.reset(X509_REQ_get_pubkey(request.get()));
-    if (auto checked = check_key(csr.key_.get()); !checked) {
+    EVP_PKEY* key = X509_REQ_get0_pubkey(request.get());
+    csr.spki_ = spki_der(X509_REQ_get_X509_PUBKEY(request.get()));
+    if (auto checked = check_key(key, csr.spki_); !checked) {
         clear_openssl_errors();
         return failed(checked.error());
     }
-    if (X509_REQ_verify(request.get(), csr.key_.get()) != 1)
+    if (X509_REQ_verify(request.get(), key) != 1)
         return openssl_error(Code::Invalid, "csr: not signed by its own key");
     if (X509_REQ_get_attr_count(request.get()) > 0)
         return fail(Code::Invalid, "csr: extensions and attributes are set by the controller only");
-    csr.key_hash_ = pki::key_hash(csr.key_.get());
+    csr.key_hash_ = hex(sha256(csr.spki_));
     csr.common_name_ = common_name_of(X509_REQ_get_subject_name(request.get()));
     return csr;
 }

@@ -25,13 +25,14 @@ public:
     static Result<Csr> parse(std::string_view pem);
 
     const std::string& key_hash() const { return key_hash_; }
-    EVP_PKEY* key() const { return key_.get(); }
+    // The SubjectPublicKeyInfo (DER): an uncompressed point of P-256.
+    const Bytes& spki() const { return spki_; }
     // Of the subject, as its bytes are; empty where there is not exactly one.
     const std::string& common_name() const { return common_name_; }
 
 private:
     Csr() = default;
-    EvpPtr<EVP_PKEY> key_;
+    Bytes spki_;
     std::string key_hash_;
     std::string common_name_;
 };

@@ -28,6 +28,22 @@ bool set_times(X509* certificate, const CertificateSpec& spec) {
                          static_cast<time_t>(unix_ms(spec.not_after) / 1000));
 }
 
+constexpr size_t kPoint = 65;  // the end of a Csr's SubjectPublicKeyInfo
+
+bool set_key(X509* certificate, const CertificateSpec& spec) {
+    if (spec.subject_spki.size() < kPoint)
+        return X509_set_pubkey(certificate, spec.subject_key) == 1;
+    auto* point = static_cast<unsigned char*>(
+        OPENSSL_memdup(spec.subject_spki.data() + spec.subject_spki.size() - kPoint, kPoint));
+    const int size = static_cast<int>(kPoint);
+    if (point && X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(certificate),
+                                        OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
+                                        OBJ_nid2obj(NID_X9_62_prime256v1), point, size) == 1)
+        return true;
+    OPENSSL_free(point);
+    return false;
+}
+
 bool add_text(X509_NAME* name, const char* field, const std::string& text) {
     if (text.empty()) return true;
     return X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
@@ -97,7 +113,7 @@ Result<EvpPtr<X509>> make_certificate(const CertificateSpec& spec, X509* issuer,
                       set_serial(certificate.get()) && set_times(certificate.get(), spec) &&
                       set_subject(certificate.get(), spec) &&
                       X509_set_issuer_name(certificate.get(), X509_get_subject_name(signer)) == 1 &&
-                      X509_set_pubkey(certificate.get(), spec.subject_key) == 1 &&
+                      set_key(certificate.get(), spec) &&
                       add_extensions(certificate.get(), signer, spec) &&
                       X509_sign(certificate.get(), issuer_key, digest) > 0;
     if (!done) return openssl_error(Code::Internal, "make a certificate");

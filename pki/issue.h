@@ -13,6 +13,7 @@ namespace cvlan::pki {
 
 struct CertificateSpec {
     EVP_PKEY* subject_key = nullptr;
+    Bytes subject_spki{};      // instead of it: that of a Csr, which no encoder has to make anew
     std::string organization;  // empty: none
     std::string common_name;
     std::vector<std::string> uris;

@@ -51,6 +51,15 @@ Bytes spki_der(EVP_PKEY* key) {
     return bytes;
 }
 
+Bytes spki_der(const X509_PUBKEY* key) {
+    unsigned char* der = nullptr;
+    const int size = i2d_X509_PUBKEY(key, &der);
+    if (size <= 0) return {};
+    Bytes bytes(der, der + size);
+    OPENSSL_free(der);
+    return bytes;
+}
+
 std::string group_name(EVP_PKEY* key) {
     if (EVP_PKEY_get_id(key) != EVP_PKEY_EC) return {};
     char name[64] = {};

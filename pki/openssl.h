@@ -30,6 +30,8 @@ void clear_openssl_errors();
 tl::unexpected<Error> openssl_error(Code code, std::string_view doing);
 
 Bytes spki_der(EVP_PKEY* key);
+// As it stands there: much cheaper than to encode the key anew.
+Bytes spki_der(const X509_PUBKEY* key);
 std::string group_name(EVP_PKEY* key);  // "prime256v1"; empty where it is no EC key
 
 Result<EvpPtr<X509>> read_certificate(std::string_view pem);  // the first of a chain
