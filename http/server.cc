@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/server.h"
 
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
 
@@ -16,7 +17,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kAcceptedAtOnce = 64;  // then the open connections have their turn
+// Then the open connections have their turn: a handshake costs a millisecond of theirs.
+constexpr int kAcceptedAtOnce = 16;
 constexpr auto kRetryAccept = 100ms;
 constexpr auto kWarnEvery = 1min;  // of faults that come with each connection
 
@@ -25,6 +27,16 @@ Address counted_address(const Address& address) {
     if (address.is_v4()) return address;
     const auto prefix = Prefix::of(address, 64);
     return prefix ? prefix->address() : address;
+}
+
+// A client that waited in the kernel's queue for longer than it would: its hello still lies there,
+// and an answer would cost a signature that nobody reads. When all nodes come back at once and the
+// queue is longer than their patience, no other would ever be served.
+bool has_left(int fd) {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
+    return info.tcpi_state == TCP_CLOSE_WAIT || info.tcpi_state == TCP_CLOSE;
 }
 
 }  // namespace
@@ -107,7 +119,8 @@ void Server::State::admit_local(UniqueFd fd) {
 
 void Server::State::admit_tcp(UniqueFd fd) {
     const auto peer = peer_of(fd.get());
-    if (!peer) return;  // gone already
+    // Without TLS a client may end its side when it has said all.
+    if (!peer || (tls && has_left(fd.get()))) return counts.abandoned.add();
     tune_tcp(fd.get());
     const auto& proxies = service.proxies;
     const bool is_balancer = std::any_of(proxies.begin(), proxies.end(), [&](const Prefix& prefix) {
@@ -275,6 +288,7 @@ Server::Stats Server::stats() const {
     stats.proxy_headers_refused = counts.proxy_headers_refused.value();
     stats.handshaking = static_cast<size_t>(counts.handshaking.value());
     stats.admission_waits = counts.admission_waits.value();
+    stats.abandoned = counts.abandoned.value();
     stats.handshakes = counts.handshakes.value();
     stats.handshakes_failed = counts.handshakes_failed.value();
     stats.requests = counts.requests.value();

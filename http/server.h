@@ -126,6 +126,7 @@ public:
         uint64_t proxy_headers_refused = 0;
         size_t handshaking = 0;        // TLS handshakes under way now
         uint64_t admission_waits = 0;  // times that new connections waited for those under way
+        uint64_t abandoned = 0;        // connections whose client had left before they were taken
         uint64_t handshakes = 0;       // that TLS completed
         uint64_t handshakes_failed = 0;
         uint64_t requests = 0;  // given to the handler

@@ -28,6 +28,7 @@ struct Counts {
     metrics::Counter proxy_headers_refused;
     metrics::Gauge handshaking;
     metrics::Counter admission_waits;
+    metrics::Counter abandoned;
     metrics::Counter handshakes;
     metrics::Counter handshakes_failed;
     metrics::Counter requests;

@@ -24,6 +24,7 @@ struct MetricsTest : ApiTest {
             stats.handshakes_failed = 2;
             stats.handshaking = 5;
             stats.admission_waits = 7;
+            stats.abandoned = 9;
             return std::vector<ListenerFigures>{{"session", stats}};
         };
         context.metrics->certificates = [this] {
@@ -66,6 +67,7 @@ TEST_F(MetricsTest, AnswersAreCountedByRouteAndClass) {
     EXPECT_THAT(text, HasSubstr("handshakes_total{listener=\"session\",result=\"failed\"} 2\n"));
     EXPECT_THAT(text, HasSubstr("handshakes_in_progress{listener=\"session\"} 5\n"));
     EXPECT_THAT(text, HasSubstr("admission_waits_total{listener=\"session\"} 7\n"));
+    EXPECT_THAT(text, HasSubstr("abandoned_total{listener=\"session\"} 9\n"));
 }
 
 TEST_F(MetricsTest, EnrolmentsAreCountedByOutcomeAndNodesByState) {
