@@ -62,14 +62,10 @@ Result<wire::CertificateCreated> make_files(const Args& args, Session& session) 
 }  // namespace
 
 void certificate_create_options(CLI::App& app, Args& args) {
-    app.add_option("NAME", args.name, "what it is for")->required();
+    access_token_create_options(app, args);
     app.add_option("--out", args.out_file, "a new file for the certificate and its chain")
         ->required();
     app.add_option("--key-out", args.key_file, "a new file for its private key")->required();
-    app.add_option("--service-account", args.service_account,
-                   "whose it is, by name or id; by default your own");
-    add_duration(app, "--expires", args.expires, "for how long it is good, such as 24h (default)");
-    account_options(app, args);
 }
 
 int certificate_create(const Args& args, Io& io) {
