@@ -35,18 +35,7 @@ bool is_right(const std::string& hash, const SecretText& password) {
 }  // namespace
 
 Passwords::Passwords(EventLoop& loop, PasswordCost cost)
-    : loop_(loop), cost_(cost), nobodys_(encoded(SecretText(base64(random_bytes(32))), cost)) {
-    for (size_t i = 0; i < kThreads; ++i) threads_.emplace_back([this] { work(); });
-}
-
-Passwords::~Passwords() {
-    {
-        const std::lock_guard lock(mutex_);
-        ends_ = true;
-    }
-    wakes_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-}
+    : loop_(loop), cost_(cost), nobodys_(encoded(SecretText(base64(random_bytes(32))), cost)) {}
 
 bool Passwords::hash(SecretText password, std::function<void(std::string)> done, EventLoop* loop) {
     return push({std::move(password), {}, std::move(done), loop});
@@ -63,38 +52,26 @@ bool Passwords::verify(std::string hash, SecretText password, std::function<void
 }
 
 bool Passwords::push(Job job) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (jobs_.size() >= kQueue) return false;
-        ++*pending_;
-        jobs_.push_back(std::move(job));
-    }
-    wakes_.notify_one();
-    return true;
+    ++*pending_;
+    const bool is_taken =
+        workers_.run([this, kept = std::make_shared<Job>(std::move(job))] { work(*kept); });
+    if (!is_taken) --*pending_;
+    return is_taken;
 }
 
-void Passwords::work() {
-    std::unique_lock lock(mutex_);
-    while (true) {
-        wakes_.wait(lock, [this] { return ends_ || !jobs_.empty(); });
-        if (ends_) return;
-        Job job = std::move(jobs_.front());
-        jobs_.pop_front();
-        lock.unlock();
-        std::string found;
-        if (job.hash.empty())
-            found = encoded(job.password, cost_);
-        else if (is_right(job.hash, job.password))
-            found = kRight;
-        EventLoop& loop = job.loop ? *job.loop : loop_;
-        loop.post([left = std::weak_ptr(pending_), done = std::move(job.done), found] {
-            const auto pending = left.lock();
-            if (!pending) return;
-            --*pending;
-            done(found);
-        });
-        lock.lock();
-    }
+void Passwords::work(Job& job) const {
+    std::string found;
+    if (job.hash.empty())
+        found = encoded(job.password, cost_);
+    else if (is_right(job.hash, job.password))
+        found = kRight;
+    EventLoop& loop = job.loop ? *job.loop : loop_;
+    loop.post([left = std::weak_ptr(pending_), done = std::move(job.done), found] {
+        const auto pending = left.lock();
+        if (!pending) return;
+        --*pending;
+        done(found);
+    });
 }
 
 }  // namespace cvlan::api

@@ -6,18 +6,14 @@
 // loop that it was asked for with (null: on that given at first), and not once this is gone.
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "base/event_loop.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "base/workers.h"
 
 namespace cvlan::api {
 
@@ -33,9 +29,6 @@ public:
     static constexpr size_t kQueue = 64;
 
     Passwords(EventLoop& loop, PasswordCost cost);
-    Passwords(const Passwords&) = delete;
-    Passwords& operator=(const Passwords&) = delete;
-    ~Passwords();  // what waits is not done any more
 
     // argon2id's encoded form, empty where there was no memory for it. False: the queue is full.
     [[nodiscard]] bool hash(SecretText password, std::function<void(std::string)> done,
@@ -54,17 +47,13 @@ private:
         EventLoop* loop;  // of `done`
     };
     bool push(Job job);
-    void work();
+    void work(Job& job) const;
 
     EventLoop& loop_;
     PasswordCost cost_;
     std::string nobodys_;  // the hash of what nobody knows
     std::shared_ptr<std::atomic<size_t>> pending_ = std::make_shared<std::atomic<size_t>>(0);
-    std::mutex mutex_;
-    std::condition_variable wakes_;
-    std::deque<Job> jobs_;
-    bool ends_ = false;
-    std::vector<std::thread> threads_;
+    Workers workers_{{"cv-passwords", kThreads, kQueue}};
 };
 
 }  // namespace cvlan::api

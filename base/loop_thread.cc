@@ -6,11 +6,15 @@
 
 namespace cvlan {
 
+void name_this_thread(const std::string& name, int niceness) {
+    (void)pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+    // Of this thread alone, on Linux (nice(2)); failing, it is as urgent as the others.
+    [[maybe_unused]] const int now = ::nice(niceness);
+}
+
 LoopThread::LoopThread(const std::string& name, int niceness)
     : thread_([this, name, niceness] {
-          (void)pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
-          // Of this thread alone, on Linux (nice(2)); failing, it is as urgent as the others.
-          [[maybe_unused]] const int now = ::nice(niceness);
+          name_this_thread(name, niceness);
           loop_.run();
       }) {}
 

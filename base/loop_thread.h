@@ -14,10 +14,12 @@
 
 namespace cvlan {
 
+// `name` is what top(1) shows, 15 characters at most. A nice thread gives way to the others of the
+// process when there are more to run than processors (sched(7), per thread on Linux).
+void name_this_thread(const std::string& name, int niceness);
+
 class LoopThread {
 public:
-    // `name` is what top(1) shows, 15 characters at most. A nice thread gives way to the others of
-    // the process when there are more to run than processors (sched(7), per thread on Linux).
     explicit LoopThread(const std::string& name = "cvlan-loop", int niceness = 0);
     ~LoopThread() { stop(); }
     LoopThread(const LoopThread&) = delete;
