@@ -124,7 +124,7 @@ void Auth::flush_seen() {
 }
 
 Verdict<NodeIdentity> Auth::node(const http::Request& request) {
-    if (request.client_certificate_pem.empty())
+    if (!request.client_certificate)
         return refusal(401, "CLIENT_CERTIFICATE_REQUIRED",
                        "this needs the client certificate of an enrolled node", request.request_id);
     const auto identity = identity_of(request);
@@ -138,11 +138,13 @@ Verdict<NodeIdentity> Auth::node(const http::Request& request) {
 // Reading a certificate takes longer than all else about a poll: what was read is kept, by the hash
 // of its bytes. That TLS found it good, and how its node stands, is another matter, each time.
 Result<NodeIdentity> Auth::identity_of(const http::Request& request) const {
-    const Bytes hash = sha256(as_bytes(request.client_certificate_pem));
-    const std::string key(as_text(hash));
+    X509* shown = request.client_certificate.get();
+    const auto hash = pki::fingerprint(shown);
+    if (!hash) return failed(hash.error());
+    const std::string key(as_text(*hash));
     const std::lock_guard lock(read_mutex_);
     if (const auto known = read_.find(key); known != read_.end()) return known->second;
-    auto certificate = pki::parse_node_certificate(request.client_certificate_pem, trust_domain_);
+    auto certificate = pki::parse_node_certificate(shown, trust_domain_);
     if (!certificate) return failed(certificate.error());
     if (read_.size() >= kKeptIdentities) read_.clear();
     return read_
@@ -153,7 +155,7 @@ Result<NodeIdentity> Auth::identity_of(const http::Request& request) const {
 }
 
 std::optional<NodeIdentity> Auth::shown(const http::Request& request) const {
-    if (request.client_certificate_pem.empty()) return std::nullopt;
+    if (!request.client_certificate) return std::nullopt;
     auto identity = identity_of(request);
     if (!identity) return std::nullopt;
     return *identity;

@@ -105,8 +105,8 @@ Verdict<std::optional<AdminAuth::Shown>> AdminAuth::shown(const http::Request& r
         return unauthenticated("only Bearer is understood here", request);
     if (header) return std::optional(Shown{header->substr(kBearer.size()), false});
     if (auto cookie = session_cookie(request)) return std::optional(Shown{*cookie, true});
-    if (!request.client_certificate_pem.empty())
-        return std::optional(Shown{request.client_certificate_pem, false, true});
+    if (request.client_certificate)
+        return std::optional(Shown{request.client_certificate.pem(), false, true});
     return std::optional<Shown>{};
 }
 

@@ -23,6 +23,7 @@
 #include "api/refusals.h"
 #include "api/roles.h"
 #include "base/snapshot.h"
+#include "base/workers.h"
 #include "http/server.h"
 #include "maps/maps.h"
 #include "pki/authority.h"
@@ -51,6 +52,7 @@ struct Context {
     Auth& auth;
     AdminAuth& admins;
     Passwords& passwords;
+    Workers& workers;
     Polls& polls;
     Limiter& failed_enrolments;  // by address
     const Clock& clock;
@@ -79,6 +81,10 @@ struct Call {
 };
 
 using PublicHandler = http::Response (*)(Context&, const Call&);
+// The same, on a worker: it waits for the disk, together with others.
+struct OnWorker {
+    PublicHandler run;
+};
 using HeldPublicHandler = void (*)(Context&, const Call&, http::Reply);
 using NodeHandler = http::Response (*)(Context&, const Call&, const NodeIdentity&);
 using HeldNodeHandler = void (*)(Context&, const Call&, const NodeIdentity&, http::Reply);
@@ -102,7 +108,8 @@ struct Route {
     Role role;
     std::string_view method;
     std::string_view pattern;  // "{id}" stands for one UUID
-    std::variant<PublicHandler, HeldPublicHandler, NodeHandler, HeldNodeHandler, Admin, HeldAdmin>
+    std::variant<PublicHandler, OnWorker, HeldPublicHandler, NodeHandler, HeldNodeHandler, Admin,
+                 HeldAdmin>
         handler;
     std::vector<std::string_view> query{};  // the parameters it takes
     bool needs_match = false;               // 428 without If-Match

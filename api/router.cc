@@ -78,6 +78,18 @@ struct Dispatch {
         auto response = handler(context, on(*store, &who));
         send(std::move(response), who);
     }
+    void operator()(const OnWorker& handler) {
+        const auto task = std::make_shared<Task>(
+            Task{context, route, call.request, call.query, std::move(reply)});
+        const bool is_taken = context.workers.run([task, run = handler.run]() mutable {
+            task->run(run);
+            EventLoop& loop = *task->request.loop;
+            loop.post([task = std::move(task)] { task->answer(); });
+        });
+        if (!is_taken)
+            task->reply.send(error_response({Code::Unavailable, "too many of these at once"},
+                                            call.request.request_id));
+    }
     void operator()(HeldPublicHandler handler) {
         if (!context.refusals->are_written()) return reply.send(audit_unavailable());
         const auto store = store_of("anonymous");
@@ -120,6 +132,27 @@ struct Dispatch {
     }
 
 private:
+    // A request that outlives its call, and what came of it.
+    struct Task {
+        Context& context;
+        const Route& route;
+        http::Request request;
+        Query query;
+        http::Reply reply;
+        Who who{};
+        http::Response response{};
+
+        void run(PublicHandler handler) {
+            const log::Trace trace(request.trace_id);
+            const auto store = context.store.as(cause_of(request, who.actor));
+            response = handler(context, {request, {}, query, *store, false, &who});
+        }
+        // On the loop of the connection.
+        void answer() {
+            const Call asked{request, {}, query, context.store};
+            Dispatch{context, route, asked, std::move(reply)}.send(std::move(response), who);
+        }
+    };
     // nullopt where the answer was given already.
     std::optional<AdminIdentity> admit(Needs needs) {
         auto who = context.admins.admin(call.request);

@@ -30,7 +30,7 @@ const std::vector<Route> kPlainRoutes{
     {Role::Discovery, "GET", "/ready", ready},
     {Role::Discovery, "GET", "/version", version},
 
-    {Role::Registration, "POST", "/api/v1/enrol", enrol_node},
+    {Role::Registration, "POST", "/api/v1/enrol", OnWorker{enrol_node}},
 
     {Role::Session, "GET", "/api/v1/node/map", node_map, {"since", "wait", "protocolVersion"}},
     {Role::Session, "PUT", "/api/v1/node/endpoints", report_endpoints},

@@ -58,7 +58,6 @@ struct Client::State final : Transport::Events {
 
     EventLoop& loop;
     ClientOptions options;
-    SslCtxPtr tls;
     std::deque<Waiting> queue;     // the first is on the wire when is_busy
     std::deque<Waiting> rejected;  // can not be sent; told so in the loop's next turn
     uint64_t last_id = 0;
@@ -115,15 +114,15 @@ void Client::State::connected(Result<UniqueFd> fd) {
     connector.reset();
     if (!fd) return broken(fd.error());
     SslPtr ssl;
-    if (tls) {
-        auto made = client_ssl(tls.get(), options.host);
+    if (options.tls) {
+        auto made = client_ssl(options.tls->context(), options.host);
         if (!made) return broken(made.error());
         ssl = std::move(*made);
     }
     transport.emplace(loop, std::move(*fd), std::move(ssl), Transport::Side::Connecting);
     if (!transport->is_open()) return broken({Code::Unavailable, "out of memory"});
     transport->listen_to(this);
-    if (!tls) ready();
+    if (!options.tls) ready();
 }
 
 void Client::State::ready() {
@@ -234,12 +233,17 @@ Client::~Client() {
 
 Result<std::unique_ptr<Client>> Client::open(EventLoop& loop, ClientOptions options) {
     auto state = std::make_unique<State>(loop, std::move(options));
-    const ClientOptions& chosen = state->options;
-    if (chosen.unix_path.empty()) {
-        if (chosen.host.empty()) return fail(Code::Invalid, "no host");
-        auto tls = client_context({chosen.trust, chosen.certificate_pem, chosen.private_key_pem});
+    ClientOptions& chosen = state->options;
+    if (!chosen.unix_path.empty()) {
+        chosen.tls.reset();
+    } else if (chosen.host.empty()) {
+        return fail(Code::Invalid, "no host");
+    } else if (!chosen.tls) {
+        auto tls =
+            client_tls({std::exchange(chosen.trust, {}), std::exchange(chosen.certificate_pem, {}),
+                        std::move(chosen.private_key_pem)});
         if (!tls) return failed(tls.error());
-        state->tls = std::move(*tls);
+        chosen.tls = std::move(*tls);
     }
     return std::make_unique<Client>(std::move(state));
 }

@@ -35,6 +35,7 @@ struct ClientOptions {
     TlsTrust trust{};
     std::string certificate_pem{};  // our own, with intermediates; empty: none
     SecretText private_key_pem{};
+    std::shared_ptr<const ClientTls> tls{};  // instead of these three
 
     uint32_t fwmark = 0;  // SO_MARK of the connection, if not 0 and CAP_NET_ADMIN is held
     std::chrono::milliseconds connect_timeout{10'000};  // name, TCP and TLS together

@@ -112,7 +112,7 @@ void Connection::on_connected() {
     leave_handshake();
     if (transport_->ssl()) {
         server_.counts.handshakes.add();
-        certificate_pem_ = peer_certificate_pem(transport_->ssl());
+        certificate_ = PeerCertificate::of(transport_->ssl());
         forget_chain(transport_->ssl());
     }
     enter(Phase::Head);
@@ -167,7 +167,7 @@ void Connection::dispatch() {
     request.trace_id = trace_id_of(request.headers, request_id_);
     request.peer = peer_;
     request.local = local_;
-    request.client_certificate_pem = certificate_pem_;
+    request.client_certificate = certificate_;
     request.loop = &server_.loop;
     server_.counts.requests.add();
     enter(Phase::Answering);

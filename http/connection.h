@@ -71,7 +71,7 @@ private:
     Server::State& server_;
     Endpoint peer_;
     std::optional<LocalPeer> local_;
-    std::string certificate_pem_;
+    PeerCertificate certificate_;
     std::optional<Transport> transport_;
     RequestReader reader_;
     std::shared_ptr<Exchange> exchange_;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/ip.h"
+#include "http/peer_certificate.h"
 
 namespace cvlan {
 class EventLoop;
@@ -45,12 +46,11 @@ struct Request {
     Headers headers;     // in order of arrival; proxy headers have no meaning here
     std::string body;
     Endpoint peer;  // of the TCP connection, or whom a balancer names; 0.0.0.0:0 on a unix socket
-    std::optional<LocalPeer> local;  // set on a unix socket alone
-    std::string
-        client_certificate_pem;  // the leaf which TLS verified against the client CAs, or empty
-    std::string request_id;      // a UUID, made by the server, sent back as X-Request-Id
-    std::string trace_id;        // 32 hex digits: the client's (traceparent), else of request_id
-    EventLoop* loop = nullptr;   // on its thread it is answered
+    std::optional<LocalPeer> local;      // set on a unix socket alone
+    PeerCertificate client_certificate;  // the leaf which TLS verified against the client CAs
+    std::string request_id;              // a UUID, made by the server, sent back as X-Request-Id
+    std::string trace_id;       // 32 hex digits: the client's (traceparent), else of request_id
+    EventLoop* loop = nullptr;  // on its thread it is answered
 
     const std::string* header(std::string_view name) const { return find(headers, name); }
 };

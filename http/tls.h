@@ -3,6 +3,7 @@
 
 // What a TLS side is configured with. TLS 1.3 alone: no renegotiation, no 0-RTT, no compression.
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,16 @@ struct TlsTrust {
     // must verify up to that certificate. So a token alone tells whom to trust.
     Bytes ca_spki_sha256{};
 };
+
+// What a client shows and whom it believes, read once. OpenSSL takes milliseconds to read a key and
+// certificates: clients that share one, and connections that follow each other, do not.
+class ClientTls;
+struct TlsClientIdentity {
+    TlsTrust trust{};
+    std::string certificate_pem{};  // our own, with intermediates; empty: none
+    SecretText private_key_pem{};
+};
+Result<std::shared_ptr<const ClientTls>> client_tls(const TlsClientIdentity& identity);
 
 // The hash TlsTrust::ca_spki_sha256 wants, of the first certificate in `pem`.
 Result<Bytes> spki_sha256(std::string_view pem);

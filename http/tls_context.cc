@@ -62,14 +62,21 @@ Bytes spki_of(X509* certificate) {
 // Never asks: an encrypted key is refused instead of stopping a daemon at a prompt.
 int no_passphrase(char*, int, int, void*) { return -1; }
 
-Result<void> use_identity(SSL_CTX* context, std::string_view chain_pem, const SecretText& key_pem) {
+enum class Root { Sent, LeftOut };  // of the chain that goes with a certificate
+
+Result<void> use_identity(SSL_CTX* context, std::string_view chain_pem, const SecretText& key_pem,
+                          Root root) {
     auto chain = read_certificates(chain_pem);
     if (!chain) return failed(chain.error());
     if (SSL_CTX_use_certificate(context, chain->front().get()) != 1)
         return openssl_failure("use certificate");
-    for (size_t i = 1; i < chain->size(); ++i)
-        if (SSL_CTX_add1_chain_cert(context, (*chain)[i].get()) != 1)
+    for (size_t i = 1; i < chain->size(); ++i) {
+        X509* link = (*chain)[i].get();
+        const bool is_root = (X509_get_extension_flags(link) & EXFLAG_SS) != 0;
+        if (is_root && root == Root::LeftOut) continue;
+        if (SSL_CTX_add1_chain_cert(context, link) != 1)
             return openssl_failure("use certificate chain");
+    }
 
     const std::string& text = key_pem.reveal();
     const BioPtr bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
@@ -195,31 +202,32 @@ Result<SslCtxPtr> server_context(const TlsServerOptions& options) {
     ERR_clear_error();
     auto context = new_context(TLS_server_method());
     if (!context) return context;
-    if (auto done =
-            use_identity(context->get(), options.certificate_chain_pem, options.private_key_pem);
-        !done)
-        return failed(done.error().while_doing("server certificate"));
+    // With the root: a client that enrols looks there for the CA that its token pins.
+    auto used = use_identity(context->get(), options.certificate_chain_pem, options.private_key_pem,
+                             Root::Sent);
+    if (!used) return failed(used.error().while_doing("server certificate"));
     if (auto done = ask_for_certificates(context->get(), options); !done)
         return failed(done.error());
     SSL_CTX_set_alpn_select_cb(context->get(), choose_protocol, nullptr);
     return context;
 }
 
-Result<SslCtxPtr> client_context(const TlsClientIdentity& identity) {
+Result<std::shared_ptr<const ClientTls>> client_tls(const TlsClientIdentity& identity) {
     ERR_clear_error();
     auto context = new_context(TLS_client_method());
-    if (!context) return context;
+    if (!context) return failed(context.error());
     // RFC 7301: says what is meant, so that a certificate serves no other protocol's server.
     static constexpr unsigned char kOurs[] = "\x08http/1.1";
     SSL_CTX_set_alpn_protos(context->get(), kOurs, sizeof kOurs - 1);
     SSL_CTX_set_session_cache_mode(context->get(), SSL_SESS_CACHE_OFF);
     if (auto done = trust_of(context->get(), identity.trust); !done) return failed(done.error());
-    if (identity.certificate_pem.empty()) return context;
-    if (auto done =
-            use_identity(context->get(), identity.certificate_pem, identity.private_key_pem);
-        !done)
-        return failed(done.error().while_doing("client certificate"));
-    return context;
+    if (!identity.certificate_pem.empty()) {
+        // RFC 8446 section 4.4.2: a server has its anchors; the root would be read for nothing.
+        auto used = use_identity(context->get(), identity.certificate_pem, identity.private_key_pem,
+                                 Root::LeftOut);
+        if (!used) return failed(used.error().while_doing("client certificate"));
+    }
+    return std::make_shared<const ClientTls>(std::move(*context));
 }
 
 Result<SslPtr> client_ssl(SSL_CTX* context, const std::string& host) {
@@ -238,16 +246,6 @@ Result<SslPtr> client_ssl(SSL_CTX* context, const std::string& host) {
         SSL_set_tlsext_host_name(ssl.get(), host.c_str()) != 1)
         return openssl_failure("expect name");
     return ssl;
-}
-
-std::string peer_certificate_pem(SSL* ssl) {
-    X509* leaf = SSL_get0_peer_certificate(ssl);
-    if (!leaf || SSL_get_verify_result(ssl) != X509_V_OK) return {};
-    const BioPtr bio(BIO_new(BIO_s_mem()));
-    if (PEM_write_bio_X509(bio.get(), leaf) != 1) return {};
-    char* text = nullptr;
-    const long size = BIO_get_mem_data(bio.get(), &text);
-    return {text, static_cast<size_t>(size)};
 }
 
 // SSL_get_peer_cert_chain(3) and SSL_get0_verified_chain(3) hand out the stacks that the connection

@@ -24,17 +24,16 @@ using SslPtr = std::unique_ptr<SSL, SslFree>;
 
 Result<SslCtxPtr> server_context(const TlsServerOptions& options);
 
-struct TlsClientIdentity {
-    const TlsTrust& trust;
-    const std::string& certificate_pem;
-    const SecretText& private_key_pem;
+class ClientTls {
+public:
+    explicit ClientTls(SslCtxPtr context) : context_(std::move(context)) {}
+    SSL_CTX* context() const { return context_.get(); }
+
+private:
+    SslCtxPtr context_;
 };
-Result<SslCtxPtr> client_context(const TlsClientIdentity& identity);
 // A connection's state which will accept no other name (or address) than `host`.
 Result<SslPtr> client_ssl(SSL_CTX* context, const std::string& host);
-
-// The verified leaf of the other side as PEM, or empty.
-std::string peer_certificate_pem(SSL* ssl);
 
 // After the handshake, where the certificates have been checked: what leads from the other side's
 // certificate to our CA is freed, some KiB of each connection that is held. Not its own one.

@@ -41,7 +41,22 @@ Result<void> read_identity(std::string_view uri, std::string_view trust_domain,
     return {};
 }
 
-Result<NodeCertificate> node_certificate(X509* certificate, std::string_view trust_domain) {
+Result<Bytes> spki_of(const X509* certificate) {
+    const Bytes der = spki_der(X509_get_X509_PUBKEY(certificate));
+    if (der.empty()) return openssl_error(Code::Malformed, "certificate: no public key");
+    return sha256(der);
+}
+
+}  // namespace
+
+Result<Bytes> fingerprint(const X509* certificate) {
+    Bytes hash(32);
+    if (X509_digest(certificate, EVP_sha256(), hash.data(), nullptr) != 1)
+        return openssl_error(Code::Internal, "hash a certificate");
+    return hash;
+}
+
+Result<NodeCertificate> parse_node_certificate(X509* certificate, std::string_view trust_domain) {
     const std::vector<std::string> uris = uri_names(certificate);
     if (uris.size() != 1) return no_identity("must have one URI");
     NodeCertificate node;
@@ -55,31 +70,25 @@ Result<NodeCertificate> node_certificate(X509* certificate, std::string_view tru
     node.not_before = *begins;
     node.not_after = *ends;
     node.serial = serial_hex(certificate);
-    EVP_PKEY* key = X509_get0_pubkey(certificate);
-    if (!key) return openssl_error(Code::Malformed, "certificate: no public key");
-    node.key_hash = key_hash(key);
+    if (!X509_get0_pubkey(certificate))
+        return openssl_error(Code::Malformed, "certificate: no public key");
+    auto spki = spki_of(certificate);
+    if (!spki) return failed(spki.error());
+    node.key_hash = hex(*spki);
     return node;
 }
-
-Result<Bytes> spki_of(X509* certificate) {
-    EVP_PKEY* key = X509_get0_pubkey(certificate);
-    if (!key) return openssl_error(Code::Malformed, "certificate: no public key");
-    return sha256(spki_der(key));
-}
-
-}  // namespace
 
 Result<NodeCertificate> parse_node_certificate(std::string_view pem,
                                                std::string_view trust_domain) {
     auto certificate = read_certificate(pem);
     if (!certificate) return failed(certificate.error());
-    return node_certificate(certificate->get(), trust_domain);
+    return parse_node_certificate(certificate->get(), trust_domain);
 }
 
 Result<NodeCertificate> parse_node_certificate_der(ByteView der, std::string_view trust_domain) {
     auto certificate = read_certificate_der(der);
     if (!certificate) return failed(certificate.error());
-    return node_certificate(certificate->get(), trust_domain);
+    return parse_node_certificate(certificate->get(), trust_domain);
 }
 
 Result<Bytes> spki_sha256(std::string_view pem) {

@@ -5,6 +5,8 @@
 // not the DNS name. Whether the chain is good was TLS's work before; verify_chain does it
 // elsewhere.
 
+#include <openssl/x509.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +28,11 @@ struct NodeCertificate {
 // The first certificate of `pem`, which may be a chain. Code::Denied where the URI is absent,
 // double, of another trust domain or not of a node.
 Result<NodeCertificate> parse_node_certificate(std::string_view pem, std::string_view trust_domain);
+Result<NodeCertificate> parse_node_certificate(X509* certificate, std::string_view trust_domain);
 Result<NodeCertificate> parse_node_certificate_der(ByteView der, std::string_view trust_domain);
+
+// SHA-256 of the whole certificate: 32 bytes.
+Result<Bytes> fingerprint(const X509* certificate);
 
 // SHA-256 of the SubjectPublicKeyInfo of the first certificate: 32 bytes.
 Result<Bytes> spki_sha256(std::string_view pem);

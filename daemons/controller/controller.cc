@@ -21,6 +21,9 @@ using namespace std::chrono_literals;
 constexpr auto kDrainLimit = 10s;
 constexpr auto kIntermediateReserve = 24h * 60;
 constexpr int kNice = 5;
+// So many enrolments share a wait for the disk.
+constexpr size_t kWorkers = 16;
+constexpr size_t kWaitingForWorkers = 1024;
 
 std::string url_of(const std::string& server_name, uint16_t port) {
     const auto address = Address::parse(server_name);
@@ -60,6 +63,7 @@ Controller::Controller(EventLoop& loop, const ControllerConfig& config, const Cl
 
 // What belongs to a thread ends on it.
 Controller::~Controller() {
+    if (workers_) workers_->stop();
     api_thread_->call([this] {
         jobs_.reset();
         flushing_.clear();
@@ -111,6 +115,8 @@ Result<void> Controller::open(Installation installation) {
     auth_ = std::make_unique<api::Auth>(*store_, (*authority_)->trust_domain(), clock_);
     admins_ = std::make_unique<api::AdminAuth>(*store_, clock_);
     passwords_ = std::make_unique<api::Passwords>(api_thread_->loop(), api::PasswordCost{});
+    workers_ = std::make_unique<Workers>(
+        Workers::Options{"cv-enrol", kWorkers, kWaitingForWorkers, kNice});
     polls_ = std::make_unique<api::Polls>(loop_, clock_);
     limiter_ = std::make_unique<api::Limiter>(config_.failed_enrolments_per_minute, clock_);
     api::Settings settings{{url_of(installation_->server_name, config_.registration.port)},
@@ -123,8 +129,8 @@ Result<void> Controller::open(Installation installation) {
     parts.changed = [this](const store::Event& event) { forget(event); };
     feed_ = std::make_unique<MapFeed>(std::move(parts));
     context_.reset(new api::Context{*store_, *maps_, *authority_, installation_->key, *keys_,
-                                    *auth_, *admins_, *passwords_, *polls_, *limiter_, clock_,
-                                    std::move(settings)});
+                                    *auth_, *admins_, *passwords_, *workers_, *polls_, *limiter_,
+                                    clock_, std::move(settings)});
     context_->loop_of = [this](const api::Route& route, EventLoop& here) -> EventLoop& {
         return loop_of(route, here);
     };

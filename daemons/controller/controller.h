@@ -86,6 +86,7 @@ private:
     std::unique_ptr<api::Auth> auth_;
     std::unique_ptr<api::AdminAuth> admins_;
     std::unique_ptr<api::Passwords> passwords_;
+    std::unique_ptr<Workers> workers_;
     std::unique_ptr<api::Polls> polls_;
     std::unique_ptr<MapFeed> feed_;
     std::optional<WebhookParts> webhooks_;

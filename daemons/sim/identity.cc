@@ -24,6 +24,9 @@ Result<Token> Token::read(const std::string& path) {
     Token token;
     token.text = *text;
     token.claims = parsed->claims;
+    auto tls = http::client_tls({{.ca_spki_sha256 = token.claims.ca_spki}});
+    if (!tls) return failed(tls.error().while_doing(path));
+    token.tls = std::move(*tls);
     return token;
 }
 

@@ -4,11 +4,13 @@
 // A simulated node's identity: what an agent keeps of an enrolment, without the tunnel's key. The
 // WireGuard key it tells is random: nobody has its private half, for there is no tunnel.
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "http/tls.h"
 #include "model/state.h"
 #include "model/token_claims.h"
 #include "model/wire.h"
@@ -21,7 +23,8 @@ using Identity = model::state::IdentityState;
 struct Token {
     std::string text;
     model::TokenClaims claims;
-    std::string prefix = "sim";  // of the names of nodes that come in with it
+    std::string prefix = "sim";                    // of the names of nodes that come in with it
+    std::shared_ptr<const http::ClientTls> tls{};  // believes the CA that it pins
     static Result<Token> read(const std::string& path);
 };
 

@@ -48,19 +48,24 @@ Result<http::ClientOptions> Node::options_for(const std::string& url) const {
     return options;
 }
 
-Result<std::unique_ptr<http::Client>> Node::open_session() const {
+Result<std::unique_ptr<http::Client>> Node::open_session() {
     auto options = options_for(identity_->session.front());
     if (!options) return failed(options.error());
-    for (const std::string& root : identity_->trust_bundle) options->trust.ca_pem += root;
-    options->certificate_pem = *identity_->certificate;
-    options->private_key_pem = SecretText(identity_->tls_key);
+    if (!tls_) {
+        http::TlsClientIdentity shown{{}, *identity_->certificate, SecretText(identity_->tls_key)};
+        for (const std::string& root : identity_->trust_bundle) shown.trust.ca_pem += root;
+        auto tls = http::client_tls(shown);
+        if (!tls) return failed(tls.error());
+        tls_ = std::move(*tls);
+    }
+    options->tls = tls_;
     return http::Client::open(world_.loop, std::move(*options));
 }
 
 Result<std::unique_ptr<http::Client>> Node::open_stranger(const Token& token) const {
     auto options = options_for(token.claims.url);
     if (!options) return failed(options.error());
-    options->trust.ca_spki_sha256 = token.claims.ca_spki;
+    options->tls = token.tls;
     return http::Client::open(world_.loop, std::move(*options));
 }
 
@@ -127,7 +132,7 @@ void Node::enrolled(const Token& token, const http::Response& response) {
         answer ? accept(token, *application_, *answer) : Result<Identity>(failed(answer.error()));
     if (identity) {
         world_.measures.enrol.add(asked_at_);
-        identity_ = std::move(*identity);
+        set_identity(std::move(*identity));
         backoff_.reset();
     } else {
         world_.measures.failed("enrol: " + identity.error().message);
@@ -270,6 +275,7 @@ void Node::renewed(const SecretText& key, const http::Response& response) {
     identity_->certificate = answer->certificate;
     identity_->trust_bundle = answer->trust_bundle;
     identity_->tls_key = key.reveal();
+    tls_.reset();
     next_ = world_.loop.after(0ms, [this] { restart(); });
 }
 

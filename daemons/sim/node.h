@@ -39,7 +39,10 @@ class Node {
 public:
     Node(World& world, size_t number);
 
-    void set_identity(Identity identity) { identity_ = std::move(identity); }
+    void set_identity(Identity identity) {
+        identity_ = std::move(identity);
+        tls_.reset();
+    }
     const std::optional<Identity>& identity() const { return identity_; }
     size_t number() const { return number_; }
     // "<epoch>.<revision>" of the map it has; a node that has none asks for a full one.
@@ -58,7 +61,7 @@ public:
 private:
     Result<http::ClientOptions> options_for(const std::string& url) const;
     Result<std::unique_ptr<http::Client>> open_stranger(const Token& token) const;
-    Result<std::unique_ptr<http::Client>> open_session() const;
+    Result<std::unique_ptr<http::Client>> open_session();
     Result<void> prepare_enrolment(const Token& token);
     Result<http::Client*> small();
     void ask_small(http::ClientRequest request, int expected,
@@ -75,6 +78,7 @@ private:
     World& world_;
     size_t number_;
     std::optional<Identity> identity_;
+    std::shared_ptr<const http::ClientTls> tls_;  // the identity's; none yet: made when it is used
     std::optional<Application> application_;
     std::string since_;
     std::unique_ptr<http::Client> held_;

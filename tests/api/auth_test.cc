@@ -54,7 +54,10 @@ TEST_F(AuthTest, ANodeOfASuspendedTenantWaitsUntilItIsResumed) {
 }
 
 TEST_F(AuthTest, ACertificateThatNamesNoNodeIsRefused) {
-    EXPECT_EQ(code_of(ask("GET", "/api/v1/node/map", "", "no certificate")), "CERTIFICATE_REFUSED");
+    const auto key = pki::TlsKey::generate();
+    const auto server = authority.issue_server(*key, {"x.test"}, clock.now());
+    EXPECT_EQ(code_of(ask("GET", "/api/v1/node/map", "", server->chain_pem)),
+              "CERTIFICATE_REFUSED");
 }
 
 // F79: after an outage all nodes come back at once, and each wait for the disk would be a queue.

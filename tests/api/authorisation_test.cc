@@ -81,6 +81,7 @@ bool try_once(AuthorisationTest& test, const Trial& trial) {
     // Asker enrols, logs in or has a link holds a secret of the tenant's own.
     const bool is_stranger = (trial.who == OtherNode || trial.who == OtherAdmin) &&
                              !std::holds_alternative<PublicHandler>(trial.route.handler) &&
+                             !std::holds_alternative<OnWorker>(trial.route.handler) &&
                              !std::holds_alternative<HeldPublicHandler>(trial.route.handler);
     if (is_denied || is_stranger) expect_nothing_told(trial, asked, answer, test.canaries());
     if (trial.who == Member) expect_nothing_told(trial, asked, answer, test.canaries_of_siblings());

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <set>
 #include <thread>
 
 #include "pki/certificate.h"
@@ -349,6 +350,47 @@ TEST_F(EnrolTest, AReportOfEndpointsIsOneFragmentForTheOthersAndNothingWhenUncha
                     make_network(foreign));
     EXPECT_EQ(ask("PUT", "/api/v1/node/endpoints", wrong, reporter.enrolment.certificate).status,
               404);
+}
+
+// F20: those who come at the same time are done together, and a token for two lets in two of them.
+TEST_F(EnrolTest, ThoseWhoComeTogetherAreDoneTogether) {
+    constexpr size_t kComing = 8;
+    const auto token = make_token(tenant, network, 2).token;
+    std::vector<http::Response> answers;
+    std::vector<std::shared_ptr<http::Exchange>> exchanges;
+    for (size_t i = 0; i < kComing; ++i) {
+        http::Request request;
+        request.method = "POST";
+        request.path = "/api/v1/enrol";
+        request.body = encode(enrol_request(new_node(), token, fmt::format("n{}", i)));
+        request.request_id = fmt::format("request-{}", i);
+        request.loop = &loop;
+        exchanges.push_back(std::make_shared<http::Exchange>(http::Exchange{
+            [&](http::Response response) { answers.push_back(std::move(response)); }}));
+        handle(context, {Role::Registration}, std::move(request), http::Reply(exchanges.back()));
+    }
+    EXPECT_TRUE(answers.empty());  // none on this thread
+    for (int tries = 0; answers.size() < kComing && tries < 100; ++tries)
+        loop.run_once(std::chrono::milliseconds(100));
+    ASSERT_EQ(answers.size(), kComing);
+    std::set<std::string> addresses;
+    for (const http::Response& answer : answers) {
+        if (answer.status != 201) {
+            EXPECT_EQ(code_of(answer), "TOKEN_SPENT");
+            continue;
+        }
+        const auto enrolment = expect<wire::Enrolment>(201, answer);
+        addresses.insert(enrolment.membership.addresses.at(0));
+    }
+    EXPECT_EQ(addresses, (std::set<std::string>{"10.100.0.1", "10.100.0.2"}));
+}
+
+TEST_F(EnrolTest, WhoFindsTheQueueFullIsToComeAgain) {
+    const auto token = make_token(tenant, network).token;
+    workers.stop();
+    const auto answer = enrol(new_node(), token, "a");
+    EXPECT_EQ(answer.status, 503);
+    ASSERT_TRUE(answer.header("Retry-After"));
 }
 
 TEST_F(EnrolTest, WithoutACertificateANodesRoutesAreClosed) {

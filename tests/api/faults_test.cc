@@ -12,9 +12,9 @@ struct FaultsTest : ApiTest {
     std::string network = make_network(tenant);
     test::FailingStore failing{*store};
     Auth wary{failing, "test.cvlan.internal", clock};
-    Context faulty{
-        failing, maps,  shared_authority, controller_key, keys, wary, admins, passwords, polls,
-        limiter, clock, context.settings};
+    Context faulty{failing, maps,   shared_authority, controller_key, keys,
+                   wary,    admins, passwords,        workers,        polls,
+                   limiter, clock,  context.settings};
 
     void expect_come_again(const http::Response& response) {
         EXPECT_EQ(response.status, 503) << response.body;
@@ -28,7 +28,7 @@ TEST_F(FaultsTest, ADatabaseThatCanNotBeReadDeletesNoNode) {
     const auto node = enrolled(make_token(tenant, network).token, "web");
     http::Request request;
     request.request_id = "request-1";
-    request.client_certificate_pem = node.enrolment.certificate;
+    request.client_certificate = certificate_of(node.enrolment.certificate);
     for (const Code code : {Code::Unavailable, Code::Internal, Code::Malformed}) {
         failing.error = Error{code, "database: disk I/O error"};
         const auto verdict = wary.node(request);
@@ -47,7 +47,7 @@ TEST_F(FaultsTest, ADatabaseThatCanNotBeReadDeletesNoNode) {
 TEST_F(FaultsTest, TimesThatCouldNotBeWrittenAreKeptForTheNextTry) {
     const auto node = enrolled(make_token(tenant, network).token, "web");
     http::Request request;
-    request.client_certificate_pem = node.enrolment.certificate;
+    request.client_certificate = certificate_of(node.enrolment.certificate);
     EXPECT_TRUE(std::holds_alternative<NodeIdentity>(wary.node(request)));
     clock.advance(std::chrono::minutes(1));
     EXPECT_TRUE(std::holds_alternative<NodeIdentity>(wary.node(request)));

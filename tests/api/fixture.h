@@ -5,6 +5,8 @@
 // Requests go through api::handle, as they do from a socket.
 
 #include <gtest/gtest.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 
 #include <filesystem>
 
@@ -19,6 +21,15 @@
 namespace cvlan::api {
 
 using wire_map = model::wire::NodeMap;
+
+// The first of `pem`, as if TLS had verified it; none if it is empty.
+inline http::PeerCertificate certificate_of(const std::string& pem) {
+    BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
+    X509* leaf = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
+    BIO_free(bio);
+    ERR_clear_error();
+    return leaf ? http::PeerCertificate(leaf) : http::PeerCertificate();
+}
 
 struct ApiTest : testing::Test {
     std::string folder = [] {
@@ -43,6 +54,7 @@ struct ApiTest : testing::Test {
     Auth auth{*store, "test.cvlan.internal", clock};
     AdminAuth admins{*store, clock};
     Passwords passwords{loop, {.memory_kib = 8, .passes = 1}};
+    Workers workers{{"workers", 4}};
     Polls polls{loop, clock};
     Limiter limiter{5, clock};
     Context context{*store,
@@ -53,6 +65,7 @@ struct ApiTest : testing::Test {
                     auth,
                     admins,
                     passwords,
+                    workers,
                     polls,
                     limiter,
                     clock,
@@ -87,7 +100,7 @@ struct ApiTest : testing::Test {
         request.body = std::move(body);
         request.request_id = "request-1";
         request.peer = *Endpoint::parse("198.51.100.7:40000");
-        request.client_certificate_pem = caller.certificate;
+        request.client_certificate = certificate_of(caller.certificate);
         request.local = caller.local;
         request.loop = &loop;
         request.headers = caller.headers;
@@ -96,7 +109,8 @@ struct ApiTest : testing::Test {
         const auto exchange = std::make_shared<http::Exchange>(
             http::Exchange{[&](http::Response response) { answer = std::move(response); }});
         handle(context, caller.roles, std::move(request), http::Reply(exchange));
-        while (!answer && passwords.pending() > 0) loop.run_once(std::chrono::milliseconds(100));
+        for (int tries = 0; !answer && tries < 100; ++tries)
+            loop.run_once(std::chrono::milliseconds(100));
         exchange->answer = nullptr;
         EXPECT_TRUE(answer) << method << " " << target << " was not answered";
         return answer.value_or(http::Response{.status = 0});

@@ -174,7 +174,7 @@ TEST(AClient, PresentsItsCertificate) {
     options.private_key_pem = SecretText(own.key_pem);
     Asking asking(std::move(options));
     ASSERT_TRUE(asking.get());
-    EXPECT_EQ(server.seen().at(0).client_certificate_pem, own.cert_pem);
+    EXPECT_EQ(server.seen().at(0).client_certificate.pem(), own.cert_pem);
 }
 
 TEST(AClient, HearsThatItsCertificateIsRefused) {

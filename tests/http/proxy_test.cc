@@ -151,7 +151,7 @@ struct RealBalancer : testing::Test {
         ASSERT_EQ(server.seen_count(), 1u);
         EXPECT_EQ(server.seen()[0].peer,
                   *Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&own), size));
-        EXPECT_EQ(server.seen()[0].client_certificate_pem, authorities().client.cert_pem);
+        EXPECT_EQ(server.seen()[0].client_certificate.pem(), authorities().client.cert_pem);
         EXPECT_EQ(server.stats().proxy_headers_refused, 0u);
     }
     void start_haproxy(const std::string& options) {

@@ -102,7 +102,7 @@ TEST(Smuggling, ProxyHeadersChangeNothing) {
         EXPECT_EQ(request.method, "GET");
         EXPECT_EQ(request.path, "/x");
         EXPECT_EQ(request.peer, seen.front().peer);
-        EXPECT_EQ(request.client_certificate_pem, "");
+        EXPECT_FALSE(request.client_certificate);
     }
 }
 

@@ -25,14 +25,14 @@ TEST(AClientCertificate, ThatVerifiesIsHandedToTheHandler) {
     TlsClient client(server.at(), authorities().client);
     EXPECT_EQ(status_of(client.ask(kGet)), 200);
     ASSERT_EQ(server.seen().size(), 1u);
-    EXPECT_EQ(server.seen()[0].client_certificate_pem, authorities().client.cert_pem);
+    EXPECT_EQ(server.seen()[0].client_certificate.pem(), authorities().client.cert_pem);
 }
 
 TEST(AClientCertificate, MayBeMissingWhereItIsOptionalAlone) {
     TestServer optional(authorities().options(ClientCert::Optional), {});
     TlsClient client(optional.at());
     EXPECT_EQ(status_of(client.ask(kGet)), 200);
-    EXPECT_EQ(optional.seen().at(0).client_certificate_pem, "");
+    EXPECT_FALSE(optional.seen().at(0).client_certificate);
     TestServer required(authorities().options(ClientCert::Required), {});
     TlsClient refused(required.at());
     EXPECT_EQ(refused.ask(kGet), "");
@@ -44,7 +44,7 @@ TEST(AClientCertificate, IsNotAskedForWhereNoneCounts) {
     TestServer server(authorities().options(ClientCert::None), {});
     TlsClient client(server.at(), authorities().client);
     EXPECT_EQ(status_of(client.ask(kGet)), 200);
-    EXPECT_EQ(server.seen().at(0).client_certificate_pem, "");
+    EXPECT_FALSE(server.seen().at(0).client_certificate);
 }
 
 TEST(AClientCertificate, ThatDoesNotVerifyEndsInAnAlertAndNoHandler) {
@@ -161,6 +161,18 @@ TEST(TlsServer, TakesNewConnectionsWhenThoseThatShakeHandsAreDone) {
     TlsClient client(server.at());
     EXPECT_EQ(status_of(client.ask(kGet)), 200);
     while (server.stats().handshaking > 0) continue;  // those that left without a word
+}
+
+TEST(TlsServer, SpendsNothingOnWhoLeftWhileItWaited) {
+    TestServer server(authorities().options(ClientCert::None), {});
+    server.call([&] {  // who keeps the server from accepting
+        for (int i = 0; i < 3; ++i) RawClient(server.at()).send("a hello");
+    });
+    TlsClient client(server.at());
+    EXPECT_EQ(status_of(client.ask(kGet)), 200);
+    EXPECT_EQ(server.stats().abandoned, 3u);
+    EXPECT_EQ(server.stats().handshakes_failed, 0u);
+    EXPECT_EQ(server.stats().accepted, 1u);
 }
 
 TEST(TlsServer, DropsWhatIsNoTls) {

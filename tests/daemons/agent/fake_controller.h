@@ -85,7 +85,7 @@ private:
             enrolment = *body;
             return reply.send(json(201, encode(issuer.enrol(body->csr, url()))));
         }
-        EXPECT_FALSE(request.client_certificate_pem.empty());
+        EXPECT_TRUE(request.client_certificate);
         if (request.path == "/api/v1/node/map") {
             map_query = request.query;
             const bool has_it =
