@@ -15,6 +15,7 @@
 #include "model/wire.h"
 #include "pki/csr.h"
 #include "pki/token.h"
+#include "tests/daemons/controller/ask.h"
 #include "tests/http/raw_client.h"
 #include "tests/support/free_port.h"
 #include "tests/support/temp_dir.h"
@@ -51,16 +52,7 @@ struct ControllerTest : testing::Test {
         controller = std::move(*started);
     }
     http::Response ask(http::ClientOptions options, http::ClientRequest request) {
-        auto client = http::Client::open(loop, std::move(options));
-        EXPECT_TRUE(client) << client.error().message;
-        std::optional<http::Response> answer;
-        (*client)->request(std::move(request), [&](Result<http::Response> got) {
-            EXPECT_TRUE(got) << got.error().message;
-            answer = got.value_or(http::Response{});
-            loop.stop();
-        });
-        loop.run();
-        return answer.value_or(http::Response{});
+        return controller::ask(loop, std::move(options), std::move(request));
     }
     http::Response admin(const std::string& method, const std::string& target,
                          std::string body = "") {

@@ -15,6 +15,8 @@
 #include "model/wire.h"
 #include "pki/csr.h"
 #include "pki/token.h"
+#include "tests/daemons/controller/ask.h"
+#include "tests/http/raw_client.h"
 #include "tests/support/free_port.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/process.h"
@@ -49,6 +51,7 @@ struct RunningController {
     std::string socket;
     std::string log;
     uint16_t port = 0;
+    uint16_t metrics = 0;
     std::unique_ptr<test::Process> process;
 };
 
@@ -124,14 +127,16 @@ struct SharedDatabaseTest : testing::Test {
         controller.log = folder.file(name + ".log");
         controller.socket = folder.file(name + ".sock");
         controller.port = test::free_port();
+        controller.metrics = test::free_port();
         (void)::unlink(controller.socket.c_str());  // of one that was killed
         const std::string config = folder.file(name + ".toml");
         ASSERT_TRUE(write_durable(
             config,
             fmt::format("state_dir = '{}'\nadmin_socket = '{}'\n[listen]\napi = '127.0.0.1:{}'\n"
-                        "[database]\nurl = '{}'\n"
+                        "metrics = '127.0.0.1:{}'\n[database]\nurl = '{}'\n"
                         "[webhooks]\nallowed_prefixes = ['127.0.0.0/8']\n",
-                        folder.file("state"), controller.socket, controller.port, url),
+                        folder.file("state"), controller.socket, controller.port,
+                        controller.metrics, url),
             0600));
         test::Process setup("cvlan-controller",
                             {"setup", "--config", config, "--server-name", "127.0.0.1"}, 2,
@@ -150,23 +155,21 @@ struct SharedDatabaseTest : testing::Test {
         controller.process.reset();
     }
 
-    // `then` is done while the answer is waited for.
-    http::Response ask(http::ClientOptions options, http::ClientRequest request,
-                       const std::function<void()>& then = {}) {
-        auto client = http::Client::open(loop, std::move(options));
-        EXPECT_TRUE(client) << client.error().message;
-        std::optional<http::Response> answer;
-        (*client)->request(std::move(request), [&](Result<http::Response> got) {
-            EXPECT_TRUE(got) << got.error().message;
-            answer = got.value_or(http::Response{});
-            loop.stop();
-        });
-        // Once the request is held at the other end, as far as one can tell from here.
-        const Timer later = loop.after(std::chrono::milliseconds(then ? 300 : 0), [&] {
-            if (then) then();
-        });
-        loop.run();
-        return answer.value_or(http::Response{});
+    http::Response ask(http::ClientOptions options, http::ClientRequest request) {
+        return controller::ask(loop, std::move(options), std::move(request));
+    }
+    static bool has_held(const RunningController& controller) {
+        http::test::RawClient client(Endpoint{*Address::parse("127.0.0.1"), controller.metrics});
+        client.send("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+        return client.message().find("\ncvlan_controller_polls_waiting 1\n") != std::string::npos;
+    }
+    // Runs `then` once a node's poll is held at the controller.
+    Timer once_held(const RunningController& controller, std::function<void()> then) {
+        return loop.every(std::chrono::milliseconds(10),
+                          [&controller, then = std::move(then)]() mutable {
+                              if (!then || !has_held(controller)) return;
+                              std::exchange(then, nullptr)();
+                          });
     }
     http::Response admin(const RunningController& controller, const std::string& method,
                          const std::string& target, std::string body = "") {
@@ -227,8 +230,8 @@ struct SharedDatabaseTest : testing::Test {
         auto options = tls(controller);
         options.certificate_pem = node.enrolment.certificate;
         options.private_key_pem = node.key.clone();
-        const auto answer =
-            ask(std::move(options), {"GET", "/api/v1/node/map" + query, {}, ""}, then);
+        const Timer waiting = then ? once_held(controller, then) : Timer();
+        const auto answer = ask(std::move(options), {"GET", "/api/v1/node/map" + query, {}, ""});
         EXPECT_EQ(answer.status, 200) << answer.body;
         return model::decode<wire::NodeMap>(answer.body, model::kDocument)
             .value_or(wire::NodeMap{});
