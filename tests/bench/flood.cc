@@ -292,7 +292,7 @@ int main(int argc, char** argv) {
 
     const Node node = enrol(target, target.own);
     Poller poller(target, node);
-    const Wanted wanted{std::chrono::seconds(std::atoi(argv[3])), std::atoi(argv[4])};
+    const Wanted wanted{std::chrono::seconds(std::stoi(argv[3])), std::stoi(argv[4])};
     std::ofstream raw(argv[5]);
     std::string json;
     bool is_reached = true;
