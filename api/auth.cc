@@ -139,19 +139,19 @@ Verdict<NodeIdentity> Auth::node(const http::Request& request) {
 // of its bytes. That TLS found it good, and how its node stands, is another matter, each time.
 Result<NodeIdentity> Auth::identity_of(const http::Request& request) const {
     X509* shown = request.client_certificate.get();
-    const auto hash = pki::fingerprint(shown);
-    if (!hash) return failed(hash.error());
-    const std::string key(as_text(*hash));
-    const std::lock_guard lock(read_mutex_);
-    if (const auto known = read_.find(key); known != read_.end()) return known->second;
-    auto certificate = pki::parse_node_certificate(shown, trust_domain_);
-    if (!certificate) return failed(certificate.error());
-    if (read_.size() >= kKeptIdentities) read_.clear();
-    return read_
-        .emplace(key,
-                 NodeIdentity{certificate->tenant_id, certificate->node_id, certificate->serial,
-                              certificate->key_hash, certificate->not_after})
-        .first->second;
+    return pki::fingerprint(shown).and_then([&](const Bytes& hash) -> Result<NodeIdentity> {
+        const std::string key(as_text(hash));
+        const std::lock_guard lock(read_mutex_);
+        if (const auto known = read_.find(key); known != read_.end()) return known->second;
+        auto certificate = pki::parse_node_certificate(shown, trust_domain_);
+        if (!certificate) return failed(certificate.error());
+        if (read_.size() >= kKeptIdentities) read_.clear();
+        return read_
+            .emplace(key,
+                     NodeIdentity{certificate->tenant_id, certificate->node_id, certificate->serial,
+                                  certificate->key_hash, certificate->not_after})
+            .first->second;
+    });
 }
 
 std::optional<NodeIdentity> Auth::shown(const http::Request& request) const {
