@@ -25,24 +25,19 @@
 #include "model/wire.h"
 #include "pki/csr.h"
 #include "pki/token.h"
+#include "tests/bench/must.h"
 #include "tests/bench/samples.h"
 
 namespace {
 
 using namespace cvlan;
 using namespace std::chrono_literals;
+using bench::ask, bench::must;
 using SteadyClock = std::chrono::steady_clock;
 namespace wire = model::wire;
 
 constexpr auto kPollEvery = 5ms;
 constexpr double kLimit = 2.0;
-
-template <class T>
-T must(Result<T> result, const char* what) {
-    if (result) return std::move(*result);
-    fmt::print(stderr, "bench_flood: {}: {}\n", what, result.error().message);
-    std::exit(1);
-}
 
 struct Token {
     std::string text;
@@ -62,16 +57,6 @@ http::ClientOptions options(const Target& target, const Endpoint& at) {
     made.port = at.port;
     made.trust.ca_spki_sha256 = target.own.claims.ca_spki;
     return made;
-}
-
-http::Response ask(EventLoop& loop, http::Client& client, http::ClientRequest request) {
-    std::optional<Result<http::Response>> answer;
-    client.request(std::move(request), [&](Result<http::Response> got) {
-        answer = std::move(got);
-        loop.stop();
-    });
-    if (!answer) loop.run();
-    return must(std::move(*answer), "request");
 }
 
 struct Node {

@@ -17,22 +17,17 @@
 #include "model/wire.h"
 #include "pki/csr.h"
 #include "pki/token.h"
+#include "tests/bench/must.h"
 
 namespace {
 
 using namespace cvlan;
 using namespace std::chrono_literals;
+using bench::must;
 using SteadyClock = std::chrono::steady_clock;
 namespace wire = model::wire;
 
 constexpr auto kLongestWait = 10s;
-
-template <class T>
-T must(Result<T> result, const char* what) {
-    if (result) return std::move(*result);
-    fmt::print(stderr, "bench_map: {}: {}\n", what, result.error().message);
-    std::exit(1);
-}
 
 struct Bench {
     EventLoop loop;
@@ -51,13 +46,7 @@ struct Bench {
         return made;
     }
     http::Response ask(http::Client& client, http::ClientRequest request) {
-        std::optional<Result<http::Response>> answer;
-        client.request(std::move(request), [&](Result<http::Response> got) {
-            answer = std::move(got);
-            loop.stop();
-        });
-        if (!answer) loop.run();
-        return must(std::move(*answer), "request");
+        return bench::ask(loop, client, std::move(request));
     }
     bool kernel_has(const wg::PublicKey& key) {
         const auto now = must(kernel.device(device), "device");
