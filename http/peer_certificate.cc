@@ -15,7 +15,7 @@ std::string PeerCertificate::pem() const {
     if (!certificate_) return {};
     BIO* bio = BIO_new(BIO_s_mem());
     std::string text;
-    if (PEM_write_bio_X509(bio, certificate_.get()) == 1) {
+    if (bio && PEM_write_bio_X509(bio, certificate_.get()) == 1) {
         char* begin = nullptr;
         const long size = BIO_get_mem_data(bio, &begin);
         text.assign(begin, static_cast<size_t>(size));
