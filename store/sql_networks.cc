@@ -171,6 +171,13 @@ Result<Revision> SqlStore::delete_network(const Key& key) {
         if (network->node_count > 0)
             return fail(Code::Conflict, "network '{}' still has {} nodes", network->name,
                         network->node_count);
+        // No key of the database keeps them: see migration 0016.
+        Statement reserved = db_.sql(
+            "SELECT 1 FROM reserved_addresses WHERE tenant_id = ? AND network_id = ? LIMIT 1",
+            key.tenant_id, key.id);
+        if (reserved.next())
+            return fail(Code::Conflict, "network '{}' still has reserved addresses", network->name);
+        if (reserved.error()) return failed(*reserved.error());
         auto revision = record(key, EventKind::NetworkDeleted, {key.id}, public_text(*network));
         if (!revision) return revision;
         if (auto dropped = drop_links_to(db_, key); !dropped) return failed(dropped.error());

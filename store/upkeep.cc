@@ -31,6 +31,9 @@ constexpr Rule kRules[] = {
     {"network {}: counts other nodes than it has",
      "SELECT n.id FROM networks n WHERE n.node_count <> (SELECT count(*) FROM memberships m WHERE "
      "m.tenant_id = n.tenant_id AND m.network_id = n.id)"},
+    {"network {}: is gone, and addresses of it are still reserved",
+     "SELECT DISTINCT r.network_id FROM reserved_addresses r WHERE NOT EXISTS (SELECT 1 FROM "
+     "networks n WHERE n.tenant_id = r.tenant_id AND n.id = r.network_id)"},
     {"token {}: has more uses left than it had",
      "SELECT id FROM tokens WHERE uses_left > uses_total"},
     {"tenant {}: has an event of a revision that is yet to come",

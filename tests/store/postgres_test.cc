@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "store/engine.h"
 #include "store/feed.h"
+#include "store/sql_store.h"
 #include "store/translate.h"
 #include "tests/store/store_fixture.h"
 
@@ -292,6 +293,45 @@ TEST_F(PostgresTest, TakesNoPasswordFromItsAddress) {
                  "password");
     EXPECT_FAILS(open_postgres({"postgres:///x?host=" + dir.path(), {}}, clock_, Create::Yes),
                  Code::Unavailable, "No such file");
+}
+
+// One writes at a time: no key of the database keeps the two apart. Held up at the row of the
+// network, whoever comes first is what counts.
+TEST_F(PostgresTest, ANetworkIsNotDeletedWhileAnAddressOfItIsReserved) {
+    const auto one = open();
+    const auto two = open();
+    const std::string acme = tenant(*one, "acme");
+    const auto holder = database();
+    const auto watcher = database();
+    const std::string wait =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+        "wait_event_type = 'Lock'";
+    for (int round = 0; round < 4; ++round) {
+        const auto network = one->create_network(
+            {acme, "office", *Prefix::parse("10.0.0.0/24"), std::nullopt, false, 1420});
+        ASSERT_TRUE(network) << network.error().message;
+        const Key key{acme, network->id};
+        auto addresses = dynamic_cast<SqlStore&>(*two).addresses();
+        ASSERT_TRUE(holder->run_script("BEGIN; SELECT 1 FROM networks FOR UPDATE"));
+        const auto reserve = [&] { return addresses.reserve(key, Family::V4, "gateway"); };
+        const auto remove = [&] { return one->delete_network(key); };
+        std::future<Result<Address>> reserved;
+        if (round % 2 == 0) reserved = std::async(std::launch::async, reserve);
+        while (round % 2 == 0 && ask(*watcher, wait) < 1) std::this_thread::yield();
+        auto removed = std::async(std::launch::async, remove);
+        if (round % 2 == 1) {
+            while (ask(*watcher, wait) < 1) std::this_thread::yield();
+            reserved = std::async(std::launch::async, reserve);
+        }
+        while (ask(*watcher, wait) < 2) std::this_thread::yield();
+        ASSERT_TRUE(holder->run_script("COMMIT"));
+        const auto address = reserved.get();
+        EXPECT_NE(address.has_value(), removed.get().has_value());
+        EXPECT_EQ(*one->upkeep().check(), std::vector<std::string>{});
+        if (!address) continue;
+        ASSERT_TRUE(addresses.give_back(key, *address));
+        ASSERT_TRUE(one->delete_network(key));
+    }
 }
 
 // F29: enrolments at two stores at once.

@@ -6,6 +6,7 @@
 #include "store/migrate.h"
 #include "store/migration_scripts.h"
 #include "store/postgres_upkeep.h"
+#include "store/sql_store.h"
 #include "store/translate.h"
 #include "tests/store/store_fixture.h"
 
@@ -37,7 +38,11 @@ protected:
             if (migration.version <= older()) script += postgres_schema(migration.sql);
         script += fmt::format(
             "INSERT INTO meta (id, epoch) VALUES (1, 7);"
-            "INSERT INTO tenants (id, name, created_at) VALUES ('{}', 'acme', 0);",
+            "INSERT INTO tenants (id, name, created_at) VALUES ('{0}', 'acme', 0);"
+            "INSERT INTO networks (tenant_id, id, name, mtu, revision, created_at) "
+            "VALUES ('{0}', 'n', 'office', 1420, 0, 0);"
+            "INSERT INTO reserved_addresses (tenant_id, network_id, address, holder, reserved_at) "
+            "VALUES ('{0}', 'n', '\\x0A000001', 'gateway', 0);",
             kTenant);
         auto made = database()->run_script(script);
         ASSERT_TRUE(made) << made.error().message;
@@ -91,6 +96,7 @@ TEST_F(PostgresUpgradeTest, TwoControllersUpgradeOnce) {
     const auto one = open();
     second.join();
     EXPECT_EQ(schema(), newest_schema());
+    EXPECT_EQ(*dynamic_cast<SqlStore&>(*one).addresses().reserved({kTenant, "n"}), 1);
     ASSERT_TRUE(one->update_tenant(kTenant, {.name = "later"}));
     EXPECT_EQ(other->tenant(kTenant)->name, "later");
 }

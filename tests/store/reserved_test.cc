@@ -41,6 +41,13 @@ TEST_F(ReservedTest, GoIntoQuarantineWhenGivenBack) {
     EXPECT_EQ(reserve(), "10.0.0.1");
 }
 
+TEST_F(ReservedTest, ANetworkThatHasSomeIsNotDeleted) {
+    EXPECT_EQ(reserve(), "10.0.0.1");
+    EXPECT_FAILS(store_->delete_network(key_), Code::Conflict, "still has reserved addresses");
+    ASSERT_TRUE(addresses().give_back(key_, *Address::parse("10.0.0.1")));
+    EXPECT_TRUE(store_->delete_network(key_));
+}
+
 // More callers than addresses: each address once, and the others are told.
 TEST_F(ReservedTest, ManyCallersGetEachAddressOnce) {
     std::vector<std::future<std::string>> callers;

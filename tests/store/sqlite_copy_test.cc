@@ -10,12 +10,21 @@
 
 #include "store/migrate.h"
 #include "store/migration_scripts.h"
+#include "store/sql_store.h"
 #include "store/sqlite.h"
 #include "store/upkeep.h"
 #include "tests/store/store_fixture.h"
 
 namespace cvlan::store {
 namespace {
+
+// What a migration makes anew is to hold what it held.
+constexpr const char* kReserved =
+    "INSERT INTO tenants (id, name, created_at) VALUES ('t', 'acme', 0);"
+    "INSERT INTO networks (tenant_id, id, name, mtu, revision, created_at) "
+    "VALUES ('t', 'n', 'office', 1420, 0, 0);"
+    "INSERT INTO reserved_addresses (tenant_id, network_id, address, holder, reserved_at) "
+    "VALUES ('t', 'n', X'0A000001', 'gateway', 0);";
 
 struct SqliteCopyTest : StoreTest {
     std::string path_ = place_.file("cvlan.db");
@@ -39,6 +48,7 @@ struct SqliteCopyTest : StoreTest {
         for (const MigrationScript& migration : kMigrations)
             if (migration.version <= older()) script += migration.sql;
         script += "INSERT INTO meta (id, epoch) VALUES (1, 7);";
+        script += kReserved;
         auto made = (*db)->run_script(script);
         ASSERT_TRUE(made) << made.error().message;
     }
@@ -160,6 +170,7 @@ TEST_F(SqliteCopyTest, AMigrationLeavesACopyThatTheOlderProgramTakesBack) {
     EXPECT_EQ(tried->to, newest_schema());
     EXPECT_EQ(check_file(path_)->schema, older());
     open();
+    EXPECT_EQ(*dynamic_cast<SqlStore&>(*store_).addresses().reserved({"t", "n"}), 1);
     store_.reset();
     EXPECT_EQ(check_file(path_)->schema, newest_schema());
     const std::string kept = fmt::format("{}.schema-{}", path_, older());

@@ -44,6 +44,14 @@ TEST_F(UpkeepTest, ACheckNamesWhatIsWrong) {
     expect_fault(node + ": an address of it is held back");
 
     run_sql("DELETE FROM released_addresses");
+    const std::string gone = id();
+    run_sql(
+        "INSERT INTO reserved_addresses (tenant_id, network_id, address, holder, reserved_at) "
+        "VALUES (?, ?, ?, 'gateway', 0)",
+        network_.tenant_id, gone, *Address::parse("10.1.0.9"));
+    expect_fault("network " + gone + ": is gone, and addresses of it are still reserved");
+
+    run_sql("DELETE FROM reserved_addresses");
     run_sql("UPDATE audit SET actor = 'x' WHERE sequence = 2");
     expect_fault("audit of " + network_.tenant_id + ": entry 2 was changed");
 }
