@@ -137,9 +137,8 @@ struct Maps::Tenant {
     std::unordered_map<std::string, Network> networks;
     std::unordered_map<std::string, Node> nodes;
 
-    // By networks and since; null where nothing is new. Of `deltas_at` alone.
+    // By networks and since; null where nothing is new. Until the next change of a map.
     std::unordered_map<std::string, std::shared_ptr<const std::string>> deltas;
-    int64_t deltas_at = 0;
 };
 
 struct Maps::Update {
@@ -227,6 +226,7 @@ Result<void> Maps::publish(Update& update, const wire::MapFragment& fragment) {
 Result<Touched> Maps::counted(Update update) {
     Tenant& tenant = update.tenant;
     tenant.revision = std::max(tenant.revision, update.revision);
+    tenant.deltas.clear();
     for (const std::string& id : update.touched.networks)
         counters_.node_maps_touched += tenant.networks[id].members;
     return std::move(update.touched);
@@ -463,8 +463,7 @@ http::Response Maps::respond(const Tenant& tenant, bool is_full, const std::stri
 }
 
 bool Maps::needs_full(const Tenant& tenant, const Node& node, const std::optional<Since>& since) {
-    if (!since || since->epoch != tenant.epoch || since->revision > tenant.revision ||
-        since->revision < node.networks_changed_at)
+    if (!since || since->epoch != tenant.epoch || since->revision < node.networks_changed_at)
         return true;
     return std::any_of(node.networks.begin(), node.networks.end(), [&](const std::string& id) {
         const auto network = tenant.networks.find(id);
@@ -489,8 +488,6 @@ Maps::Fragments Maps::fragments_of(const Tenant& tenant, const Node& node,
 
 // The same bytes for all who have this revision of these networks. Nullopt: nothing is new.
 std::optional<http::Response> Maps::delta(Tenant& tenant, const Node& node, int64_t since) {
-    if (tenant.deltas_at != tenant.revision) tenant.deltas.clear();
-    tenant.deltas_at = tenant.revision;
     const std::string asked = fmt::format("{} {}", since, fmt::join(node.networks, " "));
     http::Response response;
     response.content_type = "application/json";
@@ -526,6 +523,10 @@ Result<std::optional<http::Response>> Maps::answer(const std::string& tenant_id,
     if (!tenant || !tenant->nodes.contains(node_id))
         return fail(Code::NotFound, "no node {} in this tenant's maps", node_id);
     Node& node = tenant->nodes[node_id];
+    // Another controller told it what has yet to come to these maps; it takes no older one.
+    const bool is_ahead =
+        since && since->epoch == tenant->epoch && since->revision > tenant->revision;
+    if (is_ahead) return std::optional<http::Response>();
 
     const bool is_full = needs_full(*tenant, node, since);
     const bool head_due =
@@ -558,7 +559,13 @@ Result<Touched> Maps::apply(const Change& change) {
         event.revision <= tenant->loaded_at)
         return Touched{};
     auto touched = bring_in(change);
-    if (!touched) hold_back(event.tenant_id);
+    if (!touched) {
+        hold_back(event.tenant_id);
+        return touched;
+    }
+    // What is in nobody's map counts too: load() of another controller is given its revision.
+    if (Tenant* level = find(event.tenant_id))
+        level->revision = std::max(level->revision, event.revision);
     return touched;
 }
 

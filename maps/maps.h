@@ -98,8 +98,9 @@ public:
     // Every node of the tenant gets a new head.
     Result<Touched> set_map_expiry(const std::string& tenant_id, model::MapExpiry expiry);
 
-    // The answer to a poll: 200 with FULL or DELTA; nullopt while nothing is new. NotFound: no such
-    // node; Unavailable: the tenant is held back.
+    // The answer to a poll: 200 with FULL or DELTA; nullopt while nothing is new, or `since` is of
+    // a revision that is still to come. NotFound: no such node; Unavailable: the tenant is held
+    // back.
     Result<std::optional<http::Response>> answer(const std::string& tenant_id,
                                                  const std::string& node_id,
                                                  std::optional<Since> since);

@@ -88,6 +88,11 @@ struct MapsTest : testing::Test {
             read.fragments.push_back(*model::decode<wire::MapFragment>(as_text(fragment.payload)));
         return read;
     }
+    void apply(store::EventKind kind, int64_t revision, std::optional<model::Node> of = {}) {
+        Change change{{kTenant, revision, kind, of ? of->id : id(3, 1), {}, {}}, 7};
+        change.node = std::move(of);
+        ASSERT_TRUE(maps.apply(change));
+    }
     Since settled(int n) {
         const auto full = poll(n, std::nullopt);
         return {full->map.epoch, full->map.revision};
@@ -215,12 +220,42 @@ TEST_F(MapsTest, AfterARestartAnOlderMapIsBroughtUpToDateWhereNothingWasRemovedS
     EXPECT_EQ(poll(3, Since{7, 4})->map.kind, wire::MapKind::Full) << "from before it came in";
 }
 
-TEST_F(MapsTest, AnotherEpochANewerOrAForgottenRevisionIsAnsweredInFull) {
+TEST_F(MapsTest, AnotherEpochOrAForgottenRevisionIsAnsweredInFull) {
     load(1, 2);
     settled(1);
     EXPECT_EQ(poll(1, Since{6, 1})->map.kind, wire::MapKind::Full);
-    EXPECT_EQ(poll(1, Since{7, 99})->map.kind, wire::MapKind::Full);
+    EXPECT_EQ(poll(1, Since{6, 99})->map.kind, wire::MapKind::Full);
     EXPECT_EQ(poll(1, Since{7, 0})->map.kind, wire::MapKind::Full);
+}
+
+// Of two controllers one hears of a change before the other; a node may move between them, and
+// takes no revision below its own.
+TEST_F(MapsTest, WhoIsAheadWaitsUntilTheMapsHaveCaughtUp) {
+    load(1, 2);
+    settled(1);
+    EXPECT_FALSE(poll(1, Since{7, 3}));
+    clock.advance(std::chrono::hours(25));
+    EXPECT_FALSE(poll(1, Since{7, 3})) << "its head would be of an older revision";
+    apply(store::EventKind::NodeRenamed, 3, node(2, {1}, 3));
+    EXPECT_EQ(poll(1, Since{7, 3})->map.revision, 3);
+    apply(store::EventKind::NodeRenamed, 4, node(2, {1}, 4));
+    const auto delta = poll(1, Since{7, 3});
+    EXPECT_EQ(delta->map.revision, 4);
+    EXPECT_EQ(delta->fragments.size(), 1u);
+}
+
+// load() is given the store's revision, which every event raises: whoever has heard them all has
+// the same, or its nodes could not go where the maps were loaded later.
+TEST_F(MapsTest, WhatIsInNobodysMapRaisesTheRevisionAndLeavesTheDeltasShared) {
+    load(1, 3);
+    for (int n = 1; n <= 3; ++n) settled(n);
+    apply(store::EventKind::NodeRenamed, 2, node(2, {1}, 2));
+    ASSERT_TRUE(poll(1, Since{7, 1}));
+    const Counters start = maps.counters();
+    apply(store::EventKind::TokenCreated, 3);
+    EXPECT_EQ(settled(3).revision, 3);
+    EXPECT_EQ(poll(2, Since{7, 1})->map.revision, 2);
+    EXPECT_EQ(maps.counters().deltas_encoded, start.deltas_encoded);
 }
 
 TEST_F(MapsTest, AHeadIsRenewedAfterADayEvenWithoutAChange) {

@@ -263,6 +263,26 @@ TEST_F(SharedDatabaseTest, ANodeAtOneHearsWhatTheOtherChanged) {
     RecordProperty("median_ms", static_cast<int>(took[2].count()));
 }
 
+// Most of what happens is in nobody's map. Where the maps were loaded later they have its revision,
+// and a node that has been there takes none below it.
+TEST_F(SharedDatabaseTest, ANodeMovesFromTheOneThatBeganLaterToTheOther) {
+    const TestNode node = enrol(one);
+    (void)made<wire::TokenCreated>(
+        admin(one, "POST", "tokens",
+              fmt::format(R"({{"tenantId":"{}","networkId":"{}"}})", tenant, network)));
+    end(two, SIGTERM);
+    begin(two, "two");
+    const auto map = poll(two, node, "?wait=0");
+    const auto since = fmt::format("?wait=30&since={}.{}", map.epoch, map.revision);
+    const auto moved = poll(one, node, since);  // its first head from there
+    EXPECT_EQ(moved.kind, wire::MapKind::Delta);
+    EXPECT_EQ(moved.revision, map.revision);
+    EXPECT_EQ(rename(one, "renamed").status, 200);
+    const auto delta = poll(one, node, since);
+    EXPECT_EQ(delta.kind, wire::MapKind::Delta);
+    EXPECT_GT(delta.revision, map.revision);
+}
+
 // A webhook's receiver keeps the job waiting in the middle of its lease.
 TEST_F(SharedDatabaseTest, WhoStoodStillForLongerThanItsLeaseWritesNothingMore) {
     const SilentReceiver receiver;
