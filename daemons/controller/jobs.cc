@@ -86,6 +86,24 @@ private:
 Result<std::vector<std::string>> chains(store::Store& store) { return store.jobs().audit_chains(); }
 Result<std::vector<std::string>> once(store::Store&) { return std::vector<std::string>{""}; }
 
+// As the tenant has it in its settings. The operators' own chain, that of a tenant which is gone,
+// and one of whoever has set nothing: as this controller is configured.
+Result<std::chrono::hours> kept_audit(store::Store& store, const std::string& tenant_id,
+                                      const JobSettings& by_default) {
+    if (tenant_id.empty()) return by_default.keep_audit;
+    auto settings = store.policies().settings(tenant_id);
+    if (!settings && settings.error().code != Code::NotFound) return failed(settings.error());
+    if (!settings || settings->revision == 0) return by_default.keep_audit;
+    return 24h * settings->audit_retention_days;
+}
+
+Result<int64_t> prune_audit(store::Store& store, const std::string& tenant_id,
+                            const JobSettings& settings, WallTime now) {
+    auto kept = kept_audit(store, tenant_id, settings);
+    if (!kept) return failed(kept.error());
+    return store.prune_audit(tenant_id, now - *kept);
+}
+
 // Warns early enough to act: a month, two weeks and three days before.
 void warn_of(const api::CertificateFigures& certificate, WallTime now) {
     const auto left = std::chrono::duration_cast<std::chrono::hours>(certificate.not_after - now);
@@ -116,8 +134,8 @@ Result<std::string> watch_certificates(store::Store& store, const JobSettings& s
 std::vector<JobKind> job_kinds(const JobSettings& settings, const Clock& clock) {
     const auto audit = [settings, &clock] {
         return std::make_unique<Pruning>(
-            chains, [before = clock.now() - settings.keep_audit](auto& store, const auto& chain) {
-                return store.prune_audit(chain, before);
+            chains, [settings, now = clock.now()](auto& store, const auto& chain) {
+                return prune_audit(store, chain, settings, now);
             });
     };
     const auto events = [settings, &clock] {

@@ -13,7 +13,7 @@
 namespace cvlan::controller {
 
 struct JobSettings {
-    std::chrono::hours keep_audit{24 * 90};
+    std::chrono::hours keep_audit{24 * 90};  // where no tenant's settings say otherwise
     std::chrono::hours keep_events{24 * 7};
     std::chrono::hours keep_tokens{24 * 30};  // beyond their end
     // Of this controller.

@@ -46,6 +46,18 @@ struct JobRunnerTest : testing::Test {
             {{"sweep", 1h, [this, who] { return std::make_unique<Steps>(*this, who); }}});
     }
     store::Job job() { return store->jobs().list()->front(); }
+    // All that the controller has, once.
+    void run_all_jobs() {
+        JobRunner a({loop, *store, clock, "a", 1ms, 0ms}, job_kinds({}, clock));
+        ASSERT_TRUE(a.start());
+        run_until([&] {
+            const auto jobs = *store->jobs().list();
+            return std::all_of(jobs.begin(), jobs.end(), [&](const auto& job) {
+                if (job.name == "node-lifetimes") return true;  // there are none
+                return job.finished_at && job.next_run_at > clock.now();
+            });
+        });
+    }
     void run_until(const std::function<bool()>& is_so) {
         for (int turns = 0; !is_so() && turns < 10'000; ++turns) loop.run_once(10ms);
         EXPECT_TRUE(is_so());
@@ -106,15 +118,7 @@ TEST_F(JobRunnerTest, RetentionTakesWhatIsOldOfEveryChain) {
     for (int i = 0; i < 3; ++i)
         ASSERT_TRUE(store->create_tenant({new_uuid(i), fmt::format("t{}", i), {}}));
     clock.advance(24h * 91);
-    JobRunner a({loop, *store, clock, "a", 1ms, 0ms}, job_kinds({}, clock));
-    ASSERT_TRUE(a.start());
-    const auto are_done = [&] {
-        const auto jobs = *store->jobs().list();
-        return std::all_of(jobs.begin(), jobs.end(), [](const auto& job) {
-            return job.finished_at || job.name == "node-lifetimes";  // there are none
-        });
-    };
-    run_until(are_done);
+    run_all_jobs();
     const auto jobs = store->jobs().list();
     ASSERT_TRUE(jobs) << jobs.error().message;
     for (const auto& job : *jobs) EXPECT_TRUE(job.has_succeeded) << job.result;
@@ -125,6 +129,33 @@ TEST_F(JobRunnerTest, RetentionTakesWhatIsOldOfEveryChain) {
         EXPECT_EQ(verdict.entries, 1);  // the one that says so
     }
     EXPECT_TRUE(store->events_since(store->tenants({})->items.at(0).id, 0, 10)->empty());
+}
+
+TEST_F(JobRunnerTest, EachTenantsAuditIsKeptAsLongAsItsSettingsSay) {
+    const auto tenant_that_keeps = [&](int64_t days) {
+        const auto id = store->create_tenant({new_uuid(days), fmt::format("t{}", days), {}})->id;
+        model::Settings settings;
+        settings.tenant_id = id;
+        settings.audit_retention_days = days;
+        EXPECT_TRUE(store->policies().set_settings(settings));
+        return id;
+    };
+    const auto longer = tenant_that_keeps(365);
+    const auto shorter = tenant_that_keeps(30);
+    const auto actions = [&](const std::string& tenant) {
+        std::vector<std::string> found;
+        const auto page = *store->audit({.tenant_id = tenant});
+        found.reserve(page.items.size());
+        for (const auto& entry : page.items) found.push_back(entry.action);
+        return found;
+    };
+    const auto before = actions(longer);
+    clock.advance(24h * 31);
+    run_all_jobs();
+    EXPECT_EQ(actions(shorter).size(), 1u) << "the one that says so";
+    clock.advance(24h * 60);
+    run_all_jobs();
+    EXPECT_EQ(actions(longer), before);
 }
 
 // Two controllers look at one database; the node ends once, and neither writes before.
