@@ -30,6 +30,9 @@ Code code_of(int sys_errno) {
         case ECONNRESET:
         case ENETUNREACH:
         case EHOSTUNREACH:
+        case ENOSPC:
+        case EDQUOT:
+        case EIO:
             return Code::Unavailable;
         case EINVAL:
         case ERANGE:

@@ -127,6 +127,15 @@ TEST(Rfc3339, RoundTripsAndRefusesTheRest) {
         EXPECT_FALSE(from_rfc3339(bad)) << bad;
 }
 
+// F40, F41: a disk that is full or fails may be well again.
+TEST(ErrnoError, SaysOfADiskThatFailsToTryLater) {
+    for (const int sys_errno : {ENOSPC, EDQUOT, EIO}) {
+        const Error error = errno_error("write /state", sys_errno);
+        EXPECT_EQ(error.code, Code::Unavailable) << error.message;
+        EXPECT_EQ(error.sys_errno, sys_errno);
+    }
+}
+
 TEST(HttpStatus, TellsWhatAClientCanDo) {
     EXPECT_EQ(code_of_http(400), Code::Invalid);
     EXPECT_EQ(code_of_http(403), Code::Denied);
