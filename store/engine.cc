@@ -120,6 +120,8 @@ bool Engine::try_batch(Batch& batch) {
             batch.fail_all(opened.error());
             return true;
         }
+        // The broken one ends after the new one was opened: were it the last on a file of SQLite's,
+        // what it has failed to write would be read from the log as if it had been committed.
         parts_.writer = std::move(*opened);
     }
     Database& db = *parts_.writer;

@@ -47,6 +47,10 @@ Result<std::unique_ptr<Store>> open_locked(const std::string& path, const Clock&
     auto db = SqliteDatabase::open(path);
     if (!db) return failed(db.error());
     if (auto migrated = migrate(**db, clock.now()); !migrated) return failed(migrated.error());
+    // What a process has left in the log whose last fsync failed may be in the kernel's memory
+    // alone: it is written anew before anything builds on it. Where the disk is full we read all
+    // the same.
+    (void)(*db)->run_script("PRAGMA wal_checkpoint(TRUNCATE)");
     auto epoch = epoch_of(**db);
     if (!epoch) return failed(epoch.error());
     const auto connect = [path](Access access) { return SqliteDatabase::open(path, access); };

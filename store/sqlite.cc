@@ -42,9 +42,11 @@ namespace {
 class SqliteCursor final : public Cursor {
 public:
     // `cached` is null where the statement is this object's own.
-    SqliteCursor(sqlite3* db, sqlite3_stmt* statement, SqliteDatabase::Cached* cached)
+    // Of a statement that could not be compiled, `code` says why.
+    SqliteCursor(SqliteDatabase& db, sqlite3_stmt* statement, int code,
+                 SqliteDatabase::Cached* cached)
         : db_(db), statement_(statement), cached_(cached) {
-        if (!statement_) error_ = sqlite_error(db_, sqlite3_extended_errcode(db_));
+        check(code);
         if (cached_) cached_->is_used = true;
     }
     ~SqliteCursor() override;
@@ -80,10 +82,10 @@ public:
 
 private:
     void check(int code) {
-        if (code != SQLITE_OK && !error_) error_ = sqlite_error(db_, code);
+        if (code != SQLITE_OK && !error_) error_ = db_.failure(code);
     }
 
-    sqlite3* db_;
+    SqliteDatabase& db_;
     sqlite3_stmt* statement_;
     SqliteDatabase::Cached* cached_;
     int parameters_ = 0;
@@ -103,7 +105,7 @@ bool SqliteCursor::next() {
     if (error_) return false;
     const int code = sqlite3_step(statement_);
     if (code == SQLITE_ROW) return true;
-    if (code != SQLITE_DONE) error_ = sqlite_error(db_, code);
+    if (code != SQLITE_DONE) error_ = db_.failure(code);
     return false;
 }
 
@@ -151,23 +153,33 @@ Result<std::unique_ptr<Database>> SqliteDatabase::open(const std::string& path, 
 
 Result<void> SqliteDatabase::run_script(const std::string& script) {
     const int code = sqlite3_exec(db_.get(), script.c_str(), nullptr, nullptr, nullptr);
-    if (code != SQLITE_OK) return failed(sqlite_error(db_.get(), code));
+    if (code != SQLITE_OK) return failed(failure(code));
     return {};
+}
+
+Error SqliteDatabase::failure(int code) {
+    Error error = sqlite_error(db_.get(), code);
+    const int kind = code & 0xff;
+    if (!disk_failure_ && (kind == SQLITE_IOERR || kind == SQLITE_FULL)) disk_failure_ = error;
+    return error;
 }
 
 std::unique_ptr<Cursor> SqliteDatabase::prepare(std::string_view text) {
     auto& cached = statements_[std::string(text)];
     if (!cached) cached = std::make_unique<Cached>();
-    const auto compile = [&](unsigned flags) {
-        sqlite3_stmt* statement = nullptr;
-        sqlite3_prepare_v3(db_.get(), text.data(), static_cast<int>(text.size()), flags, &statement,
-                           nullptr);
-        return statement;
+    const auto compile = [&](unsigned flags, sqlite3_stmt*& statement) {
+        return sqlite3_prepare_v3(db_.get(), text.data(), static_cast<int>(text.size()), flags,
+                                  &statement, nullptr);
     };
+    int code = SQLITE_OK;
     // The same statement inside its own loop gets one of its own.
-    if (cached->is_used) return std::make_unique<SqliteCursor>(db_.get(), compile(0), nullptr);
-    if (!cached->statement) cached->statement = compile(SQLITE_PREPARE_PERSISTENT);
-    return std::make_unique<SqliteCursor>(db_.get(), cached->statement,
+    if (cached->is_used) {
+        sqlite3_stmt* own = nullptr;
+        code = compile(0, own);
+        return std::make_unique<SqliteCursor>(*this, own, code, nullptr);
+    }
+    if (!cached->statement) code = compile(SQLITE_PREPARE_PERSISTENT, cached->statement);
+    return std::make_unique<SqliteCursor>(*this, cached->statement, code,
                                           cached->statement ? cached.get() : nullptr);
 }
 
@@ -175,9 +187,15 @@ Result<void> SqliteDatabase::begin(Access access) {
     return sql(access == Access::Write ? "BEGIN IMMEDIATE" : "BEGIN").run();
 }
 
+// A failure of the disk that a statement met is one of the whole transaction, whoever minded it.
+Result<void> SqliteDatabase::commit() {
+    if (disk_failure_) return failed(*disk_failure_);
+    return sql("COMMIT").run();
+}
+
 // SQLite has rolled back by itself after some failures.
 void SqliteDatabase::rollback() {
-    if (!is_lost()) (void)sql("ROLLBACK").run();
+    if (is_in_transaction()) (void)sql("ROLLBACK").run();
 }
 
 void SqliteDatabase::undo_part() {

@@ -24,17 +24,21 @@ public:
     Dialect dialect() const override { return Dialect::Sqlite; }
 
     Result<void> begin(Access access) override;
-    Result<void> commit() override { return sql("COMMIT").run(); }
+    Result<void> commit() override;
     void rollback() override;
     Result<void> begin_part() override { return sql("SAVEPOINT part").run(); }
     Result<void> end_part() override { return sql("RELEASE part").run(); }
     void undo_part() override;
     Result<void> check() override { return {}; }
-    bool is_lost() const override { return sqlite3_get_autocommit(db_.get()) != 0; }
+    bool is_lost() const override { return is_broken() || !is_in_transaction(); }
     bool may_run_anew() const override { return false; }
-    bool is_broken() const override { return false; }
+    // Once the disk has failed it: what of its writes is there is known to nobody.
+    bool is_broken() const override { return disk_failure_.has_value(); }
     void blame(const char*) override {}          // each statement tells its own failure
     void notify(const std::string&) override {}  // no other process has the file
+
+    // What the statement that ended with this code tells.
+    Error failure(int code);
 
     struct Cached {
         Cached() = default;
@@ -49,11 +53,13 @@ private:
     struct Close {
         void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
     };
+    bool is_in_transaction() const { return sqlite3_get_autocommit(db_.get()) == 0; }
     std::unique_ptr<Cursor> prepare(std::string_view text) override;
     std::unique_ptr<Cursor> prepare_rows(std::string_view text, size_t) override {
         return prepare(text);
     }
 
+    std::optional<Error> disk_failure_;  // the first
     std::unique_ptr<sqlite3, Close> db_;
     std::unordered_map<std::string, std::unique_ptr<Cached>> statements_;  // ends before db_
 };
