@@ -39,7 +39,7 @@ void Polls::hold(Waiter waiter, Ask ask, http::Reply reply) {
     polls_[number] = std::move(poll);
     by_node_[held.waiter.node_id] = number;
     join_networks(number, held);
-    held.timer = loop_.after(held.waiter.wait, [this, number] { end(number, unchanged()); });
+    held.timer = loop_.deadline(held.waiter.wait, [this, number] { end(number, unchanged()); });
     held.reply.on_drain([this, number] { end(number, unchanged()); });
     held.reply.on_client_gone([this, number] { const auto gone = take_out(number); });
 }

@@ -2,6 +2,7 @@
 #include "base/event_loop.h"
 
 #include <event2/event.h>
+#include <event2/event_struct.h>
 #include <event2/thread.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -10,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <mutex>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -32,26 +34,53 @@ void call(evutil_socket_t, short, void* run) {
 
 struct Registered {
     std::function<void()> run;
-    event* handle = nullptr;
+    event handle{};
 
-    ~Registered() {
-        if (handle) event_free(handle);
+    Registered(event_base* base, int fd, short what, std::function<void()> then)
+        : run(std::move(then)) {
+        event_assign(&handle, base, fd, what, call, &run);
     }
+    ~Registered() { event_del(&handle); }
+    Registered(const Registered&) = delete;
+    Registered& operator=(const Registered&) = delete;
 };
 
 }  // namespace
 
-struct Timer::State : Registered {};
-struct Watch::State : Registered {};
+// libevent's common timeouts: a list for each length, which is in order by itself.
+struct EventLoop::Queues {
+    static constexpr size_t kMost = 128;  // libevent has 256
+    event_base* base;
+    std::unordered_map<std::chrono::milliseconds::rep, const timeval*> of{};
+
+    void add(event& handle, std::chrono::milliseconds delay) {
+        const timeval span = to_timeval(delay);
+        const timeval* queue = nullptr;
+        if (const auto known = of.find(delay.count()); known != of.end())
+            queue = known->second;
+        else if (of.size() < kMost)
+            queue = of[delay.count()] = event_base_init_common_timeout(base, &span);
+        event_add(&handle, queue ? queue : &span);
+    }
+};
+
+struct Timer::State : Registered {
+    using Registered::Registered;
+    EventLoop::Queues* queues = nullptr;
+};
+struct Watch::State : Registered {
+    using Registered::Registered;
+};
 
 Timer::Timer() = default;
 Timer::Timer(Timer&&) noexcept = default;
 Timer& Timer::operator=(Timer&&) noexcept = default;
 Timer::~Timer() = default;
 bool Timer::pending() const {
-    return state_ && event_pending(state_->handle, EV_TIMEOUT, nullptr) != 0;
+    return state_ && event_pending(&state_->handle, EV_TIMEOUT, nullptr) != 0;
 }
 void Timer::cancel() { state_.reset(); }
+void Timer::restart(std::chrono::milliseconds delay) { state_->queues->add(state_->handle, delay); }
 
 Watch::Watch() = default;
 Watch::Watch(Watch&&) noexcept = default;
@@ -83,6 +112,7 @@ EventLoop::EventLoop() : base_(nullptr), posted_(std::make_shared<Posted>()) {
     std::signal(SIGPIPE, SIG_IGN);  // a client that is gone is an errno, not the end
     base_ = event_base_new();
     if (!base_ || !posted_->wake) std::abort();
+    queues_ = std::make_unique<Queues>(Queues{base_});
     posted_->handle = event_new(
         base_, posted_->wake.get(), EV_READ | EV_PERSIST,
         [](evutil_socket_t, short, void* posted) { static_cast<Posted*>(posted)->run_all(); },
@@ -99,40 +129,40 @@ EventLoop::~EventLoop() {
 
 Timer EventLoop::after(std::chrono::milliseconds delay, std::function<void()> run) {
     Timer timer;
-    timer.state_ = std::make_unique<Timer::State>();
-    timer.state_->run = std::move(run);
-    timer.state_->handle = event_new(base_, -1, 0, call, &timer.state_->run);
+    timer.state_ = std::make_unique<Timer::State>(base_, -1, 0, std::move(run));
     const timeval span = to_timeval(delay);
-    event_add(timer.state_->handle, &span);
+    event_add(&timer.state_->handle, &span);
+    return timer;
+}
+
+Timer EventLoop::deadline(std::chrono::milliseconds delay, std::function<void()> run) {
+    Timer timer;
+    timer.state_ = std::make_unique<Timer::State>(base_, -1, 0, std::move(run));
+    timer.state_->queues = queues_.get();
+    timer.restart(delay);
     return timer;
 }
 
 Timer EventLoop::every(std::chrono::milliseconds period, std::function<void()> run) {
     Timer timer;
-    timer.state_ = std::make_unique<Timer::State>();
-    timer.state_->run = std::move(run);
-    timer.state_->handle = event_new(base_, -1, EV_PERSIST, call, &timer.state_->run);
+    timer.state_ = std::make_unique<Timer::State>(base_, -1, EV_PERSIST, std::move(run));
     const timeval span = to_timeval(period);
-    event_add(timer.state_->handle, &span);
+    event_add(&timer.state_->handle, &span);
     return timer;
 }
 
 Watch EventLoop::on_readable(int fd, std::function<void()> run) {
     Watch watch;
-    watch.state_ = std::make_unique<Watch::State>();
-    watch.state_->run = std::move(run);
-    watch.state_->handle = event_new(base_, fd, EV_READ | EV_PERSIST, call, &watch.state_->run);
-    event_add(watch.state_->handle, nullptr);
+    watch.state_ = std::make_unique<Watch::State>(base_, fd, EV_READ | EV_PERSIST, std::move(run));
+    event_add(&watch.state_->handle, nullptr);
     return watch;
 }
 
 Watch EventLoop::on_signal(int signal, std::function<void()> run) {
     Watch watch;
-    watch.state_ = std::make_unique<Watch::State>();
-    watch.state_->run = std::move(run);
-    watch.state_->handle =
-        event_new(base_, signal, EV_SIGNAL | EV_PERSIST, call, &watch.state_->run);
-    event_add(watch.state_->handle, nullptr);
+    watch.state_ =
+        std::make_unique<Watch::State>(base_, signal, EV_SIGNAL | EV_PERSIST, std::move(run));
+    event_add(&watch.state_->handle, nullptr);
     return watch;
 }
 

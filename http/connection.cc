@@ -57,6 +57,7 @@ Connection::Connection(Server::State& server, Accepted accepted)
     transport_.emplace(server.loop, std::move(accepted.fd), std::move(accepted.ssl),
                        Transport::Side::Accepting);
     transport_->listen_to(this);
+    deadline_ = server_.loop.deadline(deadline_of(phase_), [this] { on_deadline(); });
 }
 
 Connection::~Connection() {
@@ -101,7 +102,7 @@ void Connection::enter(Phase phase) {
     if (is_held()) server_.counts.held.add(-1);
     phase_ = phase;
     if (is_held()) server_.counts.held.add(1);
-    deadline_ = server_.loop.after(deadline_of(phase), [this] { on_deadline(); });
+    deadline_.restart(deadline_of(phase));
 }
 
 void Connection::leave_handshake() {
