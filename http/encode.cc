@@ -2,10 +2,6 @@
 #include "http/encode.h"
 
 #include <algorithm>
-#include <boost/beast/core/buffers_to_string.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/message.hpp>
-#include <boost/beast/http/serializer.hpp>
 #include <ctime>
 
 #include "base/version.h"
@@ -14,41 +10,42 @@
 namespace cvlan::http {
 namespace {
 
-namespace beast = boost::beast;
-
 // RFC 9110 section 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT".
-std::string http_date() {
+std::string http_date(std::time_t at) {
     static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                               "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const std::time_t now = std::time(nullptr);
     std::tm utc{};
-    gmtime_r(&now, &utc);
+    gmtime_r(&at, &utc);
     return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[utc.tm_wday], utc.tm_mday,
                        kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
                        utc.tm_sec);
 }
 
-Result<void> add_headers(beast::http::fields& fields, const Headers& headers) {
-    for (const auto& header : headers) {
-        if (!is_header_name(header.name) || !is_header_value(header.value))
-            return fail(Code::Invalid, "header '{}' can not be sent", header.name);
-        fields.insert(header.name, header.value);
-    }
-    return {};
+// Thousands of answers bear the same second.
+const std::string& date_now() {
+    thread_local std::time_t made_at = 0;
+    thread_local std::string made;
+    const std::time_t now = std::time(nullptr);
+    if (now != std::exchange(made_at, now)) made = http_date(now);
+    return made;
 }
 
-template <bool isRequest>
-std::string serialized(beast::http::message<isRequest, beast::http::empty_body>& message) {
-    beast::http::serializer<isRequest, beast::http::empty_body> serializer(message);
-    serializer.split(true);
-    std::string out;
-    beast::error_code error;
-    serializer.next(error, [&](beast::error_code&, const auto& buffers) {
-        out = beast::buffers_to_string(buffers);
-    });
-    return out;
-}
+struct Head {
+    std::string text;
+    std::string unfit{};  // the first header that could end its own line
+
+    void add(std::string_view name, std::string_view value) {
+        if (unfit.empty() && !(is_header_name(name) && is_header_value(value)))
+            unfit = name.empty() ? "without a name" : name;
+        text.append(name).append(": ").append(value).append("\r\n");
+    }
+    Result<std::string> end(const Headers& headers) {
+        for (const auto& header : headers) add(header.name, header.value);
+        if (!unfit.empty()) return fail(Code::Invalid, "header '{}' can not be sent", unfit);
+        return std::move(text.append("\r\n"));
+    }
+};
 
 }  // namespace
 
@@ -63,39 +60,29 @@ bool has_no_body(int status) { return status < 200 || status == 204 || status ==
 Result<std::string> encode_head(const Response& response, const ResponseFraming& framing) {
     if (response.status < 100 || response.status > 599)
         return fail(Code::Invalid, "status {} can not be sent", response.status);
-    beast::http::response<beast::http::empty_body> message;
-    message.version(11);
-    message.result(static_cast<unsigned>(response.status));
-    const std::string_view phrase = reason(response.status);
-    message.reason({phrase.data(), phrase.size()});
-    Headers ours{{"Date", http_date()},
-                 {"X-Request-Id", std::string(framing.request_id)},
-                 {"X-Content-Type-Options", "nosniff"}};
-    if (!response.content_type.empty()) ours.push_back({"Content-Type", response.content_type});
+    Head head{fmt::format("HTTP/1.1 {} {}\r\n", response.status, reason(response.status))};
+    head.add("Date", date_now());
+    head.add("X-Request-Id", framing.request_id);
+    head.add("X-Content-Type-Options", "nosniff");
+    if (!response.content_type.empty()) head.add("Content-Type", response.content_type);
     if (!has_no_body(response.status))
-        ours.push_back({"Content-Length", fmt::format("{}", body_bytes(response))});
-    if (framing.close) ours.push_back({"Connection", "close"});
-    if (auto done = add_headers(message, ours); !done) return failed(done.error());
-    if (auto done = add_headers(message, response.headers); !done) return failed(done.error());
-    return serialized(message);
+        head.add("Content-Length", fmt::format_int(body_bytes(response)).str());
+    if (framing.close) head.add("Connection", "close");
+    return head.end(response.headers);
 }
 
 Result<std::string> encode_head(const ClientRequest& request, std::string_view host) {
     if (!is_header_name(request.method)) return fail(Code::Invalid, "no method");
     if (!is_target(request.target))
         return fail(Code::Invalid, "target '{}' can not be sent", request.target);
-    beast::http::request<beast::http::empty_body> message;
-    message.version(11);
-    message.method_string(request.method);
-    message.target(request.target);
-    Headers ours{{"Host", std::string(host)}, {"User-Agent", fmt::format("cvlan/{}", kVersion)}};
+    Head head{fmt::format("{} {} HTTP/1.1\r\n", request.method, request.target)};
+    head.add("Host", host);
+    head.add("User-Agent", fmt::format("cvlan/{}", kVersion));
     // RFC 9110 section 8.6: a method that means a body says so even when it is empty.
     const bool bodiless = request.method == "GET" || request.method == "HEAD";
     if (!request.body.empty() || !bodiless)
-        ours.push_back({"Content-Length", fmt::format("{}", request.body.size())});
-    if (auto done = add_headers(message, ours); !done) return failed(done.error());
-    if (auto done = add_headers(message, request.headers); !done) return failed(done.error());
-    return serialized(message);
+        head.add("Content-Length", fmt::format_int(request.body.size()).str());
+    return head.end(request.headers);
 }
 
 }  // namespace cvlan::http

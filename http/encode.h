@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The heads that we send, written by Beast's serializer. A header that could end its own line is
-// Code::Invalid: it never leaves the process.
+// The heads that we send. A header that could end its own line is Code::Invalid: it never leaves
+// the process.
 
 #include <string>
 #include <string_view>
