@@ -26,6 +26,8 @@ struct TlsServerOptions {
     // time, chain up to one of these and carry the EKU clientAuth: else alert, and no handler runs.
     std::vector<std::string> client_ca_pem{};
     ClientCert client_cert = ClientCert::None;
+    // Of intermediates under those; a client need not send them along.
+    std::string client_intermediate_pem{};
 };
 
 // Whom a client believes. Exactly one of the two is set; the host name must match in either case.

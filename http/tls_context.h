@@ -36,7 +36,8 @@ private:
 Result<SslPtr> client_ssl(SSL_CTX* context, const std::string& host);
 
 // After the handshake, where the certificates have been checked: what leads from the other side's
-// certificate to our CA is freed, some KiB of each connection that is held. Not its own one.
+// certificate to our CA is freed, and the key that was read from that certificate, and the names of
+// CAs; some KiB of each connection that is held. The certificate stays, with the key's bytes.
 void forget_chain(SSL* ssl);
 // Why a handshake failed, in words, from what the verification and `openssl_error` say.
 Error handshake_error(SSL* ssl, unsigned long openssl_error);

@@ -101,7 +101,7 @@ Result<void> make_intermediate(const std::string& folder, WallTime now) {
     CertificateSpec spec;
     spec.subject_key = key->get();
     spec.organization = "CloudVLAN";
-    spec.common_name = "CloudVLAN intermediate";
+    spec.common_name = intermediate_name(key->get());
     spec.basic_constraints = "critical,CA:TRUE,pathlen:0";
     spec.key_usage = "critical,keyCertSign,cRLSign";
     spec.not_before = now - kBackdate;

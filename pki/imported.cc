@@ -37,12 +37,13 @@ Result<std::string> make_request(const TlsKey& key) {
     EvpPtr<X509_REQ> request(X509_REQ_new());
     Extensions extensions(sk_X509_EXTENSION_new_null());
     BioPtr bio(BIO_new(BIO_s_mem()));
-    const auto* name = reinterpret_cast<const unsigned char*>("CloudVLAN intermediate");
+    const std::string name = intermediate_name(key.get());
     const bool done =
         request && extensions && X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) == 1 &&
         X509_REQ_set_pubkey(request.get(), key.get()) == 1 &&
         X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request.get()), "CN", MBSTRING_ASC,
-                                   name, -1, -1, 0) == 1 &&
+                                   reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1,
+                                   0) == 1 &&
         ask_for(extensions.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
         ask_for(extensions.get(), NID_key_usage, "critical,keyCertSign,cRLSign") &&
         X509_REQ_add_extensions(request.get(), extensions.get()) == 1 &&

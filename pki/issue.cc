@@ -120,4 +120,8 @@ Result<EvpPtr<X509>> make_certificate(const CertificateSpec& spec, X509* issuer,
     return certificate;
 }
 
+std::string intermediate_name(EVP_PKEY* key) {
+    return fmt::format("CloudVLAN intermediate {}", hex(sha256(spki_der(key))).substr(0, 16));
+}
+
 }  // namespace cvlan::pki

@@ -31,4 +31,8 @@ struct CertificateSpec {
 Result<EvpPtr<X509>> make_certificate(const CertificateSpec& spec, X509* issuer,
                                       EVP_PKEY* issuer_key);
 
+// The common name of an intermediate with this key, and no other: who has it need not be sent it
+// (http/tls_context.cc, leave_out_known).
+std::string intermediate_name(EVP_PKEY* key);
+
 }  // namespace cvlan::pki

@@ -63,7 +63,6 @@ Controller::Controller(EventLoop& loop, const ControllerConfig& config, const Cl
 
 // What belongs to a thread ends on it.
 Controller::~Controller() {
-    if (workers_) workers_->stop();
     api_thread_->call([this] {
         jobs_.reset();
         flushing_.clear();
@@ -71,6 +70,9 @@ Controller::~Controller() {
     for (Listener& listener : listeners_)
         if (listener.thread) listener.thread->call([&listener] { listener.server.reset(); });
     listeners_.clear();
+    // Whoever had asked is gone by now: an answer that is dropped here is nobody's.
+    for (Workers* workers : {enrolling_.get(), reporting_.get()})
+        if (workers) workers->stop();
     for (const auto& thread : threads_) thread->stop();
     long_->stop();
 }
@@ -115,8 +117,10 @@ Result<void> Controller::open(Installation installation) {
     auth_ = std::make_unique<api::Auth>(*store_, (*authority_)->trust_domain(), clock_);
     admins_ = std::make_unique<api::AdminAuth>(*store_, clock_);
     passwords_ = std::make_unique<api::Passwords>(api_thread_->loop(), api::PasswordCost{});
-    workers_ = std::make_unique<Workers>(
+    enrolling_ = std::make_unique<Workers>(
         Workers::Options{"cv-enrol", kWorkers, kWaitingForWorkers, kNice});
+    reporting_ = std::make_unique<Workers>(
+        Workers::Options{"cv-report", kWorkers, kWaitingForWorkers, kNice});
     polls_ = std::make_unique<api::Polls>(loop_, clock_);
     limiter_ = std::make_unique<api::Limiter>(config_.failed_enrolments_per_minute, clock_);
     api::Settings settings{{url_of(installation_->server_name, config_.registration.port)},
@@ -129,8 +133,8 @@ Result<void> Controller::open(Installation installation) {
     parts.changed = [this](const store::Event& event) { forget(event); };
     feed_ = std::make_unique<MapFeed>(std::move(parts));
     context_.reset(new api::Context{*store_, *maps_, *authority_, installation_->key, *keys_,
-                                    *auth_, *admins_, *passwords_, *workers_, *polls_, *limiter_,
-                                    clock_, std::move(settings)});
+                                    *auth_, *admins_, *passwords_, *enrolling_, *reporting_,
+                                    *polls_, *limiter_, clock_, std::move(settings)});
     context_->loop_of = [this](const api::Route& route, EventLoop& here) -> EventLoop& {
         return loop_of(route, here);
     };
@@ -197,6 +201,7 @@ Result<http::TlsServerOptions> Controller::tls_options(bool asks_for_client) {
     http::TlsServerOptions options{issued->chain_pem, std::move(*pem)};
     if (asks_for_client) {
         options.client_ca_pem = (*authority_)->trust_bundle();
+        options.client_intermediate_pem = (*authority_)->intermediate_pem();
         options.client_cert = http::ClientCert::Optional;
     }
     return options;
