@@ -93,7 +93,11 @@ void Auth::note_use(const NodeIdentity& identity) {
             rows_.erase(identity.node_id);
     {
         const std::lock_guard lock(seen_mutex_);
-        seen_[identity.node_id] = {identity.key(), clock_.now()};
+        const auto known = seen_.find(identity.node_id);
+        if (known == seen_.end())
+            seen_[identity.node_id] = {identity.key(), clock_.now()};
+        else
+            known->second.at = clock_.now();
     }
     // The first use of what an enrolment gave is durable before it is answered: it ends repeats.
     if (row.was_seen || !is_current) return;
@@ -123,42 +127,37 @@ void Auth::flush_seen() {
     seen_.merge(seen);
 }
 
-Verdict<NodeIdentity> Auth::node(const http::Request& request) {
+Verdict<Identity> Auth::node(const http::Request& request) {
     if (!request.client_certificate)
         return refusal(401, "CLIENT_CERTIFICATE_REQUIRED",
                        "this needs the client certificate of an enrolled node", request.request_id);
-    const auto identity = identity_of(request);
+    auto identity = identity_of(request);
     if (!identity)
         return refusal(403, "CERTIFICATE_REFUSED", identity.error().message, request.request_id);
-    if (auto refused = standing(*identity, request.request_id)) return *refused;
-    note_use(*identity);
-    return *identity;
+    if (auto refused = standing(**identity, request.request_id)) return *refused;
+    note_use(**identity);
+    return std::move(*identity);
 }
 
 // Reading a certificate takes longer than all else about a poll: what was read is kept, by the hash
 // of its bytes. That TLS found it good, and how its node stands, is another matter, each time.
-Result<NodeIdentity> Auth::identity_of(const http::Request& request) const {
-    X509* shown = request.client_certificate.get();
-    return pki::fingerprint(shown).and_then([&](const Bytes& hash) -> Result<NodeIdentity> {
-        const std::string key(as_text(hash));
-        const std::lock_guard lock(read_mutex_);
-        if (const auto known = read_.find(key); known != read_.end()) return known->second;
-        auto certificate = pki::parse_node_certificate(shown, trust_domain_);
-        if (!certificate) return failed(certificate.error());
-        if (read_.size() >= kKeptIdentities) read_.clear();
-        return read_
-            .emplace(key,
-                     NodeIdentity{certificate->tenant_id, certificate->node_id, certificate->serial,
-                                  certificate->key_hash, certificate->not_after})
-            .first->second;
-    });
+Result<Identity> Auth::identity_of(const http::Request& request) const {
+    const std::string& hash = request.client_certificate.fingerprint();
+    const std::lock_guard lock(read_mutex_);
+    if (const auto known = read_.find(hash); known != read_.end()) return known->second;
+    auto certificate = pki::parse_node_certificate(request.client_certificate.get(), trust_domain_);
+    if (!certificate) return failed(certificate.error());
+    if (read_.size() >= kKeptIdentities) read_.clear();
+    auto identity = std::make_shared<const NodeIdentity>(
+        NodeIdentity{certificate->tenant_id, certificate->node_id, certificate->serial,
+                     certificate->key_hash, certificate->not_after});
+    return read_.emplace(hash, std::move(identity)).first->second;
 }
 
-std::optional<NodeIdentity> Auth::shown(const http::Request& request) const {
-    if (!request.client_certificate) return std::nullopt;
+Identity Auth::shown(const http::Request& request) const {
+    if (!request.client_certificate) return nullptr;
     auto identity = identity_of(request);
-    if (!identity) return std::nullopt;
-    return *identity;
+    return identity ? std::move(*identity) : nullptr;
 }
 
 }  // namespace cvlan::api

@@ -29,6 +29,9 @@ struct NodeIdentity {
     store::Key key() const { return {tenant_id, node_id}; }
 };
 
+// Shared by all requests that show one certificate, and what is held of them.
+using Identity = std::shared_ptr<const NodeIdentity>;
+
 template <class T>
 using Verdict = std::variant<http::Response, T>;  // the zero value denies
 
@@ -38,10 +41,10 @@ public:
 
     // 401 without a certificate; 403 NODE_EXPIRED, NODE_REVOKED, NODE_DELETED,
     // CERTIFICATE_SUPERSEDED, CERTIFICATE_EXPIRED; 503 while the database can not be read.
-    Verdict<NodeIdentity> node(const http::Request& request);
+    Verdict<Identity> node(const http::Request& request);
 
     // Whom the certificate names, however it stands with that one; for the audit of refusals.
-    std::optional<NodeIdentity> shown(const http::Request& request) const;
+    Identity shown(const http::Request& request) const;  // null where there is none
 
     // The node's row changed: the next request reads it anew. Or the tenant's: each of its nodes'.
     void forget(const std::string& node_id) { rows_.erase(node_id); }
@@ -69,7 +72,7 @@ private:
         bool is_current(const NodeIdentity& identity) const;
         bool is_previous(const NodeIdentity& identity) const;
     };
-    Result<NodeIdentity> identity_of(const http::Request& request) const;
+    Result<Identity> identity_of(const http::Request& request) const;
     Result<const Row*> row_of(const NodeIdentity& identity);
     void note_use(const NodeIdentity& identity);
 
@@ -77,8 +80,8 @@ private:
     std::string trust_domain_;
     const Clock& clock_;
     mutable std::mutex read_mutex_;
-    mutable std::unordered_map<std::string, NodeIdentity> read_;  // by SHA-256 of the certificate
-    std::unordered_map<std::string, Row> rows_;                   // by node id
+    mutable std::unordered_map<std::string, Identity> read_;  // by SHA-256 of the certificate
+    std::unordered_map<std::string, Row> rows_;               // by node id
     std::mutex seen_mutex_;
     std::unordered_map<std::string, store::Seen> seen_;  // likewise; not written yet
 };

@@ -52,7 +52,8 @@ struct Context {
     Auth& auth;
     AdminAuth& admins;
     Passwords& passwords;
-    Workers& workers;
+    Workers& enrolling;  // waits for the disk, where nobody else's request does
+    Workers& reporting;  // likewise, for nodes that have enrolled
     Polls& polls;
     Limiter& failed_enrolments;  // by address
     const Clock& clock;
@@ -81,13 +82,14 @@ struct Call {
 };
 
 using PublicHandler = http::Response (*)(Context&, const Call&);
-// The same, on a worker: it waits for the disk, together with others.
+// The same, on one of those who enrol: it waits for the disk, together with others.
 struct OnWorker {
     PublicHandler run;
 };
 using HeldPublicHandler = void (*)(Context&, const Call&, http::Reply);
+// What a node changes; on a worker too, who neither has the maps nor the node's standing.
 using NodeHandler = http::Response (*)(Context&, const Call&, const NodeIdentity&);
-using HeldNodeHandler = void (*)(Context&, const Call&, const NodeIdentity&, http::Reply);
+using HeldNodeHandler = void (*)(Context&, const Call&, const Identity&, http::Reply);
 using AdminHandler = http::Response (*)(Context&, const Call&, const AdminIdentity&);
 
 using HeldAdminHandler = void (*)(Context&, const Call&, const AdminIdentity&, http::Reply);

@@ -78,18 +78,7 @@ struct Dispatch {
         auto response = handler(context, on(*store, &who));
         send(std::move(response), who);
     }
-    void operator()(const OnWorker& handler) {
-        const auto task = std::make_shared<Task>(
-            Task{context, route, call.request, call.query, std::move(reply)});
-        const bool is_taken = context.workers.run([task, run = handler.run]() mutable {
-            task->run(run);
-            EventLoop& loop = *task->request.loop;
-            loop.post([task = std::move(task)] { task->answer(); });
-        });
-        if (!is_taken)
-            task->reply.send(error_response({Code::Unavailable, "too many of these at once"},
-                                            call.request.request_id));
-    }
+    void operator()(const OnWorker& handler) { work(context.enrolling, {}, handler.run); }
     void operator()(HeldPublicHandler handler) {
         if (!context.refusals->are_written()) return reply.send(audit_unavailable());
         const auto store = store_of("anonymous");
@@ -99,17 +88,17 @@ struct Dispatch {
         auto who = context.auth.node(call.request);
         if (auto* refused = std::get_if<http::Response>(&who))
             return send(std::move(*refused), shown());
-        const auto& identity = std::get<NodeIdentity>(who);
-        const auto store = store_of(name_of(identity));
-        send(handler(context, on(*store), identity), {name_of(identity), identity.tenant_id});
+        const auto& identity = std::get<Identity>(who);
+        work(context.reporting, {name_of(*identity), identity->tenant_id},
+             [handler, identity](Context& with, const Call& asked) {
+                 return handler(with, asked, *identity);
+             });
     }
     void operator()(HeldNodeHandler handler) {
         auto who = context.auth.node(call.request);
         if (auto* refused = std::get_if<http::Response>(&who))
             return send(std::move(*refused), shown());
-        const auto& identity = std::get<NodeIdentity>(who);
-        const auto store = store_of(name_of(identity));
-        handler(context, on(*store), identity, std::move(reply));
+        handler(context, on(context.store), std::get<Identity>(who), std::move(reply));
     }
     void operator()(const Admin& handler) {
         const auto who = admit(handler.needs);
@@ -132,6 +121,19 @@ struct Dispatch {
     }
 
 private:
+    using Work = std::function<http::Response(Context&, const Call&)>;
+    void work(Workers& workers, Who who, Work run) {
+        const auto task = std::make_shared<Task>(
+            Task{context, route, call.request, call.query, std::move(reply), std::move(who)});
+        const bool is_taken = workers.run([task, run = std::move(run)]() mutable {
+            task->run(run);
+            EventLoop& loop = *task->request.loop;
+            loop.post([task = std::move(task)] { task->answer(); });
+        });
+        if (!is_taken)
+            task->reply.send(error_response({Code::Unavailable, "too many of these at once"},
+                                            call.request.request_id));
+    }
     // A request that outlives its call, and what came of it.
     struct Task {
         Context& context;
@@ -142,10 +144,16 @@ private:
         Who who{};
         http::Response response{};
 
-        void run(PublicHandler handler) {
+        void run(const Work& handler) {
             const log::Trace trace(request.trace_id);
             const auto store = context.store.as(cause_of(request, who.actor));
-            response = handler(context, {request, {}, query, *store, false, &who});
+            try {
+                response = handler(context, {request, {}, query, *store, false, &who});
+            } catch (const std::exception& failure) {  // as where a connection calls its handler
+                log::error("http.handler_failed", {{"error", failure.what()}});
+                response =
+                    error_response({Code::Internal, "the request failed"}, request.request_id);
+            }
         }
         // On the loop of the connection.
         void answer() {
@@ -238,9 +246,10 @@ void run(Context& context, Found found, const http::Request& request, http::Repl
     auto query = Query::parse(request.query, route.query);
     const log::Trace trace(request.trace_id);
     if (!query) return reply.send(error_response(query.error(), request.request_id));
-    log::debug(
-        "api.request",
-        {{"method", request.method}, {"path", route.pattern}, {"request", request.request_id}});
+    if (log::is_written(log::Level::Debug))
+        log::debug(
+            "api.request",
+            {{"method", request.method}, {"path", route.pattern}, {"request", request.request_id}});
     auto dry = validates_only(*query);
     if (!dry) return reply.send(error_response(dry.error(), request.request_id));
     const Call call{request, std::move(found.id), std::move(*query), context.store, *dry};

@@ -57,7 +57,6 @@ http::Response renew_certificate(Context& context, const Call& call, const NodeI
     auto renewed = call.store.renew_certificate(
         who.key(), {who.serial, csr->key_hash(), {issued->serial, issued->not_after}});
     if (!renewed) return error_response(renewed.error(), call.request.request_id);
-    context.auth.forget(who.node_id);
     log::info(
         "api.certificate_renewed",
         {{"tenant", who.tenant_id}, {"node", who.node_id}, {"until", rfc3339(issued->not_after)}});
@@ -72,7 +71,7 @@ http::Response leave(Context&, const Call& call, const NodeIdentity& who) {
     return no_content();
 }
 
-void node_map(Context& context, const Call& call, const NodeIdentity& who, http::Reply reply) {
+void node_map(Context& context, const Call& call, const Identity& who, http::Reply reply) {
     const std::string request_id = call.request.request_id;
     std::optional<maps::Since> since;
     if (const auto text = call.query.text("since")) {
@@ -87,16 +86,16 @@ void node_map(Context& context, const Call& call, const NodeIdentity& who, http:
 
     // Asked now, and again at each change: whoever was revoked meanwhile hears that instead.
     const auto ask = [&context, who, since, request_id]() -> std::optional<http::Response> {
-        if (auto refused = context.auth.standing(who, request_id)) return refused;
-        auto answer = context.maps.answer(who.tenant_id, who.node_id, since);
+        if (auto refused = context.auth.standing(*who, request_id)) return refused;
+        auto answer = context.maps.answer(who->tenant_id, who->node_id, since);
         if (!answer) return error_response(answer.error(), request_id);
         return *answer;
     };
     if (auto now = ask()) return reply.send(std::move(*now));
     if (*wait == 0 || context.draining) return reply.send(http::Response{.status = 304});
     context.polls.hold(
-        {who.tenant_id, who.node_id, request_id,
-         context.maps.networks_of(who.tenant_id, who.node_id), std::chrono::seconds(*wait)},
+        {who->tenant_id, who->node_id, request_id,
+         context.maps.networks_of(who->tenant_id, who->node_id), std::chrono::seconds(*wait)},
         ask, std::move(reply));
 }
 

@@ -12,6 +12,6 @@ http::Response report_inventory(Context& context, const Call& call, const NodeId
 http::Response renew_certificate(Context& context, const Call& call, const NodeIdentity& who);
 http::Response leave(Context& context, const Call& call, const NodeIdentity& who);
 // The blocking query for the map.
-void node_map(Context& context, const Call& call, const NodeIdentity& who, http::Reply reply);
+void node_map(Context& context, const Call& call, const Identity& who, http::Reply reply);
 
 }  // namespace cvlan::api

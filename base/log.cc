@@ -54,9 +54,8 @@ std::string quoted(std::string_view value) {
 }
 
 void write(Level level, std::string_view event, Fields fields) {
-    const auto severity = spdlog_level(level);
-    if (!logger().should_log(severity)) return;
-    logger().log(severity, "time={} {}", rfc3339(SystemClock().now()),
+    if (!is_written(level)) return;
+    logger().log(spdlog_level(level), "time={} {}", rfc3339(SystemClock().now()),
                  format_line(level, event, fields));
 }
 
@@ -76,6 +75,8 @@ void debug(std::string_view event, Fields fields) { write(Level::Debug, event, f
 void info(std::string_view event, Fields fields) { write(Level::Info, event, fields); }
 void warn(std::string_view event, Fields fields) { write(Level::Warn, event, fields); }
 void error(std::string_view event, Fields fields) { write(Level::Error, event, fields); }
+
+bool is_written(Level level) { return logger().should_log(spdlog_level(level)); }
 
 void set_level(Level level) { logger().set_level(spdlog_level(level)); }
 

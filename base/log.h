@@ -47,6 +47,8 @@ private:
 };
 
 void set_level(Level level);
+// Whether such a line is written: to be asked where its fields would cost more than what it tells.
+bool is_written(Level level);
 Result<Level> parse_level(std::string_view text);  // debug, info, warn, error
 // The line as it would be written, without time: for tests.
 std::string format_line(Level level, std::string_view event, Fields fields);

@@ -49,13 +49,6 @@ Result<Bytes> spki_of(const X509* certificate) {
 
 }  // namespace
 
-Result<Bytes> fingerprint(const X509* certificate) {
-    Bytes hash(32);
-    if (X509_digest(certificate, EVP_sha256(), hash.data(), nullptr) != 1)
-        return openssl_error(Code::Internal, "hash a certificate");
-    return hash;
-}
-
 Result<NodeCertificate> parse_node_certificate(X509* certificate, std::string_view trust_domain) {
     const std::vector<std::string> uris = uri_names(certificate);
     if (uris.size() != 1) return no_identity("must have one URI");

@@ -31,9 +31,6 @@ Result<NodeCertificate> parse_node_certificate(std::string_view pem, std::string
 Result<NodeCertificate> parse_node_certificate(X509* certificate, std::string_view trust_domain);
 Result<NodeCertificate> parse_node_certificate_der(ByteView der, std::string_view trust_domain);
 
-// SHA-256 of the whole certificate: 32 bytes.
-Result<Bytes> fingerprint(const X509* certificate);
-
 // SHA-256 of the SubjectPublicKeyInfo of the first certificate: 32 bytes.
 Result<Bytes> spki_sha256(std::string_view pem);
 Result<Bytes> spki_sha256_der(ByteView der);

@@ -86,7 +86,8 @@ private:
     std::unique_ptr<api::Auth> auth_;
     std::unique_ptr<api::AdminAuth> admins_;
     std::unique_ptr<api::Passwords> passwords_;
-    std::unique_ptr<Workers> workers_;
+    std::unique_ptr<Workers> enrolling_;
+    std::unique_ptr<Workers> reporting_;
     std::unique_ptr<api::Polls> polls_;
     std::unique_ptr<MapFeed> feed_;
     std::optional<WebhookParts> webhooks_;

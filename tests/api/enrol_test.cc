@@ -387,7 +387,7 @@ TEST_F(EnrolTest, ThoseWhoComeTogetherAreDoneTogether) {
 
 TEST_F(EnrolTest, WhoFindsTheQueueFullIsToComeAgain) {
     const auto token = make_token(tenant, network).token;
-    workers.stop();
+    enrolling.stop();
     const auto answer = enrol(new_node(), token, "a");
     EXPECT_EQ(answer.status, 503);
     ASSERT_TRUE(answer.header("Retry-After"));

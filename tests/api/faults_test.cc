@@ -12,9 +12,9 @@ struct FaultsTest : ApiTest {
     std::string network = make_network(tenant);
     test::FailingStore failing{*store};
     Auth wary{failing, "test.cvlan.internal", clock};
-    Context faulty{failing, maps,   shared_authority, controller_key, keys,
-                   wary,    admins, passwords,        workers,        polls,
-                   limiter, clock,  context.settings};
+    Context faulty{
+        failing,   maps,      shared_authority, controller_key, keys,    wary,  admins,
+        passwords, enrolling, reporting,        polls,          limiter, clock, context.settings};
 
     void expect_come_again(const http::Response& response) {
         EXPECT_EQ(response.status, 503) << response.body;
@@ -37,7 +37,7 @@ TEST_F(FaultsTest, ADatabaseThatCanNotBeReadDeletesNoNode) {
         EXPECT_EQ(std::get<http::Response>(verdict).body.find("I/O"), std::string::npos);
     }
     failing.error.reset();
-    EXPECT_TRUE(std::holds_alternative<NodeIdentity>(wary.node(request)));
+    EXPECT_TRUE(std::holds_alternative<Identity>(wary.node(request)));
     wary.forget(node.enrolment.node_id);
     failing.error = Error{Code::NotFound, "node: not found"};
     const auto gone = wary.node(request);
@@ -48,9 +48,9 @@ TEST_F(FaultsTest, TimesThatCouldNotBeWrittenAreKeptForTheNextTry) {
     const auto node = enrolled(make_token(tenant, network).token, "web");
     http::Request request;
     request.client_certificate = certificate_of(node.enrolment.certificate);
-    EXPECT_TRUE(std::holds_alternative<NodeIdentity>(wary.node(request)));
+    EXPECT_TRUE(std::holds_alternative<Identity>(wary.node(request)));
     clock.advance(std::chrono::minutes(1));
-    EXPECT_TRUE(std::holds_alternative<NodeIdentity>(wary.node(request)));
+    EXPECT_TRUE(std::holds_alternative<Identity>(wary.node(request)));
     failing.error = Error{Code::Unavailable, "database: is locked"};
     wary.flush_seen();
     failing.error.reset();

@@ -54,7 +54,8 @@ struct ApiTest : testing::Test {
     Auth auth{*store, "test.cvlan.internal", clock};
     AdminAuth admins{*store, clock};
     Passwords passwords{loop, {.memory_kib = 8, .passes = 1}};
-    Workers workers{{"workers", 4}};
+    Workers enrolling{{"enrolling", 4}};
+    Workers reporting{{"reporting", 4}};
     Polls polls{loop, clock};
     Limiter limiter{5, clock};
     Context context{*store,
@@ -65,7 +66,8 @@ struct ApiTest : testing::Test {
                     auth,
                     admins,
                     passwords,
-                    workers,
+                    enrolling,
+                    reporting,
                     polls,
                     limiter,
                     clock,
