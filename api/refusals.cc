@@ -30,11 +30,8 @@ void Refusals::add(const store::Refusal& refusal) {
 }
 
 void Refusals::note(const store::Refusal& refusal) {
-    {
-        const std::lock_guard lock(mutex_);
-        add(refusal);
-    }
-    flush_due();
+    const std::lock_guard lock(mutex_);
+    add(refusal);
 }
 
 void Refusals::flush_due() {

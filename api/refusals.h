@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Refused attempts on their way into the audit. The first of a quiet time is written at once; what
-// follows is written together, a second later, and under a flood ever more seldom, up to a minute.
-// Equal ones are one entry with their count. Bounded in memory: of a chain that has too many
-// different ones the rest are told apart by who, what and why alone. From any thread.
+// Refused attempts on their way into the audit. Whoever notes one does not wait for the disk: what
+// came in a second is written together at its end, and under a flood ever more seldom, up to a
+// minute. Equal ones are one entry with their count. Bounded in memory: of a chain that has too
+// many different ones the rest are told apart by who, what and why alone. From any thread.
 
 #include <atomic>
 #include <map>
@@ -23,7 +23,7 @@ public:
     Refusals(store::Store& store, const Clock& clock) : store_(store), clock_(clock) {}
 
     void note(const store::Refusal& refusal);
-    // To be called every second.
+    // To be called every second, where nobody waits for it.
     void flush_due();
     // At the end, and in tests.
     void flush();

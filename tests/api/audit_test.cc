@@ -124,18 +124,14 @@ TEST_F(AuditApiTest, ARevokedNodeThatComesAgainStandsInItsTenantsChain) {
 }
 
 TEST_F(AuditApiTest, EqualOnesAreCountedAndAFloodIsWrittenSeldomAndBounded) {
+    const uint64_t commits = store->commits();
     for (int i = 0; i < 1000; ++i) EXPECT_EQ(ask_as({}, "POST", "/api/v1/tenants").status, 401);
     for (int i = 0; i < 1000; ++i)
         EXPECT_EQ(ask_as({}, "DELETE", "/api/v1/tenants/" + new_uuid(i)).status, 401);
-    // The first alone has been written.
-    int64_t attempts = 0;
-    for (const auto& entry : entries("")) attempts += entry.count;
-    EXPECT_EQ(attempts, 1);
-    clock.advance(std::chrono::seconds(1));
-    const uint64_t commits = store->commits();
+    EXPECT_EQ(store->commits(), commits) << "nobody who asks waits for the disk";
     context.refusals->flush_due();
     EXPECT_EQ(store->commits(), commits + 1);
-    attempts = 0;
+    int64_t attempts = 0;
     for (const auto& entry : entries("")) attempts += entry.count;
     EXPECT_EQ(attempts, 2000);
     EXPECT_LE(entries("").size(), 260u);
@@ -152,6 +148,7 @@ TEST_F(AuditApiTest, EqualOnesAreCountedAndAFloodIsWrittenSeldomAndBounded) {
 TEST_F(AuditApiTest, WhereItCanNotBeWrittenNothingIsAdministeredUntilItCan) {
     run_sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END");
     EXPECT_EQ(ask_as({}, "POST", "/api/v1/tenants").status, 401);
+    context.refusals->flush_due();
     const auto answer = ask("PATCH", "/api/v1/networks/" + network, R"({"name":"lab"})");
     EXPECT_EQ(answer.status, 503);
     EXPECT_EQ(code_of(answer), "AUDIT_UNAVAILABLE");
