@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemons/controller/map_feed.h"
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -8,6 +9,10 @@
 #include "base/log.h"
 
 namespace cvlan::controller {
+
+namespace {
+constexpr std::chrono::milliseconds kLongestPause{30'000};
+}
 
 struct MapFeed::Inbox {
     struct Taken {
@@ -70,15 +75,20 @@ void MapFeed::bring_in(const store::Event& event, const Result<maps::Change>& ch
 }
 
 Result<maps::Touched> MapFeed::load(const std::string& tenant_id) {
-    auto inputs = parts_.store.map_inputs(tenant_id);
-    if (!inputs && inputs.error().code == Code::NotFound) {  // deleted meanwhile
+    const auto drop = [&] {  // deleted meanwhile
         parts_.maps.drop_tenant(tenant_id);
         return maps::Touched{};
-    }
-    if (!inputs) return failed(inputs.error());
+    };
     // Without them each object would be left out by itself, and the nodes would drop all peers.
-    if (auto keys = parts_.keys.of(tenant_id); !keys)
+    // First: all that the tenant has is much to read for nothing.
+    if (auto keys = parts_.keys.of(tenant_id); !keys) {
+        auto tenant = parts_.store.tenant(tenant_id);
+        if (!tenant && tenant.error().code == Code::NotFound) return drop();
         return failed(keys.error().while_doing("the tenant's keys"));
+    }
+    auto inputs = parts_.store.map_inputs(tenant_id);
+    if (!inputs && inputs.error().code == Code::NotFound) return drop();
+    if (!inputs) return failed(inputs.error());
     return parts_.maps.load(tenant_id, parts_.store.epoch(), *inputs);
 }
 
@@ -90,11 +100,17 @@ void MapFeed::catch_up(const std::string& tenant_id) {
         return wake(std::move(*touched));
     }
     parts_.maps.hold_back(tenant_id);
-    if (behind_.insert(tenant_id).second)
-        log::error("maps.not_loaded", {{"tenant", tenant_id}, {"reason", touched.error().message}});
-    if (retry_.pending()) return;
-    retry_ = parts_.loop.after(parts_.retry_after, [this] {
+    if (!behind_.insert(tenant_id).second) return;
+    log::error("maps.not_loaded", {{"tenant", tenant_id}, {"reason", touched.error().message}});
+    pause_ = parts_.retry_after;
+    try_again();
+}
+
+void MapFeed::try_again() {
+    retry_ = parts_.loop.after(pause_, [this] {
+        pause_ = std::min(pause_ * 2, kLongestPause);
         for (const std::string& tenant : std::set<std::string>(behind_)) catch_up(tenant);
+        if (!behind_.empty()) try_again();
     });
 }
 

@@ -6,7 +6,8 @@
 // itself, and before each request of a node, so that no node sees less than what was acknowledged
 // to somebody before it asked. Where bringing in fails, the tenant's maps are loaded anew, which
 // gives every node of it a full one; where that fails too, its nodes get no answer (503) and it is
-// tried again every second until it holds. All but take() is for the loop's thread.
+// tried again, after a second and ever more seldom, until it holds. All but take() is for the
+// loop's thread.
 
 #include <chrono>
 #include <functional>
@@ -50,11 +51,13 @@ private:
     void bring_in(const store::Event& event, const Result<maps::Change>& change);
     Result<maps::Touched> load(const std::string& tenant_id);
     void catch_up(const std::string& tenant_id);
+    void try_again();
     void wake(maps::Touched touched);
 
     Parts parts_;
     std::shared_ptr<Inbox> inbox_;
     std::set<std::string> behind_;  // tenants whose maps are not what the store holds
+    std::chrono::milliseconds pause_{0};
     Timer retry_;
 };
 

@@ -11,6 +11,7 @@ class FailingStore final : public store::Store {
 public:
     explicit FailingStore(store::Store& inner) : inner_(inner) {}
     std::optional<Error> error;  // of this one and its views
+    int failures = 0;            // of this one
 
     std::unique_ptr<store::Store> as(const store::Cause& cause) override {
         return std::unique_ptr<store::Store>(new FailingStore(inner_.as(cause), error_));
@@ -191,6 +192,7 @@ public:
 private:
     template <class T, class... Parameters, class... Args>
     Result<T> ask(Result<T> (Store::*verb)(Parameters...), Args&&... args) {
+        failures += error_ ? 1 : 0;
         if (error_) return failed(*error_);
         return (inner_.*verb)(std::forward<Args>(args)...);
     }

@@ -126,6 +126,18 @@ TEST_F(MapFeedTest, TheNextEventOfTheTenantLoadsItAtOnce) {
     EXPECT_EQ(poll(first, before), "DELTA 2") << "nothing was removed";
 }
 
+TEST_F(MapFeedTest, ATenantThatCanNotBeLoadedIsTriedEverMoreSeldom) {
+    failing.error = Error{Code::Unavailable, "database: is locked"};
+    const auto started = std::chrono::steady_clock::now();
+    ASSERT_TRUE(store->update_node({tenant, second}, {.name = "renamed"}));
+    const int first_failures = failing.failures;
+    ASSERT_TRUE(until([&] { return failing.failures >= first_failures + 4; }));
+    // After 20, 40, 80 and 160 ms; the loop's clock is a coarse one.
+    EXPECT_GE(std::chrono::steady_clock::now() - started, std::chrono::milliseconds(280));
+    failing.error.reset();
+    ASSERT_TRUE(until([&] { return was_woken(first); }));
+}
+
 TEST_F(MapFeedTest, ATenantThatIsDeletedMeanwhileIsForgotten) {
     failing.error = Error{Code::Unavailable, "database: is locked"};
     ASSERT_TRUE(store->delete_node({tenant, first}));
