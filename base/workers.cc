@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/workers.h"
 
+#include <exception>
 #include <utility>
 
+#include "base/log.h"
 #include "base/loop_thread.h"
 
 namespace cvlan {
@@ -39,6 +41,19 @@ void Workers::stop() {
         if (thread.joinable()) thread.join();
 }
 
+namespace {
+
+// One that throws is a fault of ours, and ends neither the process nor the thread.
+void do_one(const std::function<void()>& task) {
+    try {
+        task();
+    } catch (const std::exception& failure) {
+        log::error("workers.task_failed", {{"error", failure.what()}});
+    }
+}
+
+}  // namespace
+
 void Workers::work() {
     std::unique_lock lock(mutex_);
     while (true) {
@@ -48,7 +63,7 @@ void Workers::work() {
             const auto task = std::exchange(waiting_.front(), nullptr);
             waiting_.pop_front();
             lock.unlock();
-            task();
+            do_one(task);
         }
         lock.lock();
     }

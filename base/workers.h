@@ -26,7 +26,7 @@ public:
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
 
-    // False: too many wait already, or they have been stopped.
+    // False: too many wait already, or they have been stopped. What a task throws goes to the log.
     [[nodiscard]] bool run(std::function<void()> task);
     // What is being done is done to its end; what waits is dropped, on this thread.
     void stop();

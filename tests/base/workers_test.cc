@@ -5,6 +5,7 @@
 
 #include <future>
 #include <memory>
+#include <stdexcept>
 
 namespace cvlan {
 namespace {
@@ -55,6 +56,14 @@ TEST(Workers, EndWhatIsBeingDoneAndDropWhatWaits) {
     opening.join();
     EXPECT_TRUE(is_whole);
     EXPECT_FALSE(workers.run([] { ADD_FAILURE(); }));
+}
+
+TEST(Workers, OutliveATaskThatThrows) {
+    Workers workers({"workers", 1, 2});
+    std::promise<void> next;
+    ASSERT_TRUE(workers.run([] { throw std::runtime_error("no memory"); }));
+    ASSERT_TRUE(workers.run([&] { next.set_value(); }));
+    next.get_future().wait();
 }
 
 }  // namespace
