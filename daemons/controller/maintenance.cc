@@ -3,10 +3,13 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <stdlib.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/unique_fd.h"
 #include "daemons/controller/setup.h"
 #include "store/postgres_upkeep.h"
 #include "store/sql_store.h"
@@ -67,14 +70,29 @@ Result<store::FileState> copy_out(const ControllerConfig& config, const std::str
     return store::copy_database(draft.path, file);
 }
 
-// A file that root alone may read, where the owner may read it.
-Result<void> copy_in(const std::string& from, const std::string& to, const std::string& folder) {
-    struct stat owner {};
-    if (stat(folder.c_str(), &owner) != 0) return failed(errno_error("stat " + folder));
-    auto copied = store::copy_database(from, to);
+// A copy of a database that root alone may read, made where nobody else gets at it: in the state
+// folder its owner could have root write, or give away, another file (T19).
+Result<UniqueFd> open_copy(const std::string& file) {
+    std::string folder = "/var/tmp/cvlan-restore-XXXXXX";
+    if (!mkdtemp(folder.data())) return failed(errno_error("create a folder in /var/tmp"));
+    const std::string copy = folder + "/copy";
+    auto copied = store::copy_database(file, copy);
+    UniqueFd fd(copied ? ::open(copy.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1);
+    if (copied && !fd) copied = failed(errno_error("open " + copy));
+    ::unlink(copy.c_str());
+    ::rmdir(folder.c_str());
     if (!copied) return failed(copied.error());
-    if (chown(to.c_str(), owner.st_uid, owner.st_gid) != 0)
-        return failed(errno_error("chown " + to));
+    return fd;
+}
+
+// By the owner of the folder, who may do there what he likes.
+Result<void> write_out(const UniqueFd& copy, const std::string& to) {
+    const UniqueFd made(
+        ::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!made) return failed(errno_error("create " + to));
+    ssize_t written = 1;
+    while (written > 0) written = ::sendfile(made.get(), copy.get(), nullptr, 1 << 30);
+    if (written < 0) return failed(errno_error("write " + to));
     return {};
 }
 
@@ -109,14 +127,16 @@ int restore(const ControllerConfig& config, const std::string& file) {
         return *refused;
     const Draft draft{fmt::format("{}.{}.backup", database_path(config), getpid())};
     std::string source = file;
-    const bool is_root = geteuid() == 0;
-    if (is_root) {
-        if (auto copied = copy_in(file, draft.path, config.state_dir); !copied)
-            return complain(copied.error().while_doing("restore"));
-        source = draft.path;
-    }
+    Result<UniqueFd> copy{UniqueFd()};
+    if (geteuid() == 0) copy = open_copy(file);
+    if (!copy) return complain(copy.error().while_doing("restore"));
     const AsOwner owner(config.state_dir);
     if (owner.error()) return complain(*owner.error());
+    if (*copy) {
+        if (auto there = write_out(*copy, draft.path); !there)
+            return complain(there.error().while_doing("restore"));
+        source = draft.path;
+    }
     auto restored = store::restore_database(source, database_path(config), SystemClock().now());
     if (!restored) return complain(restored.error().while_doing("restore"));
     tell(fmt::format("{} is restored from {}, with epoch {}: every node takes a whole new map",

@@ -2,6 +2,9 @@
 // The program's commands on its database, as a shell runs them, while a controller runs and not.
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+
+#include <filesystem>
 #include <fstream>
 
 #include "base/unique_fd.h"
@@ -70,6 +73,32 @@ TEST_F(MaintenanceTest, BacksUpWhileAControllerRunsAndRestoresWhenNoneDoes) {
     const auto again = hold();
     EXPECT_TRUE(again->tenant(id));
     EXPECT_GT(again->epoch(), epoch);
+}
+
+// Root restores for the controller's user; a copy that root alone may read is where no other gets
+// at it before it is that user's own.
+TEST_F(MaintenanceTest, RootRestoresForTheOwnerOfTheFolder) {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root";
+    const std::string file = folder.file("backup");
+    EXPECT_EQ(run({"backup", file}), 0) << said;
+    constexpr uid_t kNobody = 65534;
+    ASSERT_EQ(chmod(folder.path().c_str(), 0755), 0);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(config.state_dir))
+        ASSERT_EQ(chown(entry.path().c_str(), kNobody, kNobody), 0);
+    ASSERT_EQ(chown(config.state_dir.c_str(), kNobody, kNobody), 0);
+    EXPECT_EQ(run({"restore", file}), 0) << said;
+    EXPECT_NE(said.find("is restored"), std::string::npos) << said;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(config.state_dir)) {
+        struct stat found {};
+        ASSERT_EQ(lstat(entry.path().c_str(), &found), 0);
+        EXPECT_EQ(found.st_uid, kNobody) << entry.path();
+    }
+    const auto left = [](const std::filesystem::path& in, const std::string& name) {
+        for (const auto& entry : std::filesystem::directory_iterator(in))
+            if (entry.path().filename().string().find(name) != std::string::npos) return true;
+        return false;
+    };
+    EXPECT_FALSE(left(config.state_dir, ".backup"));
 }
 
 TEST_F(MaintenanceTest, ANewEpochNeedsTheDatabaseForItself) {
