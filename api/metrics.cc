@@ -121,6 +121,7 @@ void write_counts(Text& text, const store::Counts& counts) {
     text.begin({"cvlan_controller_nodes", "Nodes of all tenants, by state."}, "gauge");
     constexpr std::pair<model::NodeState, const char*> kStates[] = {
         {model::NodeState::Active, "ACTIVE"},
+        {model::NodeState::Pending, "PENDING"},
         {model::NodeState::Expired, "EXPIRED"},
         {model::NodeState::Revoked, "REVOKED"}};
     for (const auto& [state, name] : kStates) {

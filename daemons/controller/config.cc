@@ -78,15 +78,18 @@ std::string names_of(const api::Roles& roles) {
     return names;
 }
 
+std::string texts_of(const std::vector<Prefix>& prefixes) {
+    std::string texts;
+    for (const Prefix& prefix : prefixes)
+        texts += fmt::format("{}'{}'", texts.empty() ? "" : ", ", prefix.text());
+    return texts;
+}
+
 std::string print_roles(const ControllerConfig& config) {
     std::string proxies, limits;
     for (const api::Role role : api::kAllRoles) {
-        if (const auto found = config.proxies.find(role); found != config.proxies.end()) {
-            std::string prefixes;
-            for (const Prefix& prefix : found->second)
-                prefixes += fmt::format("{}'{}'", prefixes.empty() ? "" : ", ", prefix.text());
-            proxies += fmt::format("{} = [{}]\n", name_of(role), prefixes);
-        }
+        if (const auto found = config.proxies.find(role); found != config.proxies.end())
+            proxies += fmt::format("{} = [{}]\n", name_of(role), texts_of(found->second));
         if (const auto found = config.role_limits.find(role); found != config.role_limits.end())
             limits += fmt::format("\n[limits.{}]\nconnections = {}\nconnections_per_address = {}\n",
                                   name_of(role), found->second.connections,
@@ -186,9 +189,10 @@ std::string print_config(const ControllerConfig& config) {
     if (config.metrics) text += fmt::format("metrics = '{}'\n", config.metrics->text());
     text += fmt::format(
         "\n[limits]\nconnections = {}\nconnections_per_address = {}\nfailed_enrolments_per_minute "
-        "= {}\n\n[audit]\nkeep_days = {}\n",
+        "= {}\n\n[webhooks]\nallowed_prefixes = [{}]\n\n[audit]\nkeep_days = {}\n",
         config.limits.connections, config.limits.connections_per_address,
-        config.failed_enrolments_per_minute, config.keep_audit.count() / 24);
+        config.failed_enrolments_per_minute, texts_of(config.webhook_prefixes),
+        config.keep_audit.count() / 24);
     text += fmt::format("\n[database]\nurl = '{}'\npassword_file = '{}'\n", config.database.url,
                         config.database.password_file);
     return text + print_roles(config);

@@ -356,6 +356,28 @@ TEST(ControllerConfigTest, FaultsNameFileLineAndCause) {
     EXPECT_NE(printed.find("state_dir = '/var/lib/cvlan-controller'"), std::string::npos);
 }
 
+// Every key has a value that is not its default.
+TEST(ControllerConfigTest, WhatIsPrintedSaysTheSame) {
+    test::TempDir folder;
+    const std::string path = folder.path() + "/c.toml";
+    const std::string wanted =
+        "state_dir = '/srv/state'\nadmin_socket = '/srv/socket'\nadmin_group = 'root'\n"
+        "server_name = 'controller.test'\nlog_level = 'warn'\nroles = ['session', 'api']\n\n"
+        "[listen]\ndiscovery = '127.0.0.1:1'\nregistration = '127.0.0.1:2'\n"
+        "session = '127.0.0.1:3'\napi = '127.0.0.1:4'\nmetrics = '127.0.0.1:5'\n\n"
+        "[limits]\nconnections = 6\nconnections_per_address = 7\n"
+        "failed_enrolments_per_minute = 8\n\n"
+        "[webhooks]\nallowed_prefixes = ['192.0.2.0/24', 'fd00::/8']\n\n"
+        "[audit]\nkeep_days = 9\n\n"
+        "[database]\nurl = 'postgres://db.test/cvlan'\npassword_file = '/srv/password'\n\n"
+        "[limits.session]\nconnections = 10\nconnections_per_address = 11\n\n"
+        "[proxy_protocol_from]\nsession = ['198.51.100.0/24']\n";
+    ASSERT_TRUE(write_durable(path, wanted, 0600));
+    const auto config = load_config(path);
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_EQ(print_config(*config), wanted);
+}
+
 TEST(ControllerConfigTest, AListenerHasItsRolesAndTheHighestOfTheirLimits) {
     test::TempDir folder;
     const std::string path = folder.path() + "/c.toml";
