@@ -86,6 +86,9 @@ Result<void> Fleet::make_nodes() {
     if (!to_enrol_.empty() && tokens_.empty())
         return fail(Code::Invalid, "{} of {} identities are there, and no token for the others",
                     plan_.count - to_enrol_.size(), plan_.count);
+    // A machine makes its keys once and its own: what a controller does is not to wait for ours.
+    for (Node* node : to_enrol_)
+        if (auto made = node->prepare(token_of(*node)); !made) return made;
     return {};
 }
 
@@ -117,7 +120,7 @@ void Fleet::enrol_next() {
         Node* node = to_enrol_.front();
         to_enrol_.pop_front();
         ++busy_;
-        node->enrol(tokens_[node->number() % tokens_.size()]);
+        node->enrol(token_of(*node));
     }
     if (busy_ > 0) return;
     if (is_stopping_) return finish();

@@ -54,6 +54,9 @@ private:
     Result<void> make_nodes();
     void finish();
     void knock_next(Node& node);
+    const Token& token_of(const Node& node) const {
+        return tokens_[node.number() % tokens_.size()];
+    }
     void enrol_next();
     void connect_all();
     void connect_next();

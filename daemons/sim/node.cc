@@ -92,23 +92,22 @@ void Node::knock(const Token& token) {
 }
 
 // Made once: a repeat must be the same application, or it would spend the token again.
-Result<void> Node::prepare_enrolment(const Token& token) {
-    if (!application_) {
-        auto made = Application::make(token, fmt::format("{}-{}", token.prefix, number_));
-        if (!made) return failed(made.error());
-        application_ = std::move(*made);
-    }
-    auto client = open_stranger(token);
-    if (!client) return failed(client.error());
-    held_ = std::move(*client);
+Result<void> Node::prepare(const Token& token) {
+    if (application_) return {};
+    auto made = Application::make(token, fmt::format("{}-{}", token.prefix, number_));
+    if (!made) return failed(made.error());
+    application_ = std::move(*made);
     return {};
 }
 
 void Node::enrol(const Token& token) {
-    if (auto ready = prepare_enrolment(token); !ready) {
-        world_.measures.failed("enrol: " + ready.error().message);
+    const auto prepared = prepare(token);
+    auto client = prepared ? open_stranger(token) : failed(prepared.error());
+    if (!client) {
+        world_.measures.failed("enrol: " + client.error().message);
         return world_.on_enrolled(*this, false);
     }
+    held_ = std::move(*client);
     asked_at_ = instant();
     held_->request(json_request("POST", "/api/v1/enrol", application_->body),
                    [this, &token](Result<http::Response> answer) {

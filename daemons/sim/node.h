@@ -51,6 +51,8 @@ public:
     bool is_reached() const { return is_reached_; }
 
     void knock(const Token& token);  // a TLS connection and the smallest request on it
+    // Makes keys and certificate request, which enrol() does where it was not called.
+    Result<void> prepare(const Token& token);
     void enrol(const Token& token);
     void connect();  // opens the session and goes on for ever
     void poll();     // one plain poll; not while holding
@@ -62,7 +64,6 @@ private:
     Result<http::ClientOptions> options_for(const std::string& url) const;
     Result<std::unique_ptr<http::Client>> open_stranger(const Token& token) const;
     Result<std::unique_ptr<http::Client>> open_session();
-    Result<void> prepare_enrolment(const Token& token);
     Result<http::Client*> small();
     void ask_small(http::ClientRequest request, int expected,
                    std::function<void(const http::Response&, Instant)> done);
