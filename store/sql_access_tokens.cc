@@ -3,6 +3,7 @@
 #include "store/accounts.h"
 #include "store/sql_accounts.h"
 #include "store/sql_pages.h"
+#include "store/sql_rows.h"
 #include "store/sql_store.h"
 
 namespace cvlan::store {
@@ -11,6 +12,7 @@ using model::AccessToken;
 
 namespace {
 
+constexpr int64_t kMostOfAnAccount = 1000;
 constexpr const char* kSelect =
     "SELECT tenant_id, id, account_id, name, prefix, created_at, expires_at, last_used_at FROM "
     "access_tokens";
@@ -83,6 +85,11 @@ Result<AccessToken> Accounts::create_token(const Granter& granter, const NewAcce
                             store_.clock_.now(), wanted.expires_at)
                         .run();
         if (!made) return failed(made.error());
+        Statement held = store_.db_.sql(
+            "SELECT count(*) FROM access_tokens WHERE tenant_id = ? AND account_id = ?",
+            of.tenant_id, of.id);
+        if (auto room = check_room(held, kMostOfAnAccount, "access tokens"); !room)
+            return failed(room.error());
         return store_.audited(find_token(store_.db_, key.tenant_id, key.id));
     });
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The audit's rows: written in the transaction of the change, each chained to the one before.
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <map>
 
 #include "store/event_names.h"
+#include "store/sql_pages.h"
 #include "store/sql_rows.h"
 #include "store/sql_store.h"
 
@@ -16,6 +16,7 @@ namespace {
 constexpr const char* kSelect =
     "SELECT tenant_id, sequence, at, actor, source, request_id, action, object_kind, object_id, "
     "outcome, count, before_json, after_json, previous_hash, hash FROM audit";
+constexpr size_t kReadAtOnce = 100;
 constexpr int kVerifiedAtOnce = 500;
 constexpr int kPrunedAtOnce = 5000;
 
@@ -49,14 +50,49 @@ model::AuditEntry entry_of(const Cause& cause, WallTime at) {
     return entry;
 }
 
-Result<int64_t> sequence_of(const std::string& page_token) {
-    int64_t sequence = 0;
-    if (page_token.empty()) return sequence;
-    const char* end = page_token.data() + page_token.size();
-    const auto [stop, error] = std::from_chars(page_token.data(), end, sequence);
-    if (error != std::errc() || stop != end || sequence < 1)
-        return fail(Code::Invalid, "page token: not one of ours");
-    return sequence;
+// At most `count` that come after that one.
+Result<std::vector<model::AuditEntry>> read_entries(Database& db, const AuditFilter& filter,
+                                                    int64_t after, size_t count) {
+    std::string text = fmt::format("{} WHERE tenant_id = ? AND sequence > ?", kSelect);
+    if (filter.actor) text += " AND actor = ?";
+    if (filter.action) text += " AND action = ?";
+    if (filter.object_id) text += " AND object_id = ?";
+    if (filter.since) text += " AND at >= ?";
+    if (filter.until) text += " AND at < ?";
+    Statement rows = db.sql(text + " ORDER BY sequence LIMIT ?", filter.tenant_id, after);
+    for (const auto& value : {filter.actor, filter.action, filter.object_id})
+        if (value) rows.bind(*value);
+    for (const auto& time : {filter.since, filter.until})
+        if (time) rows.bind(*time);
+    rows.bind(count);
+    std::vector<model::AuditEntry> entries;
+    while (rows.next()) entries.push_back(audit_row(rows));
+    if (rows.error()) return failed(*rows.error());
+    return entries;
+}
+
+// In slices, since PostgreSQL hands over all rows at once. A page ends early with the entry that
+// makes it too big.
+Result<void> fill_audit_page(Database& db, const AuditFilter& filter, int64_t after,
+                             AuditPage& page) {
+    const auto most = static_cast<size_t>(filter.page_size);
+    size_t bytes = 0;
+    for (bool goes_on = true; goes_on;) {
+        const size_t asked = std::min(kReadAtOnce, most + 1 - page.items.size());
+        auto slice = read_entries(db, filter, after, asked);
+        if (!slice) return failed(slice.error());
+        goes_on = slice->size() == asked;
+        for (model::AuditEntry& entry : *slice) {
+            if (page.items.size() == most || bytes >= kPageBytes) {
+                page.next_page_token = fmt::format("{}", page.items.back().sequence);
+                return {};
+            }
+            after = entry.sequence;
+            bytes += entry.before.size() + entry.after.size();
+            page.items.push_back(std::move(entry));
+        }
+    }
+    return {};
 }
 
 }  // namespace
@@ -190,31 +226,15 @@ Result<AuditHead> SqlBase::audit_head(const std::string& tenant_id) {
 Result<AuditPage> SqlStore::audit(const AuditFilter& filter) {
     if (filter.page_size < 1 || filter.page_size > 1000)
         return fail(Code::Invalid, "page size: must be from 1 to 1000");
-    auto after = sequence_of(filter.page_token);
+    auto after = number_of(filter.page_token);
     if (!after) return failed(after.error());
     return read([&]() -> Result<AuditPage> {
         auto head = audit_head(filter.tenant_id);
         if (!head) return failed(head.error());
         AuditPage page;
         page.head = head->last;
-        std::string text = fmt::format("{} WHERE tenant_id = ? AND sequence > ?", kSelect);
-        if (filter.actor) text += " AND actor = ?";
-        if (filter.action) text += " AND action = ?";
-        if (filter.object_id) text += " AND object_id = ?";
-        if (filter.since) text += " AND at >= ?";
-        if (filter.until) text += " AND at < ?";
-        Statement rows = db_.sql(text + " ORDER BY sequence LIMIT ?", filter.tenant_id, *after);
-        for (const auto& value : {filter.actor, filter.action, filter.object_id})
-            if (value) rows.bind(*value);
-        for (const auto& time : {filter.since, filter.until})
-            if (time) rows.bind(*time);
-        rows.bind(filter.page_size + 1);
-        while (rows.next()) page.items.push_back(audit_row(rows));
-        if (rows.error()) return failed(*rows.error());
-        if (page.items.size() > static_cast<size_t>(filter.page_size)) {
-            page.items.pop_back();
-            page.next_page_token = fmt::format("{}", page.items.back().sequence);
-        }
+        if (auto filled = fill_audit_page(db_, filter, *after, page); !filled)
+            return failed(filled.error());
         return page;
     });
 }

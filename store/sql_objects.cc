@@ -16,6 +16,7 @@ using model::Relation;
 
 constexpr const char* kSelect =
     "SELECT tenant_id, id, kind, name, description, endpoints, revision, created_at FROM objects";
+constexpr int64_t kMostOfAKind = 1000;
 constexpr const char* kNames[] = {"tag", "group", "region", "relay", "vrouter"};
 std::string_view name_of(ObjectKind kind) { return kNames[static_cast<size_t>(kind)]; }
 
@@ -79,6 +80,13 @@ Result<void> check_object(const model::Object& object) {
 
 std::string joined(const std::vector<std::string>& words) {
     return fmt::format("{}", fmt::join(words, " "));
+}
+
+size_t bytes_of(const std::map<Relation, std::vector<std::string>>& links) {
+    size_t bytes = 0;
+    for (const auto& [relation, targets] : links)
+        for (const std::string& target : targets) bytes += target.size();
+    return bytes;
 }
 
 // As public_text.
@@ -217,6 +225,12 @@ Result<model::Object> SqlObjects::create(const model::Object& wanted) {
                             object.description, joined(object.endpoints), *revision, now)
                         .run();
         if (!made) return failed(made.error());
+        Statement held =
+            store_.db_.sql("SELECT count(*) FROM objects WHERE tenant_id = ? AND kind = ?",
+                           object.tenant_id, object.kind);
+        if (auto room = check_room(held, kMostOfAKind, fmt::format("{}s", name_of(object.kind)));
+            !room)
+            return failed(room.error());
         if (auto put = put_links(object); !put) return failed(put.error());
         return changed(object);
     });
@@ -232,9 +246,12 @@ Result<Page<model::Object>> SqlObjects::list(ObjectKind kind, const Filter& filt
                              .run(store_.db_);
         auto page = read_page<model::Object>(rows, filter, object_row);
         if (!page) return page;
-        for (model::Object& object : page->items)
+        const auto load = [&](model::Object& object) -> Result<size_t> {
             if (auto loaded = load_links(object); !loaded) return failed(loaded.error());
-        return page;
+            return bytes_of(object.links);
+        };
+        return fill_page(std::move(*page), load,
+                         [&](const model::Object& last) { return token_after(last, filter); });
     });
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/sql_pages.h"
 
+#include <charconv>
+
 namespace cvlan::store {
 
 namespace {
@@ -19,6 +21,16 @@ Result<void> check_page(const Filter& filter) {
         (!is_named && token.size() != kUuid))
         return fail(Code::Invalid, "page token: not one of ours, or of another order");
     return {};
+}
+
+Result<int64_t> number_of(const std::string& page_token) {
+    int64_t number = 0;
+    if (page_token.empty()) return number;
+    const char* end = page_token.data() + page_token.size();
+    const auto [stop, error] = std::from_chars(page_token.data(), end, number);
+    if (error != std::errc() || stop != end || number < 1)
+        return fail(Code::Invalid, "page token: not one of ours");
+    return number;
 }
 
 ListQuery::ListQuery(std::string select, const Filter& filter, const char* id_column,

@@ -8,9 +8,10 @@ namespace cvlan::store {
 namespace {
 
 constexpr const char* kSelect =
-    "SELECT p.tenant_id, p.id, p.name, p.description, r.source, p.number, p.active_number, "
-    "p.revision, p.created_at FROM policies p JOIN policy_revisions r ON r.tenant_id = "
-    "p.tenant_id AND r.policy_id = p.id AND r.number = p.number";
+    "SELECT tenant_id, id, name, description, number, active_number, revision, created_at FROM "
+    "policies";
+constexpr int64_t kMostOfATenant = 100;
+constexpr int kMostRevisions = 100;  // that are listed
 
 model::Policy policy_row(const Statement& row) {
     model::Policy policy;
@@ -18,12 +19,27 @@ model::Policy policy_row(const Statement& row) {
     policy.id = row.text(1);
     policy.name = row.text(2);
     policy.description = row.text(3);
-    policy.source = row.text(4);
-    policy.number = row.integer(5);
-    if (!row.is_null(6)) policy.active_number = row.integer(6);
-    policy.revision = row.integer(7);
-    policy.created_at = row.time(8);
+    policy.number = row.integer(4);
+    if (!row.is_null(5)) policy.active_number = row.integer(5);
+    policy.revision = row.integer(6);
+    policy.created_at = row.time(7);
     return policy;
+}
+
+Result<std::string> source_of(Database& db, const Key& policy, int64_t number) {
+    Statement row = db.sql(
+        "SELECT source FROM policy_revisions WHERE tenant_id = ? AND policy_id = ? AND number = ?",
+        policy.tenant_id, policy.id, number);
+    if (row.next()) return row.text(0);
+    if (row.error()) return failed(*row.error());
+    return fail(Code::Internal, "policy {} has no revision {}", policy.id, number);
+}
+
+Result<size_t> load_source(Database& db, model::Policy& policy) {
+    auto source = source_of(db, {policy.tenant_id, policy.id}, policy.number);
+    if (!source) return failed(source.error());
+    policy.source = std::move(*source);
+    return policy.source.size();
 }
 
 Result<void> check_policy(const model::Policy& policy) {
@@ -51,11 +67,15 @@ std::string text_of(model::Policy policy) {
 
 Result<model::Policy> SqlPolicies::find(const Scope& scope, const std::string& id) {
     Statement row = store_.db_.sql(
-        fmt::format("{} WHERE p.id = ?{}", kSelect, scope ? " AND p.tenant_id = ?" : ""), id);
+        fmt::format("{} WHERE id = ?{}", kSelect, scope ? " AND tenant_id = ?" : ""), id);
     if (scope) row.bind(*scope);
-    if (row.next()) return policy_row(row);
-    if (row.error()) return failed(*row.error());
-    return fail(Code::NotFound, "policy {}: not found", printable(id));
+    if (!row.next()) {
+        if (row.error()) return failed(*row.error());
+        return fail(Code::NotFound, "policy {}: not found", printable(id));
+    }
+    model::Policy policy = policy_row(row);
+    if (auto loaded = load_source(store_.db_, policy); !loaded) return failed(loaded.error());
+    return policy;
 }
 
 Result<void> SqlPolicies::put_source(const model::Policy& policy, int64_t number) {
@@ -90,6 +110,10 @@ Result<model::Policy> SqlPolicies::create(const model::Policy& wanted) {
                             store_.clock_.now())
                         .run();
         if (!made) return failed(made.error());
+        Statement held =
+            store_.db_.sql("SELECT count(*) FROM policies WHERE tenant_id = ?", policy.tenant_id);
+        if (auto room = check_room(held, kMostOfATenant, "policies"); !room)
+            return failed(room.error());
         if (auto put = put_source(policy, 1); !put) return failed(put.error());
         return changed({policy.tenant_id, policy.id});
     });
@@ -97,12 +121,17 @@ Result<model::Policy> SqlPolicies::create(const model::Policy& wanted) {
 
 Result<Page<model::Policy>> SqlPolicies::list(const Filter& filter) {
     if (auto good = check_page(filter); !good) return failed(good.error());
-    return store_.read([&] {
-        Statement rows = ListQuery(kSelect, filter, "p.id", "p.name")
-                             .where("p.tenant_id = ?", filter.tenant)
-                             .where("p.name = ?", filter.name)
+    return store_.read([&]() -> Result<Page<model::Policy>> {
+        Statement rows = ListQuery(kSelect, filter, "id", "name")
+                             .where("tenant_id = ?", filter.tenant)
+                             .where("name = ?", filter.name)
                              .run(store_.db_);
-        return read_page<model::Policy>(rows, filter, policy_row);
+        auto page = read_page<model::Policy>(rows, filter, policy_row);
+        if (!page) return page;
+        return fill_page(
+            std::move(*page),
+            [&](model::Policy& policy) { return load_source(store_.db_, policy); },
+            [&](const model::Policy& last) { return token_after(last, filter); });
     });
 }
 
@@ -156,20 +185,30 @@ Result<Revision> SqlPolicies::remove(const Key& key) {
     });
 }
 
+// No more of them than a page may hold: the newest are there in any case.
 Result<std::vector<model::PolicyRevision>> SqlPolicies::revisions(const Key& key) {
     return store_.read([&]() -> Result<std::vector<model::PolicyRevision>> {
         auto policy = find(key.tenant_id, key.id);
         if (!policy) return failed(policy.error());
-        std::vector<model::PolicyRevision> revisions;
+        Page<model::PolicyRevision> page;
         Statement rows = store_.db_.sql(
-            "SELECT number, source, created_at, created_by FROM policy_revisions WHERE tenant_id = "
-            "? AND policy_id = ? ORDER BY number DESC LIMIT 100",
-            key.tenant_id, key.id);
+            "SELECT number, created_at, created_by FROM policy_revisions WHERE tenant_id = ? AND "
+            "policy_id = ? ORDER BY number DESC LIMIT ?",
+            key.tenant_id, key.id, kMostRevisions);
         while (rows.next())
-            revisions.push_back({rows.integer(0), rows.text(1), rows.time(2), rows.text(3),
-                                 policy->active_number == rows.integer(0)});
+            page.items.push_back({rows.integer(0), "", rows.time(1), rows.text(2),
+                                  policy->active_number == rows.integer(0)});
         if (rows.error()) return failed(*rows.error());
-        return revisions;
+        const auto load = [&](model::PolicyRevision& revision) -> Result<size_t> {
+            auto source = source_of(store_.db_, key, revision.number);
+            if (!source) return failed(source.error());
+            revision.source = std::move(*source);
+            return revision.source.size();
+        };
+        auto filled = fill_page(std::move(page), load,
+                                [](const model::PolicyRevision&) { return std::string(); });
+        if (!filled) return failed(filled.error());
+        return std::move(filled->items);
     });
 }
 

@@ -63,6 +63,8 @@ Result<std::optional<Key>> node_of_tls_key(Database& db, const std::string& tena
 
 // At most 1024 bytes of UTF-8.
 Result<void> check_description(const std::string& text);
+// Conflict QUOTA_EXCEEDED where `held` counts more than that. After the insert, as check_quota.
+Result<void> check_room(Statement& held, int64_t most, std::string_view nouns);
 // Conflict REVISION_MISMATCH, where the cause expects another revision.
 Result<void> check_match(const Cause& cause, Revision revision);
 // The defaults, where there is no row.

@@ -33,6 +33,14 @@ Result<void> check_match(const Cause& cause, Revision revision) {
         fmt::format("the object has changed meanwhile: its ETag is \"{}\" now", revision));
 }
 
+Result<void> check_room(Statement& held, int64_t most, std::string_view nouns) {
+    const int64_t count = held.next() ? held.integer(0) : 0;
+    if (held.error()) return failed(*held.error());
+    if (count <= most) return {};
+    return fail_as(kQuotaExceeded, Code::Conflict,
+                   fmt::format("quota of {} exceeded: {}/{}", nouns, count - 1, most));
+}
+
 Result<void> SqlStore::check_quota(const std::string& tenant_id, Quota quota) {
     auto tenant = find_tenant(tenant_id);
     if (!tenant) return failed(tenant.error());
@@ -55,14 +63,9 @@ Result<void> SqlStore::check_quota(const std::string& tenant_id, Quota quota) {
         return {"nodes", 0};
     }();
     if (!counted.limit) return {};
-    Statement row = db_.sql(
+    Statement held = db_.sql(
         fmt::format("SELECT count(*) FROM {} WHERE tenant_id = ?", counted.table), tenant_id);
-    const int64_t count = row.next() ? row.integer(0) : 0;
-    if (row.error()) return failed(*row.error());
-    if (count <= *counted.limit) return {};
-    return fail_as(
-        kQuotaExceeded, Code::Conflict,
-        fmt::format("quota of {} exceeded: {}/{}", counted.table, count - 1, *counted.limit));
+    return check_room(held, *counted.limit, counted.table);
 }
 
 Result<Usage> SqlStore::usage(const std::string& tenant_id) {

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "store/sql_pages.h"
+#include "store/sql_rows.h"
 #include "store/sql_store.h"
 
 namespace cvlan::store {
@@ -11,6 +12,7 @@ namespace {
 
 constexpr const char* kSelect =
     "SELECT tenant_id, id, name, kid, public_key, created_at FROM token_keys";
+constexpr int64_t kMostOfATenant = 100;
 constexpr int64_t kMostUses = 100000;
 constexpr auto kLongestLife = std::chrono::hours(24 * 366);
 
@@ -49,6 +51,10 @@ Result<model::TokenKey> SqlStore::create_token_key(const model::TokenKey& wanted
                            key.tenant_id, key.id, wanted.name, wanted.kid, wanted.public_key, now)
                         .run();
         if (!made) return failed(made.error());
+        Statement held =
+            db_.sql("SELECT count(*) FROM token_keys WHERE tenant_id = ?", key.tenant_id);
+        if (auto room = check_room(held, kMostOfATenant, "token keys"); !room)
+            return failed(room.error());
         return audited(find_token_key(key.tenant_id, key.id));
     });
 }
