@@ -9,6 +9,7 @@
 #include "pki/certificate.h"
 #include "pki/imported.h"
 #include "pki/issue.h"
+#include "pki/profiles.h"
 
 namespace cvlan::pki {
 
@@ -21,7 +22,6 @@ constexpr days kIntermediateLife{365};
 // Clocks of nodes are a little off.
 constexpr std::chrono::minutes kBackdate{5};
 constexpr size_t kMaxFile = 65536;
-constexpr std::string_view kSpiffe = "spiffe://";
 
 // What can not be looked at counts as there: whoever reads it learns why.
 bool exists(const std::string& path) {
@@ -57,16 +57,6 @@ Result<EvpPtr<X509>> load_certificate(const std::string& path) {
     auto certificate = read_certificate(*text);
     if (!certificate) return failed(certificate.error().while_doing(path));
     return certificate;
-}
-
-bool is_host_name(std::string_view name) {
-    if (name.size() > 253) return false;
-    while (true) {
-        const size_t dot = name.find('.');
-        if (!model::check_name("name", name.substr(0, dot))) return false;
-        if (dot == std::string_view::npos) return true;
-        name.remove_prefix(dot + 1);
-    }
 }
 
 // The key is written before its certificate: a crash between them leaves a key that is used here.
@@ -221,15 +211,14 @@ Result<Authority> Authority::open(const std::string& folder) {
     if (exists(folder + "/root.key"))
         if (auto key = load_fitting_key(folder + "/root.key", own_root->get()); !key)
             return failed(key.error());
-    const std::vector<std::string> uris = uri_names(own_root->get());
-    if (uris.size() != 1 || !uris.front().starts_with(kSpiffe))
-        return fail(Code::Malformed, "{}/root.pem: names no trust domain", folder);
+    auto trust_domain = trust_domain_of(own_root->get());
+    if (!trust_domain) return failed(trust_domain.error().while_doing(folder + "/root.pem"));
     auto in_use = current(folder);
     if (!in_use) return failed(in_use.error());
 
     auto authority = load(in_use->empty() ? folder : folder + "/" + *in_use);
     if (!authority) return authority;
-    authority->trust_domain_ = uris.front().substr(kSpiffe.size());
+    authority->trust_domain_ = std::move(*trust_domain);
     auto& bundle = authority->trust_bundle_;
     bundle = {authority->root_pem_};
     std::vector<std::string> homes{folder};
@@ -247,8 +236,6 @@ Result<IssuedCertificate> Authority::issue(const Leaf& leaf, WallTime now) const
     if (now >= intermediate_not_after_)
         return fail(Code::Unavailable, "the intermediate certificate has run out");
     CertificateSpec spec = leaf.spec;
-    spec.basic_constraints = "critical,CA:FALSE";
-    spec.key_usage = "critical,digitalSignature";
     spec.not_before = std::max<WallTime>(now - kBackdate, intermediate_not_before_);
     spec.not_after = std::min<WallTime>(now + leaf.life, intermediate_not_after_);
     auto certificate = make_certificate(spec, intermediate_.get(), key_.get());
@@ -265,15 +252,8 @@ Result<IssuedCertificate> Authority::issue_node(const Csr& csr, const NodeSubjec
                                                 WallTime now) const {
     if (!is_uuid(node.tenant_id) || !is_uuid(node.node_id))
         return fail(Code::Invalid, "certificate: ids must be UUIDs");
-    Leaf leaf{{}, kNodeCertificateLife};
+    Leaf leaf{node_profile(trust_domain_, node), kNodeCertificateLife};
     leaf.spec.subject_spki = csr.spki();
-    leaf.spec.organization = node.tenant_id;
-    leaf.spec.common_name = node.node_id;
-    leaf.spec.uris = {fmt::format("{}{}/tenant/{}/node/{}", kSpiffe, trust_domain_, node.tenant_id,
-                                  node.node_id)};
-    leaf.spec.dns_names = {fmt::format("{}.{}.{}", node.node_id, node.tenant_id, trust_domain_)};
-    leaf.spec.extended_key_usage =
-        node.role == model::TokenRole::Node ? "clientAuth" : "clientAuth,serverAuth";
     return issue(leaf, now);
 }
 
@@ -283,7 +263,7 @@ Result<IssuedCertificate> Authority::issue_account(const Csr& csr, const Account
     const bool is_above = account.tenant_id.empty();
     if (!is_uuid(account.account_id) || (!is_above && !is_uuid(account.tenant_id)))
         return fail(Code::Invalid, "certificate: ids must be UUIDs");
-    Leaf leaf{{}, validity.life};
+    Leaf leaf{leaf_profile(), validity.life};
     leaf.spec.subject_spki = csr.spki();
     leaf.spec.common_name = account.account_id;
     leaf.spec.uris = {fmt::format("{}{}{}/account/{}", kSpiffe, trust_domain_,
@@ -296,20 +276,10 @@ Result<IssuedCertificate> Authority::issue_account(const Csr& csr, const Account
 Result<IssuedCertificate> Authority::issue_server(const TlsKey& key,
                                                   const std::vector<std::string>& names,
                                                   WallTime now) const {
-    Leaf leaf{{}, kServerCertificateLife};
+    auto profile = server_profile(names);
+    if (!profile) return failed(profile.error());
+    Leaf leaf{std::move(*profile), kServerCertificateLife};
     leaf.spec.subject_key = key.get();
-    leaf.spec.common_name = "cvlan-controller";
-    leaf.spec.extended_key_usage = "serverAuth";
-    for (const std::string& name : names) {
-        if (auto address = Address::parse(name))
-            leaf.spec.addresses.push_back(*address);
-        else if (is_host_name(name))
-            leaf.spec.dns_names.push_back(name);
-        else
-            return fail(Code::Invalid, "'{}' is neither an address nor a host name",
-                        printable(name));
-    }
-    if (names.empty()) return fail(Code::Invalid, "a server certificate needs a name");
     return issue(leaf, now);
 }
 

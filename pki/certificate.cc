@@ -114,7 +114,7 @@ Result<std::vector<std::string>> split_chain(std::string_view pem) {
 }
 
 Result<void> verify_chain(std::string_view chain, const std::vector<std::string>& roots,
-                          WallTime now) {
+                          WallTime now, Purpose purpose) {
     auto certificates = split_chain(chain);
     if (!certificates) return failed(certificates.error());
     StorePtr<X509_STORE> store(X509_STORE_new());
@@ -134,6 +134,11 @@ Result<void> verify_chain(std::string_view chain, const std::vector<std::string>
 
     StorePtr<X509_STORE_CTX> context(X509_STORE_CTX_new());
     if (X509_STORE_CTX_init(context.get(), store.get(), leaf->get(), between.get()) != 1)
+        return openssl_error(Code::Internal, "verify a chain");
+    const bool is_client = purpose == Purpose::TlsClient;
+    if (purpose != Purpose::Any &&
+        X509_STORE_CTX_set_purpose(
+            context.get(), is_client ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER) != 1)
         return openssl_error(Code::Internal, "verify a chain");
     X509_STORE_CTX_set_time(context.get(), 0, static_cast<time_t>(unix_ms(now) / 1000));
     if (X509_verify_cert(context.get()) == 1) return {};

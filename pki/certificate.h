@@ -38,9 +38,12 @@ Result<Bytes> spki_sha256_der(ByteView der);
 // Each certificate of a chain on its own, at most 10.
 Result<std::vector<std::string>> split_chain(std::string_view pem);
 
+// What TLS asks of whom it verifies: all certificates of the chain must allow it.
+enum class Purpose { Any, TlsClient, TlsServer };
+
 // The first certificate of `chain` leads over the rest of it to one of `roots` (PEM), all in force
 // at `now`.
 Result<void> verify_chain(std::string_view chain, const std::vector<std::string>& roots,
-                          WallTime now);
+                          WallTime now, Purpose purpose = Purpose::Any);
 
 }  // namespace cvlan::pki

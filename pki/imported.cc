@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "pki/certificate.h"
 #include "pki/issue.h"
+#include "pki/profiles.h"
 
 namespace cvlan::pki {
 
@@ -88,25 +89,54 @@ Result<std::string> request_of(const std::string& folder, X509* certificate) {
                 "the first certificate is for no key that was requested here and is still open");
 }
 
-// Lets it sign a leaf, and sees whether that one leads to the root: whatever the company's CA has
-// left out or forbidden shows here, and not on the nodes.
-Result<void> try_out(const TlsKey& key, X509* certificate, std::string_view chain,
-                     const std::string& root, WallTime now) {
+// An intermediate that was signed for us, and what it leads to.
+struct Signed {
+    const TlsKey& key;
+    X509* certificate;
+    std::string_view chain;
+    const std::string& root;
+    WallTime now;
+};
+
+// Lets it sign a leaf, and sees whether TLS would believe that one.
+Result<void> try_leaf(const Signed& by, CertificateSpec spec, std::vector<Purpose> purposes) {
     auto leaf_key = TlsKey::generate();
     if (!leaf_key) return failed(leaf_key.error());
-    CertificateSpec spec;
     spec.subject_key = leaf_key->get();
-    spec.common_name = "trial";
-    spec.basic_constraints = "critical,CA:FALSE";
-    spec.key_usage = "critical,digitalSignature";
-    spec.extended_key_usage = "clientAuth,serverAuth";
-    spec.not_before = now;
-    spec.not_after = now + std::chrono::hours(1);
-    auto leaf = make_certificate(spec, certificate, key.get());
+    spec.not_before = by.now;
+    spec.not_after = by.now + std::chrono::hours(1);
+    auto leaf = make_certificate(spec, by.certificate, by.key.get());
     if (!leaf) return failed(leaf.error());
     auto pem = certificate_pem(leaf->get());
     if (!pem) return failed(pem.error());
-    return verify_chain(*pem + std::string(chain), {root}, now);
+    for (const Purpose purpose : purposes)
+        if (auto good = verify_chain(*pem + std::string(by.chain), {by.root}, by.now, purpose);
+            !good)
+            return good;
+    return {};
+}
+
+// The leaves are as real ones: whatever the company's CA has left out or forbidden (its name
+// constraints and key usages among it, RFC 5280 section 4.2.1) shows here, and not on the nodes.
+Result<void> try_out(const Signed& by, const std::string& trust_domain,
+                     const std::string& server_name) {
+    constexpr const char* kNobody = "00000000-0000-7000-8000-000000000000";
+    const auto node = node_profile(trust_domain, {kNobody, kNobody, model::TokenRole::Vrouter});
+    auto good = try_leaf(by, node, {Purpose::TlsClient, Purpose::TlsServer});
+    if (!good) return failed(good.error().while_doing("a node's certificate"));
+    auto server = server_profile({server_name});
+    if (!server) return failed(server.error());
+    good = try_leaf(by, *server, {Purpose::TlsServer});
+    if (!good) return failed(good.error().while_doing("the certificate of " + server_name));
+    return {};
+}
+
+Result<std::string> own_trust_domain(const std::string& folder) {
+    auto text = read_file(folder + "/root.pem", kMaxFile);
+    if (!text) return text;
+    auto root = read_certificate(*text);
+    if (!root) return failed(root.error());
+    return trust_domain_of(root->get());
 }
 
 }  // namespace
@@ -130,7 +160,7 @@ Result<std::string> request_intermediate(const std::string& folder) {
 }
 
 Result<std::string> import_intermediate(const std::string& folder, std::string_view chain,
-                                        WallTime now) {
+                                        const std::string& server_name, WallTime now) {
     auto certificates = split_chain(chain);
     if (!certificates) return failed(certificates.error());
     if (certificates->size() < 2)
@@ -150,7 +180,10 @@ Result<std::string> import_intermediate(const std::string& folder, std::string_v
     if (!key) return failed(key.error());
     std::string ours;
     for (size_t i = 0; i + 1 < certificates->size(); ++i) ours += (*certificates)[i];
-    auto good = try_out(*key, intermediate->get(), ours, certificates->back(), now);
+    auto trust_domain = own_trust_domain(folder);
+    if (!trust_domain) return failed(trust_domain.error().while_doing(folder + "/root.pem"));
+    auto good = try_out({*key, intermediate->get(), ours, certificates->back(), now}, *trust_domain,
+                        server_name);
     if (!good) return failed(good.error().while_doing("what it signs would not be believed"));
     // intermediate.pem is written last: with it the folder counts.
     auto kept = write_durable(at + "/root.pem", certificates->back(), 0644);

@@ -22,9 +22,10 @@ Result<std::string> request_intermediate(const std::string& folder);
 
 // `chain` is the answer: the intermediate, what lies between, and the self-signed root, PEM. It is
 // not in use yet. Tells the name of its folder. Conflict where no request was made here for its
-// key, Denied where it can not sign certificates that lead to that root now.
+// key, Denied where what it signs for nodes, and for a controller of this name, would not be
+// believed now by who trusts that root.
 Result<std::string> import_intermediate(const std::string& folder, std::string_view chain,
-                                        WallTime now);
+                                        const std::string& server_name, WallTime now);
 
 // An empty name is the authority's own. NotFound where nothing was imported by that name. Takes
 // effect when the folder is opened anew.

@@ -60,10 +60,13 @@ Result<void> PkiCommands::request(const std::string& folder) const {
     return {};
 }
 
-Result<void> PkiCommands::import(const std::string& folder, WallTime now) const {
+Result<void> PkiCommands::import(const ControllerConfig& config, WallTime now) const {
+    auto installation = load_installation(config);
+    if (!installation) return failed(installation.error());
     auto chain = read_file(chain_file_, kMaxChain);
     if (!chain) return failed(chain.error());
-    auto name = pki::import_intermediate(folder, *chain, now);
+    auto name =
+        pki::import_intermediate(pki_folder(config), *chain, installation->server_name, now);
     if (!name) return failed(name.error().while_doing(chain_file_));
     fmt::print("{}\n", *name);
     fmt::print(stderr,
@@ -98,7 +101,7 @@ int PkiCommands::run(const ControllerConfig& config, const Clock& clock) {
     else if (pki_->got_subcommand("request-intermediate"))
         done = request(folder);
     else if (pki_->got_subcommand("import-intermediate"))
-        done = import(folder, clock.now());
+        done = import(config, clock.now());
     else
         done = use(folder, clock.now());
     if (done) return 0;

@@ -27,7 +27,7 @@ public:
 private:
     Result<void> show(const std::string& folder) const;
     Result<void> request(const std::string& folder) const;
-    Result<void> import(const std::string& folder, WallTime now) const;
+    Result<void> import(const ControllerConfig& config, WallTime now) const;
     Result<void> use(const std::string& folder, WallTime now) const;
 
     CLI::App* pki_;

@@ -59,6 +59,25 @@ protected:
         EXPECT_TRUE(request) << request.error().message;
         return *request;
     }
+    Result<std::string> import(const std::string& chain, std::optional<WallTime> at = {},
+                               const std::string& server_name = "controller.cvlan.example") {
+        return import_intermediate(pki_, chain, server_name, at.value_or(now_));
+    }
+    // Ours, with an extension that the company's CA adds.
+    std::string chain_with(const std::string& request, const std::string& extension) {
+        EXPECT_TRUE(write_durable(company_.file("with.ext"),
+                                  "basicConstraints=critical,CA:TRUE,pathlen:0\n"
+                                  "keyUsage=critical,keyCertSign,cRLSign\n" +
+                                      extension + "\n",
+                                  0600));
+        return signed_chain(request, "with.ext");
+    }
+    void expect_denied(const std::string& chain, const std::string& why) {
+        const auto name = import(chain);
+        ASSERT_FALSE(name) << why;
+        EXPECT_EQ(name.error().code, Code::Denied);
+        EXPECT_NE(name.error().message.find(why), std::string::npos) << name.error().message;
+    }
     IssuedCertificate issue(const Authority& authority) {
         const auto csr = *Csr::parse(*create_csr(key_));
         auto issued = authority.issue_node(csr, kNode, now_);
@@ -81,7 +100,7 @@ protected:
 TEST_F(ImportedTest, NodesLearnTheNewRootBeforeItIsUsedAndKeepTheOldOne) {
     const Authority before = open();
     const auto old_node = issue(before);
-    const auto name = import_intermediate(pki_, signed_chain(ask()), now_);
+    const auto name = import(signed_chain(ask()));
     ASSERT_TRUE(name) << name.error().message;
 
     const Authority announced = open();
@@ -107,7 +126,7 @@ TEST_F(ImportedTest, NodesLearnTheNewRootBeforeItIsUsedAndKeepTheOldOne) {
 }
 
 TEST_F(ImportedTest, OurOwnRootRenewsNoIntermediateOfACompany) {
-    const auto name = import_intermediate(pki_, signed_chain(ask()), now_);
+    const auto name = import(signed_chain(ask()));
     ASSERT_TRUE(name) << name.error().message;
     ASSERT_TRUE(use_intermediate(pki_, *name));
     const auto renewed = Authority::renew_intermediate(pki_, now_);
@@ -115,7 +134,7 @@ TEST_F(ImportedTest, OurOwnRootRenewsNoIntermediateOfACompany) {
     EXPECT_EQ(renewed.error().code, Code::Conflict);
     EXPECT_TRUE(Authority::open(pki_));
     // The next one of the same company adds no second root.
-    const auto next = import_intermediate(pki_, signed_chain(ask()), now_);
+    const auto next = import(signed_chain(ask()));
     ASSERT_TRUE(next) << next.error().message;
     EXPECT_NE(*next, *name);
     ASSERT_TRUE(use_intermediate(pki_, *next));
@@ -138,13 +157,13 @@ TEST_F(ImportedTest, WhatTheNodesWouldNotBelieveIsRefusedAndNothingIsInUse) {
         {text("issuing.pem") + root, Code::Conflict},  // not our key
     };
     for (const auto& [pem, code] : wrong) {
-        const auto name = import_intermediate(pki_, pem, now_);
+        const auto name = import(pem);
         ASSERT_FALSE(name) << pem;
         EXPECT_EQ(name.error().code, code) << name.error().message;
     }
-    const auto without_issuer = import_intermediate(pki_, ours + root, now_);
+    const auto without_issuer = import(ours + root);
     EXPECT_FALSE(without_issuer);
-    const auto late = import_intermediate(pki_, chain, now_ + days(400));
+    const auto late = import(chain, now_ + days(400));
     ASSERT_FALSE(late);
     EXPECT_EQ(late.error().code, Code::Denied);
 
@@ -153,12 +172,42 @@ TEST_F(ImportedTest, WhatTheNodesWouldNotBelieveIsRefusedAndNothingIsInUse) {
     EXPECT_EQ(use_intermediate(pki_, "../../etc").error().code, Code::NotFound);
     EXPECT_EQ(open().trust_bundle().size(), 1u);
     // The request is open still.
-    EXPECT_TRUE(import_intermediate(pki_, chain, now_));
-    EXPECT_EQ(import_intermediate(pki_, chain, now_).error().code, Code::Conflict);
+    EXPECT_TRUE(import(chain));
+    EXPECT_EQ(import(chain).error().code, Code::Conflict);
+}
+
+TEST_F(ImportedTest, NamesThatTheCompanyDoesNotPermitShowBeforeItIsInUse) {
+    const std::string request = ask();
+    const auto permitting = [&](const std::string& names) {
+        return chain_with(request, "nameConstraints=critical," + names);
+    };
+    expect_denied(permitting("permitted;DNS:corp.example"), "a node's certificate");
+    expect_denied(permitting("permitted;URI:corp.example"), "a node's certificate");
+    expect_denied(permitting("excluded;DNS:cvlan.example"), "a node's certificate");
+    expect_denied(permitting("permitted;dirName:here\n[here]\nO=Example"), "a node's certificate");
+    const std::string ours = permitting("permitted;DNS:cvlan.example,permitted;URI:cvlan.example");
+    const auto elsewhere = import(ours, now_, "controller.elsewhere.example");
+    ASSERT_FALSE(elsewhere);
+    EXPECT_EQ(elsewhere.error().code, Code::Denied);
+    EXPECT_NE(elsewhere.error().message.find("controller.elsewhere.example"), std::string::npos);
+    EXPECT_TRUE(imported(pki_).empty());
+
+    const auto name = import(ours);
+    ASSERT_TRUE(name) << name.error().message;
+    ASSERT_TRUE(use_intermediate(pki_, *name));
+    EXPECT_TRUE(verify_chain(issue(open()).chain_pem, {text("root.pem")}, now_));
+}
+
+TEST_F(ImportedTest, AUseThatTheCompanyDoesNotPermitShowsBeforeItIsInUse) {
+    const std::string request = ask();
+    expect_denied(chain_with(request, "extendedKeyUsage=serverAuth"), "a node's certificate");
+    expect_denied(chain_with(request, "extendedKeyUsage=clientAuth"), "a node's certificate");
+    const auto both = import(chain_with(request, "extendedKeyUsage=clientAuth,serverAuth"));
+    EXPECT_TRUE(both) << both.error().message;
 }
 
 TEST_F(ImportedTest, AFolderThatIsCutShortIsNamed) {
-    const auto name = import_intermediate(pki_, signed_chain(ask()), now_);
+    const auto name = import(signed_chain(ask()));
     ASSERT_TRUE(name) << name.error().message;
     ASSERT_TRUE(use_intermediate(pki_, *name));
     ASSERT_EQ(unlink((pki_ + "/" + *name + "/intermediate.pem").c_str()), 0);

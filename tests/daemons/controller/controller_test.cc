@@ -94,8 +94,9 @@ TEST_F(ControllerTest, ANodeFollowsItsControllerToACompanysOwnCa) {
         start();
     };
     // openssl's certificate is good from the present second on.
-    const auto name = pki::import_intermediate(pki, *read_file(folder.file("chain"), 65536),
-                                               clock.now() + std::chrono::seconds(1));
+    const auto name =
+        pki::import_intermediate(pki, *read_file(folder.file("chain"), 65536), "controller.test",
+                                 clock.now() + std::chrono::seconds(1));
     ASSERT_TRUE(name) << name.error().message;
     restart();
     const auto key = *pki::TlsKey::generate();
