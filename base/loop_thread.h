@@ -18,6 +18,12 @@ namespace cvlan {
 // process when there are more to run than processors (sched(7), per thread on Linux).
 void name_this_thread(const std::string& name, int niceness);
 
+// For a thread that works for some microseconds at a time and that others wait for: it runs when it
+// wakes, and not when whoever runs has used up a slice of milliseconds (EEVDF, Linux 6.12; before,
+// and where it is not allowed, nothing changes). Those who are started by it afterwards have it
+// too.
+void ask_for_short_slices();
+
 class LoopThread {
 public:
     explicit LoopThread(const std::string& name = "cvlan-loop", int niceness = 0);

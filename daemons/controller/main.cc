@@ -9,6 +9,7 @@
 #include <csignal>
 #include <functional>
 
+#include "base/loop_thread.h"
 #include "base/systemd.h"
 #include "base/version.h"
 #include "daemons/controller/controller.h"
@@ -74,6 +75,7 @@ int run(const ControllerConfig& config) {
     const Watch on_int = loop.on_signal(SIGINT, stop);
     sd_notify("READY=1");
     log::info("controller.ready", {{"version", kVersion}});
+    ask_for_short_slices();
     loop.run();
     return 0;
 }
