@@ -19,7 +19,7 @@ Result<std::unique_ptr<Store>> open_shared(const PostgresAddress& address, const
     if (auto migrated = migrate(**db, clock.now()); !migrated) return failed(migrated.error());
     auto epoch = epoch_of(**db);
     if (!epoch) return failed(epoch.error());
-    auto feed = PostgresFeed::open(address, std::move(post));
+    auto feed = PostgresFeed::open(address, std::move(post), {});
     if (!feed) return failed(feed.error());
     const auto connect = [address](Access) -> Result<std::unique_ptr<Database>> {
         auto opened = PostgresDatabase::open(address);

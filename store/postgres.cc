@@ -14,9 +14,6 @@ namespace cvlan::store {
 
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr auto kPatience = 15s;  // longer than any limit that the server has from us
 // So many answers lie in the socket's buffer at most: a server that can not send does not read.
 constexpr size_t kSentAtOnce = 200;
 
@@ -64,7 +61,8 @@ Result<void> check_postgres_url(const std::string& url) {
     return {};
 }
 
-Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const PostgresAddress& address) {
+Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(
+    const PostgresAddress& address, std::chrono::milliseconds patience) {
     if (auto good = check_postgres_url(address.url); !good) return failed(good.error());
     SecretText password;
     if (!address.password_file.empty()) {
@@ -79,6 +77,9 @@ Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const PostgresA
                                     "connect_timeout",
                                     "client_encoding",
                                     "tcp_user_timeout",
+                                    "keepalives_idle",
+                                    "keepalives_interval",
+                                    "keepalives_count",
                                     has_password ? "password" : nullptr,
                                     nullptr};
     const char* const values[] = {address.url.c_str(),
@@ -86,10 +87,13 @@ Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const PostgresA
                                   "5",
                                   "UTF8",
                                   "15000",
+                                  "5",
+                                  "2",
+                                  "3",
                                   password.reveal().c_str(),
                                   nullptr};
     std::unique_ptr<PostgresDatabase> db(
-        new PostgresDatabase(PQconnectdbParams(keywords, values, 1)));
+        new PostgresDatabase(PQconnectdbParams(keywords, values, 1), patience));
     if (PQstatus(db->conn_.get()) != CONNECTION_OK)
         return fail(Code::Unavailable, "{}", one_line(PQerrorMessage(db->conn_.get())));
     if (auto ready = db->set_up(); !ready) return failed(ready.error());
@@ -140,6 +144,8 @@ void PostgresDatabase::keep_failure(const PGresult* result, const char* reason) 
         return;
     }
     if (state == "40001" || state == "40P01") may_run_anew_ = true;
+    // Another connection may be to a server that is written, or to this one when it is again.
+    if (state == "25006") is_broken_ = true;
     failure_ = Error{code_of_sqlstate(state), fmt::format("database: {}", message ? message : "")};
     if (!reason) return;
     failure_->code = Code::Unavailable;
@@ -191,7 +197,7 @@ Result<void> PostgresDatabase::sync() {
 
 // Null: the end of a statement's results, or the connection is lost.
 PostgresDatabase::Rows PostgresDatabase::wait_for_result() {
-    const auto until = std::chrono::steady_clock::now() + kPatience;
+    const auto until = std::chrono::steady_clock::now() + patience_;
     while (PQisBusy(conn_.get()) == 1) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
             until - std::chrono::steady_clock::now());

@@ -29,7 +29,11 @@ struct PgParameter {
 
 class PostgresDatabase final : public Database {
 public:
-    static Result<std::unique_ptr<PostgresDatabase>> open(const PostgresAddress& address);
+    // `patience`: how long an answer is waited for; the default is longer than any limit that the
+    // server has from us.
+    static Result<std::unique_ptr<PostgresDatabase>> open(
+        const PostgresAddress& address,
+        std::chrono::milliseconds patience = std::chrono::seconds(15));
     ~PostgresDatabase() override;
 
     Result<void> run_script(const std::string& script) override;
@@ -54,6 +58,7 @@ public:
     Result<void> listen();
     int fd() const { return PQsocket(conn_.get()); }
     Result<std::vector<std::string>> notifications();
+    Result<void> see_whether_it_answers();
     int server_pid() const { return PQbackendPID(conn_.get()); }
     // How often an answer was waited for.
     uint64_t round_trips() const { return round_trips_; }
@@ -79,7 +84,8 @@ private:
         const char* reason = nullptr;
     };
 
-    explicit PostgresDatabase(PGconn* conn) : conn_(conn) {}
+    PostgresDatabase(PGconn* conn, std::chrono::milliseconds patience)
+        : conn_(conn), patience_(patience) {}
     std::unique_ptr<Cursor> prepare(std::string_view text) override;
     std::unique_ptr<Cursor> prepare_rows(std::string_view text, size_t columns) override;
     Result<void> set_up();
@@ -93,6 +99,7 @@ private:
     Result<void> outcome() const;
 
     std::unique_ptr<PGconn, Close> conn_;
+    std::chrono::milliseconds patience_;
     std::unordered_map<std::string, std::string> names_;  // of statements the server has prepared
     uint64_t named_ = 0;
     std::deque<Sent> sent_;

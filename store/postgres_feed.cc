@@ -17,21 +17,21 @@ namespace {
 
 constexpr int kRetryMs = 500;
 
-Result<std::unique_ptr<PostgresDatabase>> listening(const PostgresAddress& address) {
-    auto db = PostgresDatabase::open(address);
+}  // namespace
+
+Result<std::unique_ptr<PostgresDatabase>> PostgresFeed::listening() const {
+    auto db = PostgresDatabase::open(address_, times_.patience);
     if (!db) return db;
     if (auto listens = (*db)->listen(); !listens) return failed(listens.error());
     return db;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<PostgresFeed>> PostgresFeed::open(const PostgresAddress& address,
-                                                         Post post) {
-    std::unique_ptr<PostgresFeed> feed(new PostgresFeed(address, std::move(post)));
+Result<std::unique_ptr<PostgresFeed>> PostgresFeed::open(const PostgresAddress& address, Post post,
+                                                         const Times& times) {
+    std::unique_ptr<PostgresFeed> feed(new PostgresFeed(address, std::move(post), times));
     feed->wake_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!feed->wake_) return failed(errno_error("eventfd"));
-    auto db = listening(address);
+    auto db = feed->listening();
     if (!db) return failed(db.error());
     feed->db_ = std::move(*db);
     return feed;
@@ -57,24 +57,33 @@ void PostgresFeed::fall_behind() {
 
 void PostgresFeed::follow() {
     while (!is_ending_) {
-        wait();
+        const bool is_quiet = !wait();
         if (is_ending_) return;
+        if (db_ && is_quiet)
+            if (auto there = db_->see_whether_it_answers(); !there) lose(there.error());
         if (!db_) reconnect();
         if (db_) take_notes();
         if (db_ && is_behind_.exchange(false)) run([this] { return engine_->catch_up_all(); });
     }
 }
 
-// For a note, a word from this process, or the time to try again.
-void PostgresFeed::wait() {
+// For a note, a word from this process, or the time to try again; false: nothing came.
+bool PostgresFeed::wait() {
     pollfd fds[] = {{wake_.get(), POLLIN, 0}, {db_ ? db_->fd() : -1, POLLIN, 0}};
-    (void)::poll(fds, 2, db_ && !is_behind_ ? -1 : kRetryMs);
+    const int patience = db_ && !is_behind_ ? static_cast<int>(times_.quiet.count()) : kRetryMs;
+    const int ready = ::poll(fds, 2, patience);
     uint64_t count = 0;
     (void)!::read(wake_.get(), &count, sizeof count);
+    return ready > 0;
+}
+
+void PostgresFeed::lose(const Error& why) {
+    log::warn("store.feed_lost", {{"reason", why.message}});
+    db_.reset();
 }
 
 void PostgresFeed::reconnect() {
-    auto db = listening(address_);
+    auto db = listening();
     if (!db) return;
     db_ = std::move(*db);
     is_behind_ = true;
@@ -84,8 +93,7 @@ void PostgresFeed::reconnect() {
 void PostgresFeed::take_notes() {
     auto notes = db_->notifications();
     if (!notes) {
-        log::warn("store.feed_lost", {{"reason", notes.error().message}});
-        db_.reset();
+        lose(notes.error());
         return;
     }
     std::map<std::string, Revision> newest;
@@ -107,7 +115,7 @@ void PostgresFeed::run(std::function<Result<void>()> task) {
     auto checked = [this, task = std::move(task), alive = std::weak_ptr<bool>(alive_)] {
         if (!alive.lock()) return;
         if (task()) return;
-        is_behind_ = true;
+        is_behind_ = true;  // looked at when it has been quiet next
     };
     if (post_)
         post_(checked);

@@ -17,24 +17,32 @@ namespace cvlan::store {
 
 class PostgresFeed final : public Feed {
 public:
+    struct Times {
+        std::chrono::milliseconds quiet = std::chrono::seconds(5);     // until the server is asked
+        std::chrono::milliseconds patience = std::chrono::seconds(5);  // for its answer
+    };
     // Listens when it returns.
-    static Result<std::unique_ptr<PostgresFeed>> open(const PostgresAddress& address, Post post);
+    static Result<std::unique_ptr<PostgresFeed>> open(const PostgresAddress& address, Post post,
+                                                      const Times& times);
     ~PostgresFeed() override;
 
     void start(Engine& engine) override;
     void fall_behind() override;
 
 private:
-    PostgresFeed(PostgresAddress address, Post post)
-        : address_(std::move(address)), post_(std::move(post)) {}
+    PostgresFeed(PostgresAddress address, Post post, const Times& times)
+        : address_(std::move(address)), post_(std::move(post)), times_(times) {}
+    Result<std::unique_ptr<PostgresDatabase>> listening() const;
     void follow();
-    void wait();
+    bool wait();
     void reconnect();
+    void lose(const Error& why);
     void take_notes();
     void run(std::function<Result<void>()> task);
 
     PostgresAddress address_;
     Post post_;
+    Times times_;
     std::unique_ptr<PostgresDatabase> db_;  // null: lost
     UniqueFd wake_;                         // eventfd(2)
     Engine* engine_ = nullptr;

@@ -193,6 +193,13 @@ Result<void> PostgresDatabase::listen() {
     return {};
 }
 
+// Of a connection that only listens no word would tell that the server is gone.
+Result<void> PostgresDatabase::see_whether_it_answers() {
+    auto done = ask("SELECT 1", {});
+    if (!done) return failed(done.error());
+    return {};
+}
+
 Result<std::vector<std::string>> PostgresDatabase::notifications() {
     if (PQconsumeInput(conn_.get()) != 1)
         return failed(lose_connection(PQerrorMessage(conn_.get())));

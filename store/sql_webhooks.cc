@@ -4,9 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "model/objects.h"
 #include "store/event_names.h"
+#include "store/events.h"
 #include "store/sql_pages.h"
 #include "store/sql_store.h"
 
@@ -50,8 +52,15 @@ Webhook webhook_row(const Statement& row) {
 
 // What the audit keeps of it.
 std::string public_form(const Webhook& webhook) {
-    return fmt::format(R"({{"name":"{}","url":"{}","events":"{}","enabled":{}}})", webhook.name,
-                       webhook.url, fmt::join(webhook.events, " "), webhook.is_enabled);
+    model::wire::Webhook form;
+    form.id = webhook.id;
+    form.tenant_id = webhook.tenant_id;
+    form.name = webhook.name;
+    form.url = webhook.url;
+    form.events = webhook.events;
+    form.enabled = webhook.is_enabled;
+    form.created_at = webhook.created_at;
+    return encode(form);
 }
 
 bool asks_for(const Webhook& webhook, EventKind kind) {
@@ -211,18 +220,25 @@ Result<bool> Webhooks::is_any_due() {
 
 // Events in between that it did not ask for are passed over, and need no look again.
 Result<std::optional<Delivery>> Webhooks::next_of(const Webhook& webhook) {
-    auto events = store_.events_since(webhook.tenant_id, webhook.delivered, kLookedThrough);
+    Revision through = webhook.delivered;
+    // Both of one state: what is committed between the two would be passed over unseen.
+    auto events = store_.read([&]() -> Result<std::vector<Event>> {
+        constexpr Revision kLast = std::numeric_limits<Revision>::max();
+        auto found =
+            read_events(store_.db_, {webhook.tenant_id, webhook.delivered, kLast}, kLookedThrough);
+        if (!found || !found->empty()) return found;
+        // Where retention was quicker there is nothing to tell.
+        auto tenant = store_.find_tenant(webhook.tenant_id);
+        if (!tenant) return failed(tenant.error());
+        through = tenant->revision;
+        return found;
+    });
     if (!events) return failed(events.error());
     const auto wanted = std::find_if(events->begin(), events->end(), [&](const Event& event) {
         return asks_for(webhook, event.kind);
     });
     if (wanted != events->end()) return Delivery{webhook, *wanted};
-    // Where retention was quicker there is nothing to tell.
-    auto tenant = store_.tenant(webhook.tenant_id);
-    const bool are_all = events->size() < kLookedThrough;
-    const Revision through = are_all && tenant ? tenant->revision
-                             : events->empty() ? webhook.delivered
-                                               : events->back().revision;
+    if (!events->empty()) through = events->back().revision;
     auto passed = store_.write([&] {
         return store_.db_
             .sql("UPDATE webhooks SET delivered = ? WHERE id = ? AND delivered = ?", through,
@@ -233,25 +249,35 @@ Result<std::optional<Delivery>> Webhooks::next_of(const Webhook& webhook) {
     return std::optional<Delivery>{};
 }
 
-Result<std::vector<Delivery>> Webhooks::due(int limit) {
-    auto hooks = store_.read([&]() -> Result<std::vector<Webhook>> {
+// Who has waited longest is first, since it was told something or since its next try.
+Result<std::vector<Webhook>> Webhooks::behind(int limit) {
+    return store_.read([&]() -> Result<std::vector<Webhook>> {
         std::vector<Webhook> found;
         Statement rows = store_.db_.sql(
             fmt::format("{} w WHERE w.enabled = 1 AND w.next_try_at <= ? AND w.delivered < (SELECT "
-                        "revision FROM tenants WHERE id = w.tenant_id) ORDER BY w.next_try_at "
-                        "LIMIT ?",
+                        "revision FROM tenants WHERE id = w.tenant_id) ORDER BY CASE WHEN "
+                        "coalesce(w.last_delivered_at, 0) > w.next_try_at THEN "
+                        "w.last_delivered_at ELSE w.next_try_at END, w.id LIMIT ?",
                         kSelect),
             store_.clock_.now(), limit);
         while (rows.next()) found.push_back(webhook_row(rows));
         if (rows.error()) return failed(*rows.error());
         return found;
     });
-    if (!hooks) return failed(hooks.error());
+}
+
+Result<std::vector<Delivery>> Webhooks::due(int limit) {
     std::vector<Delivery> deliveries;
-    for (const Webhook& webhook : *hooks) {
-        auto next = next_of(webhook);
-        if (!next) return failed(next.error());
-        if (*next) deliveries.push_back(std::move(**next));
+    // Those who had nothing to be told have made room for others.
+    while (deliveries.empty()) {
+        auto hooks = behind(limit);
+        if (!hooks) return failed(hooks.error());
+        if (hooks->empty()) break;
+        for (const Webhook& webhook : *hooks) {
+            auto next = next_of(webhook);
+            if (!next) return failed(next.error());
+            if (*next) deliveries.push_back(std::move(**next));
+        }
     }
     return deliveries;
 }

@@ -201,22 +201,18 @@ Result<UniqueFd> lock_database(const std::string& database) {
     return fail(Code::Unavailable, "{} is in use: stop the controller first", database);
 }
 
-// Of the database that is replaced; -1 where it can not be read.
-int64_t epoch_of(const std::string& database) {
-    auto state = check_file(database);
-    return state ? state->epoch : -1;
-}
-
 // Prepares the copy beside the database: what it must keep, and its new epoch.
 Result<Restored> prepare(const std::string& path, const std::string& database, WallTime now) {
     auto db = open_file(path, SQLITE_OPEN_READWRITE);
     if (!db) return failed(db.error());
     auto state = check_open(db->get());
     if (!state) return failed(state.error());
-    Restored restored{*state, {}, 0};
-    const int64_t old_epoch = epoch_of(database);
-    if (old_epoch >= 0)
-        if (auto kept = keep_revocations(db->get(), database); kept) restored.revoked_kept = *kept;
+    Restored restored{*state, {}, 0, {}};
+    const auto old = check_file(database);
+    auto kept = old ? keep_revocations(db->get(), database) : failed(old.error());
+    if (kept) restored.revoked_kept = *kept;
+    if (!kept && check_there(database)) restored.revocations_lost = kept.error().message;
+    const int64_t old_epoch = old ? old->epoch : -1;
     restored.state.epoch = std::max({unix_ms(now), state->epoch + 1, old_epoch + 1});
     auto raised = run(db->get(), fmt::format("UPDATE meta SET epoch = {}", restored.state.epoch));
     if (!raised) return failed(raised.error());

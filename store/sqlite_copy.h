@@ -31,6 +31,8 @@ struct Restored {
     FileState state;           // with the epoch it has now
     std::string kept_as;       // the database that was replaced; empty where there was none
     int64_t revoked_kept = 0;  // nodes that were revoked after the backup, and stay so
+    // Why that could not be read of what was replaced; whoever was revoked since is let in again.
+    std::string revocations_lost{};
 };
 // Puts the copy in the place of the database, which must not be in use (Unavailable). The epoch
 // rises, so that every agent takes a whole new map; keys that were barred in the database that is

@@ -82,6 +82,7 @@ private:
     Result<void> check_free(const std::string& tenant_id, const std::string& name);
     Result<Webhook> changed(const Webhook& before, const char* action);
     Result<Webhook> find(const Scope& scope, const std::string& id);
+    Result<std::vector<Webhook>> behind(int limit);
     Result<std::optional<Delivery>> next_of(const Webhook& webhook);
     Result<void> audit(const Webhook& webhook, const char* action, const std::string& before,
                        const std::string& after);

@@ -141,7 +141,12 @@ int restore(const ControllerConfig& config, const std::string& file) {
     if (!restored) return complain(restored.error().while_doing("restore"));
     tell(fmt::format("{} is restored from {}, with epoch {}: every node takes a whole new map",
                      database_path(config), file, restored->state.epoch));
-    if (!restored->kept_as.empty())
+    if (!restored->revocations_lost.empty())
+        tell(fmt::format(
+            "what it replaced is {} and could not be read ({}): nodes that were revoked "
+            "since the backup are let in again; revoke them anew",
+            restored->kept_as, restored->revocations_lost));
+    else if (!restored->kept_as.empty())
         tell(fmt::format("what it replaced is {}; {} nodes that were revoked since stay so",
                          restored->kept_as, restored->revoked_kept));
     return 0;

@@ -135,6 +135,7 @@ TEST_F(SqliteCopyTest, PutBackItHasANewEpochAndWhatWasRevokedSinceStaysSo) {
     const auto restored = restore_database(copy_, path_, clock_.now());
     ASSERT_TRUE(restored) << restored.error().message;
     EXPECT_EQ(restored->revoked_kept, 1);
+    EXPECT_EQ(restored->revocations_lost, "");
     EXPECT_TRUE(check_file(restored->kept_as));
     open();
     EXPECT_GT(store_->epoch(), epoch);
@@ -155,8 +156,11 @@ TEST_F(SqliteCopyTest, PutsBackWhereTheDatabaseIsLostOrUnreadable) {
     for (const char* part : {"-wal", "-shm"}) std::filesystem::remove(path_ + part);
     auto restored = restore_database(copy_, path_, clock_.now());
     ASSERT_TRUE(restored) << restored.error().message;
+    EXPECT_NE(restored->revocations_lost, "");
     std::filesystem::remove(path_);
-    ASSERT_TRUE(restore_database(copy_, path_, clock_.now()));
+    restored = restore_database(copy_, path_, clock_.now());
+    ASSERT_TRUE(restored);
+    EXPECT_EQ(restored->revocations_lost, "");
     open();
     EXPECT_TRUE(store_->network({}, network_.id));
 }

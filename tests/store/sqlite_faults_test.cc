@@ -83,7 +83,7 @@ TEST_F(SqliteFaultsTest, AConnectionWhoseDiskFailedIsNotWrittenWithAgain) {
                                      std::pair(FaultyDisk::Step::Write, SQLITE_IOERR_WRITE),
                                      std::pair(FaultyDisk::Step::Write, SQLITE_FULL)}) {
         const int opened = disk_.opened("cvlan.db");
-        disk_.fail(step, 1, code, true);
+        disk_.fail(step, 1, code, 1);
         EXPECT_FAILS(write(), Code::Unavailable, "database: ");
         ASSERT_TRUE(disk_.has_failed());
         EXPECT_EQ(disk_.opened("cvlan.db"), opened);
@@ -105,6 +105,17 @@ TEST_F(SqliteFaultsTest, WhatAFailedSyncLeftInTheLogIsWrittenAnewBeforeAnythingF
     const auto after = write();
     ASSERT_TRUE(after) << after.error().message;
     EXPECT_TRUE(names_after_cut(disk_.image()).contains(after->name));
+}
+
+// Were the connection that failed the last on the file when it ends, the next one would take what
+// it left in the log for committed.
+TEST_F(SqliteFaultsTest, WhatCouldNotBeSyncedIsNotBuiltOnWhereTheDiskFailsTwice) {
+    disk_.fail(FaultyDisk::Step::Sync, 1, SQLITE_IOERR_FSYNC, 2);
+    EXPECT_FAILS(write(), Code::Unavailable, "I/O");
+    auto after = write();
+    if (!after) after = write();
+    ASSERT_TRUE(after) << after.error().message;
+    EXPECT_EQ(names_after_cut(disk_.image()), (std::set<std::string>{after->name}));
 }
 
 TEST_F(SqliteFaultsTest, APowerCutAtAnyFlushLosesNoAcknowledgedWrite) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "store/engine.h"
 #include "store/migrate.h"
 #include "store/sqlite.h"
 #include "tests/store/store_fixture.h"
@@ -98,6 +99,30 @@ TEST_F(SqliteTest, SaysThatTheDatabaseIsLocked) {
     auto held = Transaction::begin(*one);
     ASSERT_TRUE(held);
     EXPECT_FAILS(Transaction::begin(*two), Code::Unavailable, "locked");
+    // The store's own patience ends before a client's does.
+    Statement patience = one->sql("PRAGMA busy_timeout");
+    ASSERT_TRUE(patience.next());
+    EXPECT_EQ(patience.integer(0), 5000);
+}
+
+// F46: told to whoever writes, and over when the other is.
+TEST_F(SqliteTest, WritesAgainWhenTheOtherHasLetGo) {
+    const auto connect = [this](Access access) -> Result<std::unique_ptr<Database>> {
+        auto db = SqliteDatabase::open(place_.path(), access);
+        EXPECT_TRUE(db && (*db)->run_script("PRAGMA busy_timeout = 10"));
+        return db;
+    };
+    Engine engine({connect, nullptr, {}, 1}, clock_);
+    const auto write = [&] {
+        return engine.write(
+            [] { return Engine::work().db.sql("UPDATE meta SET epoch = 2").run(); });
+    };
+    const auto other = raw(place_.path());
+    ASSERT_TRUE(other->begin(Access::Write));
+    EXPECT_FAILS(write(), Code::Unavailable, "locked");
+    EXPECT_TRUE(engine.read([]() -> Result<void> { return {}; }));
+    other->rollback();
+    EXPECT_TRUE(write());
 }
 
 TEST_F(SqliteTest, RollsBackWhatIsNotCommitted) {

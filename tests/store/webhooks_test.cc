@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/webhooks.h"
 
+#include <set>
+#include <thread>
+
+#include "model/wire.h"
 #include "tests/store/store_fixture.h"
 
 namespace cvlan::store {
@@ -10,8 +14,8 @@ using namespace std::chrono_literals;
 
 struct WebhooksTest : StoreTest {
     std::string tenant_ = tenant("acme");
-    Webhook hook(std::vector<std::string> events = {}) {
-        auto made = store_->webhooks().create({tenant_, "hook", "https://h/", std::move(events)});
+    Webhook hook(std::vector<std::string> events = {}, const std::string& name = "hook") {
+        auto made = store_->webhooks().create({tenant_, name, "https://h/", std::move(events)});
         EXPECT_TRUE(made) << made.error().message;
         return *made;
     }
@@ -69,6 +73,55 @@ TEST_F(WebhooksTest, PassOverWhatTheyDidNotAskFor) {
     rename("two");
     network(tenant_, "office", "10.1.0.0/24");
     EXPECT_EQ(due().at(0).event.kind, EventKind::NetworkCreated);
+}
+
+TEST_F(WebhooksTest, OneThatIsAlwaysBehindKeepsNoOtherFromItsTurn) {
+    hook({"NETWORK_CREATED"}, "none");
+    hook({}, "one");
+    hook({}, "two");
+    std::set<std::string> told;
+    for (const char* name : {"a", "b"}) {
+        rename(name);
+        const auto due = store_->webhooks().due(1);
+        ASSERT_EQ(due->size(), 1u);
+        told.insert(due->front().webhook.name);
+        clock_.advance(1s);
+        ASSERT_TRUE(store_->webhooks().delivered(due->front(), "200"));
+    }
+    EXPECT_EQ(told, (std::set<std::string>{"one", "two"}));
+}
+
+// What is committed while events are passed over is not passed over with them.
+TEST_F(WebhooksTest, AreToldOfEachEventThatComesMeanwhile) {
+    hook({"NETWORK_CREATED"});
+    constexpr int kNetworks = 60;
+    std::atomic<bool> is_done = false;
+    std::thread writer([&] {
+        for (int i = 0; i < kNetworks; ++i) {
+            rename(fmt::format("t{}", i));
+            network(tenant_, fmt::format("n{}", i), fmt::format("10.1.{}.0/24", i));
+        }
+        is_done = true;
+    });
+    int told = 0;
+    while (true) {
+        const bool was_done = is_done;
+        const auto found = due();
+        for (const Delivery& delivery : found)
+            if (store_->webhooks().delivered(delivery, "200")) ++told;
+        if (was_done && found.empty()) break;
+    }
+    writer.join();
+    EXPECT_EQ(told, kNetworks);
+}
+
+TEST_F(WebhooksTest, WhatTheAuditKeepsOfOneIsJson) {
+    ASSERT_TRUE(store_->webhooks().create({tenant_, "hook", "https://h/\",\"enabled\":\"", {}}));
+    const auto entries = store_->audit({.tenant_id = tenant_})->items;
+    model::wire::Webhook kept;
+    const auto read = decode_into(entries.back().after, {}, kept);
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(kept.url, "https://h/\",\"enabled\":\"");
 }
 
 TEST_F(WebhooksTest, ADisabledOneIsToldNothing) {

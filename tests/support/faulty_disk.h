@@ -13,7 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <functional>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -85,7 +85,7 @@ private:
         Step step;
         int left;  // until it strikes
         int code;
-        bool once;
+        int times;
     };
     struct Open {
         std::string path;
@@ -104,7 +104,7 @@ private:
         if (!fault_ || fault_->step != step || --fault_->left > 0) return SQLITE_OK;
         const int code = fault_->code;
         has_failed_ = true;
-        if (fault_->once) fault_.reset();
+        if (--fault_->times == 0) fault_.reset();
         return code;
     }
     Image image_locked() const {
