@@ -71,16 +71,18 @@ Result<void> set_the_rest(const Change& created, const Value& object, Catalogue&
     auto fields = differences(rest, object, names);
     if (!fields) return failed(fields.error());
     if (fields->empty()) return {};
+    const client::Place place{*created.resource, created.tenant_id, object.text_of("id")};
+    auto seen = catalogue.objects().look(place, created.resource->update, object);
+    if (!seen) return failed(seen.error());
     const Change change{.what = What::Update,
                         .resource = created.resource,
                         .manifest = &rest,
                         .tenant_id = created.tenant_id,
-                        .seen = object,
+                        .seen = std::move(seen->value),
                         .fields = std::move(*fields)};
     auto body = update_body(change, names);
     if (!body) return failed(body.error());
-    auto done = catalogue.objects().update(
-        {*created.resource, created.tenant_id, object.text_of("id")}, object, *body, Mode::Do);
+    auto done = catalogue.objects().update(place, seen->etag, *body, Mode::Do);
     if (!done) return failed(done.error());
     return {};
 }
@@ -99,7 +101,8 @@ Result<Value> do_one(Change& change, Catalogue& catalogue) {
     const client::Place place{*change.resource, change.tenant_id, change.seen.text_of("id")};
     client::Objects& objects = catalogue.objects();
     if (change.what == What::Delete) {
-        if (auto gone = objects.remove(place, Mode::Do); !gone) return failed(gone.error());
+        if (auto gone = objects.remove(place, change.etag, Mode::Do); !gone)
+            return failed(gone.error());
         return Value::object();
     }
     const Names names = names_in(catalogue, change.tenant_id);
@@ -107,7 +110,7 @@ Result<Value> do_one(Change& change, Catalogue& catalogue) {
     auto body = creates ? create_body(change, names) : update_body(change, names);
     if (!body) return body;
     auto made = creates ? objects.create(*change.resource, *body, Mode::Do)
-                        : objects.update(place, change.seen, *body, Mode::Do);
+                        : objects.update(place, change.etag, *body, Mode::Do);
     if (made)
         catalogue.put(*change.resource, change.resource->in_tenant ? change.tenant_id : "",
                       object_in(*change.resource, *made));

@@ -29,6 +29,7 @@ struct Change {
     std::string tenant_id{};             // empty where the tenant is yet to be made
     std::string key{};
     client::Value seen{};               // null of a Create
+    std::string etag{};                 // of what was seen
     std::vector<FieldChange> fields{};  // of an Update those that differ, of a Create all to show
 
     std::string name() const;  // "acme/office"

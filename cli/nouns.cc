@@ -174,40 +174,49 @@ int with_object(const Resource& resource, const Args& args, Io& io,
     return use({resource, session->tenant_id, object->text_of("id")}, *object, catalogue);
 }
 
+int update_seen(const client::Place& place, const client::Seen& seen, Catalogue& catalogue,
+                const std::pair<const Args&, Io&>& asked) {
+    const auto& [args, io] = asked;
+    const Resource& resource = place.resource;
+    const Names names = names_in(catalogue, place.tenant);
+    auto wish = read_wish(args, resource, resource.update, seen.value);
+    if (!wish) return fail(io, wish.error());
+    if (wish->fields.empty()) {
+        io.err << "cvlanctl: no option says what to change; --help lists them\n";
+        return kUsage;
+    }
+    if (auto there = check_references(*wish, names); !there) return fail(io, there.error());
+    Change change{.what = Change::What::Update,
+                  .resource = &resource,
+                  .manifest = &*wish,
+                  .tenant_id = place.tenant,
+                  .seen = seen.value};
+    for (const Given& given : wish->fields) change.fields.push_back({&given});
+    auto body = update_body(change, names);
+    if (!body) return fail(io, body.error());
+    auto changed = catalogue.objects().update(place, seen.etag, *body, Mode::Do);
+    if (!changed) return fail(io, changed.error());
+    return print_one_made(args, io, resource, *changed, catalogue);
+}
+
 int update(const Resource& resource, const Args& args, Io& io) {
     return with_object(resource, args, io,
-                       [&](const auto& place, const Value& seen, Catalogue& catalogue) {
-                           const Names names = names_in(catalogue, place.tenant);
-                           auto wish = read_wish(args, resource, resource.update, seen);
-                           if (!wish) return fail(io, wish.error());
-                           if (wish->fields.empty()) {
-                               io.err << "cvlanctl: no option says what to change; --help lists "
-                                         "them\n";
-                               return static_cast<int>(kUsage);
-                           }
-                           if (auto there = check_references(*wish, names); !there)
-                               return fail(io, there.error());
-                           Change change{.what = Change::What::Update,
-                                         .resource = &resource,
-                                         .manifest = &*wish,
-                                         .tenant_id = place.tenant,
-                                         .seen = seen};
-                           for (const Given& given : wish->fields)
-                               change.fields.push_back({&given});
-                           auto body = update_body(change, names);
-                           if (!body) return fail(io, body.error());
-                           auto changed = catalogue.objects().update(place, seen, *body, Mode::Do);
-                           if (!changed) return fail(io, changed.error());
-                           return print_one_made(args, io, resource, *changed, catalogue);
+                       [&](const auto& place, const Value& listed, Catalogue& catalogue) {
+                           auto seen = catalogue.objects().look(place, resource.update, listed);
+                           if (!seen) return fail(io, seen.error());
+                           return update_seen(place, *seen, catalogue, {args, io});
                        });
 }
 
 int remove(const Resource& resource, const Args& args, Io& io) {
     return with_object(
-        resource, args, io, [&](const auto& place, const Value&, Catalogue& catalogue) {
+        resource, args, io, [&](const auto& place, const Value& listed, Catalogue& catalogue) {
+            // Before the question: what somebody changes while it is answered stays.
+            auto seen = catalogue.objects().look(place, resource.remove, listed);
+            if (!seen) return fail(io, seen.error());
             if (!confirmed(args, io, fmt::format("Delete {} {}?", resource.kind, args.name)))
                 return static_cast<int>(kUsage);
-            auto gone = catalogue.objects().remove(place, Mode::Do);
+            auto gone = catalogue.objects().remove(place, seen->etag, Mode::Do);
             return gone ? static_cast<int>(kOk) : fail(io, gone.error());
         });
 }

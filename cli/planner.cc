@@ -197,10 +197,25 @@ Result<void> Planner::plan_create(const Wish& wish, Change change) {
     return {};
 }
 
+// Before it is decided what to do: what has changed by the time that it is done is refused then.
+Result<void> Planner::look(Change& change, const client::Operation& operation) {
+    auto seen = catalogue_.objects().look(
+        {*change.resource, change.tenant_id, change.seen.text_of("id")}, operation, change.seen);
+    if (!seen) return failed(seen.error());
+    change.seen = std::move(seen->value);
+    change.etag = std::move(seen->etag);
+    return {};
+}
+
 Result<void> Planner::plan_update(const Wish& wish, Change change) {
     auto complete = references_are_there(wish);
     if (!complete) return failed(complete.error());
-    auto fields = differences(*wish.manifest, change.seen, names_in(catalogue_, wish.tenant_id));
+    const Names names = names_in(catalogue_, wish.tenant_id);
+    auto fields = differences(*wish.manifest, change.seen, names);
+    if (fields && !fields->empty()) {
+        if (auto looked = look(change, change.resource->update); !looked) return looked;
+        fields = differences(*wish.manifest, change.seen, names);
+    }
     if (!fields) {
         fault(wish, wish.manifest->line, fields.error().message);
         return {};
@@ -230,7 +245,7 @@ void Planner::validate(const Wish& wish, const Change& change) {
         const client::Place place{resource, change.tenant_id, change.seen.text_of("id")};
         auto tried = creates
                          ? catalogue_.objects().create(resource, *body, Mode::Validate)
-                         : catalogue_.objects().update(place, change.seen, *body, Mode::Validate);
+                         : catalogue_.objects().update(place, change.etag, *body, Mode::Validate);
         if (!tried)
             return fault(wish, line_for(*wish.manifest, tried.error()), tried.error().message);
     }
@@ -255,6 +270,8 @@ Result<void> Planner::prune() {
                                      .tenant_id = tenant_id,
                                      .key = key,
                                      .seen = std::move(object)});
+            auto looked = look(plan_.changes.back(), resource.remove);
+            if (!looked) return looked;
         }
     }
     return {};

@@ -49,6 +49,7 @@ private:
     void put_reference_first(const Wish& wish, std::string_view kind, const std::string& name);
     Result<void> plan_one(const Wish& wish);
     Result<bool> references_are_there(const Wish& wish);
+    Result<void> look(Change& change, const client::Operation& operation);
     Result<void> plan_create(const Wish& wish, Change change);
     Result<void> plan_update(const Wish& wish, Change change);
     void validate(const Wish& wish, const Change& change);

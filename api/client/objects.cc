@@ -70,27 +70,25 @@ Result<Value> Objects::create(const Resource& resource, const Value& body, Mode 
     return ask(call_of(resource.create, std::string(resource.path), &body, mode));
 }
 
-Result<Value> Objects::update(const Place& place, const Value& seen, const Value& body, Mode mode) {
-    const Operation& operation = place.resource.update;
-    Call call = call_of(operation, path_of(place), &body, mode);
-    if (!operation.matches) return ask(std::move(call));
+Result<Seen> Objects::look(const Place& place, const Operation& operation, const Value& listed) {
+    if (!operation.matches) return Seen{listed, ""};
     auto now = transport_.exchange({.path = path_of(place)});
     if (!now) return failed(now.error());
-    auto current = parse_value(now->body);
-    if (!current) return current;
-    if (current->text_of("revision") != seen.text_of("revision"))
-        return fail(Code::Conflict, "it has changed meanwhile");
-    call.if_match = now->etag;
+    auto value = parse_value(now->body);
+    if (!value) return fail(Code::Malformed, "the controller's answer: {}", value.error().message);
+    return Seen{std::move(*value), std::move(now->etag)};
+}
+
+Result<Value> Objects::update(const Place& place, const std::string& etag, const Value& body,
+                              Mode mode) {
+    Call call = call_of(place.resource.update, path_of(place), &body, mode);
+    call.if_match = etag;
     return ask(std::move(call));
 }
 
-Result<void> Objects::remove(const Place& place, Mode mode) {
+Result<void> Objects::remove(const Place& place, const std::string& etag, Mode mode) {
     Call call = call_of(place.resource.remove, path_of(place), nullptr, mode);
-    if (place.resource.remove.matches) {
-        auto now = transport_.exchange({.path = path_of(place)});
-        if (!now) return failed(now.error());
-        call.if_match = now->etag;
-    }
+    call.if_match = etag;
     auto gone = ask(std::move(call));
     if (!gone) return failed(gone.error());
     return {};

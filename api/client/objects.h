@@ -29,6 +29,12 @@ struct Place {
 
 enum class Mode { Do, Validate };
 
+// An object, and the ETag that tells whether it is so still; empty where the operation takes none.
+struct Seen {
+    Value value{};
+    std::string etag{};
+};
+
 class Objects {
 public:
     // `transport` outlives it.
@@ -37,9 +43,12 @@ public:
     Result<std::vector<Value>> list(const Resource& resource, const Listing& listing);
     Result<Value> get(const Place& place);
     Result<Value> create(const Resource& resource, const Value& body, Mode mode);
-    // Conflict where it is not `seen` any more, so that nobody's change is undone unseen.
-    Result<Value> update(const Place& place, const Value& seen, const Value& body, Mode mode);
-    Result<void> remove(const Place& place, Mode mode);
+    // What was `listed`, asked for anew where `operation` is to be told its ETag.
+    Result<Seen> look(const Place& place, const Operation& operation, const Value& listed);
+    // Conflict where it has another ETag by now, so that nobody's change is undone unseen: the one
+    // that it had when it was decided what to do.
+    Result<Value> update(const Place& place, const std::string& etag, const Value& body, Mode mode);
+    Result<void> remove(const Place& place, const std::string& etag, Mode mode);
     Result<Value> act(const Place& place, const Action& action, const Value& body);
 
 private:
