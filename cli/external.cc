@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/qr.h"
+#include "cli/wireguard_file.h"
 
 namespace cvlan::cli {
 
@@ -37,16 +38,14 @@ Result<KeyPair> make_pair() {
 
 // The controller's file with the private key where wg-quick(8) looks for it.
 Result<SecretText> with_key(const std::string& config, const SecretText& private_key) {
-    static constexpr std::string_view kSection = "[Interface]\n";
+    const auto at = check_wireguard_file(config);
+    if (!at) return failed(at.error());
     if (private_key.reveal().empty()) return SecretText(config);
-    const size_t at = config.find(kSection);
-    if (at == std::string::npos)
-        return cvlan::fail(Code::Malformed, "the controller's file has no [Interface]");
     std::string text;
     text.reserve(config.size() + 64);  // no copy of the key is left behind by growing
-    text.append(config, 0, at + kSection.size());
+    text.append(config, 0, *at);
     text.append("PrivateKey = ").append(private_key.reveal()).append("\n");
-    text.append(config, at + kSection.size());
+    text.append(config, *at);
     return SecretText(std::move(text));
 }
 

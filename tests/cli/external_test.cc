@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "cli/cli.h"
+#include "model/wire.h"
 #include "tests/support/fake_api.h"
 #include "tests/support/temp_dir.h"
 
@@ -27,6 +28,7 @@ struct AStockClient : testing::Test {
     test::TempDir folder;
     test::FakeApi api;
     std::string file = folder.file("phone.conf");
+    std::string config = "# phone in lab\n[Interface]\nAddress = 10.1.0.9/32\n";
 
     void SetUp() override {
         api.reply("GET", "/api/v1/tenants", 200,
@@ -34,8 +36,11 @@ struct AStockClient : testing::Test {
         api.reply("GET", "/api/v1/networks", 200,
                   fmt::format(R"({{"networks":[{}],"nextPageToken":""}})", kNetwork));
         api.reply("POST", "/api/v1/nodes/external", 201, kNode);
-        api.reply("GET", "/api/v1/nodes/.*/wireguard-config", 200,
-                  R"({"config":"# phone in lab\n[Interface]\nAddress = 10.1.0.9/32\n"})");
+        api.on("GET", "/api/v1/nodes/.*/wireguard-config",
+               [this](const httplib::Request&, httplib::Response& response) {
+                   response.set_content(encode(model::wire::WireguardConfig{config}),
+                                        "application/json");
+               });
         api.reply("DELETE", "/api/v1/nodes/.*", 204, "");
         api.start();
     }
@@ -87,6 +92,46 @@ TEST_F(AStockClient, GetsAFileWhosePrivateKeyWasNeverSent) {
     }
     EXPECT_TRUE(is_sent) << "the public half of the very key";
     EXPECT_EQ(said.find(key), std::string::npos);
+}
+
+// wg-quick runs the file as root.
+TEST_F(AStockClient, GetsNoFileInWhichTheControllerSaysMoreThanItsTunnels) {
+    const std::string good = config;
+    const std::string peer = "\n# web\n[Peer]\nPublicKey = " + base64(Bytes(32, 7)) +
+                             "\nAllowedIPs = 10.1.0.2/32, fd00::2/128\n"
+                             "Endpoint = [2001:db8::1]:51820\nPersistentKeepalive = 25\n";
+    const std::pair<std::string, std::string> bad[] = {
+        {good + "PostUp = id > /tmp/x\n", "line 4: 'PostUp = id > /tmp/x'"},
+        {good + "postup = id\n", "line 4"},
+        {good + "SaveConfig = true\n", "line 4"},
+        {good + "DNS = 10.1.0.1\n", "line 4"},
+        {good + "PrivateKey = " + base64(Bytes(32, 7)) + "\n", "line 4"},
+        {good + "[Interface]\n", "line 4"},
+        {good + " Address = 10.1.0.9/32\n", "line 4"},
+        {good + "MTU = 1420\rPostUp = id\n", "line 4"},
+        {good + "MTU = 1420 # id\n", "line 4"},
+        {good + "#\rPostUp = id\n", "line 4"},
+        {good + "Address = 10.1.0.9/32,\n", "line 4"},
+        {good + "Endpoint = 192.0.2.1:1\n", "line 4"},
+        {good + "[Peer]\nAddress = 10.1.0.9/32\n", "line 5"},
+        {good + "[Peer]\nEndpoint = a.example:51820\n", "line 5"},
+        {good + "[Peer]\nPublicKey = c2hvcnQ=\n", "line 5"},
+        {"Address = 10.1.0.9/32\n" + good, "line 1"},
+        {"# [Interface]\n", "no [Interface]"},
+    };
+    for (const auto& [text, where] : bad) {
+        config = text;
+        std::string said;
+        EXPECT_EQ(run_it({"--out", file}, said), kFailed) << text;
+        EXPECT_NE(said.find(where), std::string::npos) << said;
+        EXPECT_FALSE(std::ifstream(file).good()) << text;
+        EXPECT_EQ(api.seen().back().substr(0, 7), "DELETE ") << "the node is taken back";
+    }
+    config = "# [Interface]\n" + good + "MTU = 1420\n" + peer + peer;
+    std::string said;
+    ASSERT_EQ(run_it({"--out", file}, said), kOk) << said;
+    EXPECT_NE(content().find("[Interface]\nPrivateKey = "), std::string::npos);
+    EXPECT_EQ(content().find("# [Interface]\nPrivateKey"), std::string::npos);
 }
 
 TEST_F(AStockClient, IsTakenBackWhereItsFileCanNotBeWritten) {
