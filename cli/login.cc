@@ -3,6 +3,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/context.h"
@@ -86,6 +88,23 @@ Result<wire::AccessTokenCreated> log_in(client::Controller& controller, const Ar
     return token;
 }
 
+// Ends the token of a context, at the context's own controller, whatever else this call was given.
+Result<void> end_token(const Context& context) {
+    auto transport = client::Transport::open({.server = context.server,
+                                              .ca_file = context.ca,
+                                              .token = SecretText(context.token.reveal())});
+    if (!transport) return failed(transport.error());
+    auto ended = client::Controller(std::move(*transport)).logout();
+    // One that is not good any more needs no end.
+    if (ended || ended.error().code == Code::Denied) return {};
+    return ended;
+}
+
+void tell_not_ended(Io& io, const Error& error) {
+    io.err << "cvlanctl: the former token is good until it expires: " << printable(error.message)
+           << '\n';
+}
+
 }  // namespace
 
 void login_options(CLI::App& app, Args& args) {
@@ -94,9 +113,11 @@ void login_options(CLI::App& app, Args& args) {
 }
 
 int login(const Args& args, Io& io) {
-    Context context{args.context.empty() ? "default" : args.context, args.server, args.ca};
+    Context context{args.context.empty() ? "default" : args.context, args.server, ""};
+    // Later calls come from other folders.
+    if (!args.ca.empty()) context.ca = std::filesystem::absolute(args.ca).string();
+    const auto known = load_context(context.name);
     if (args.server.empty()) {
-        auto known = load_context(context.name);
         if (!known) {
             io.err << "cvlanctl: --server says where to log in: https://HOST:PORT\n";
             return kUsage;
@@ -113,6 +134,8 @@ int login(const Args& args, Io& io) {
     auto kept = save_context(context);
     if (kept) kept = use_context(context.name);
     if (!kept) return fail(io, kept.error());
+    if (known && !known->token.empty())
+        if (auto ended = end_token(*known); !ended) tell_not_ended(io, ended.error());
     io.err << fmt::format("cvlanctl: logged in until {}, context {}\n",
                           time_text(token->record.expires_at), context.name);
     return kOk;
@@ -210,15 +233,9 @@ int context_use(const Args& args, Io& io) {
 
 // The token is ended where the controller can be reached; it is forgotten here in any case.
 int context_delete(const Args& args, Io& io) {
-    Args of_context = args;
-    of_context.context = args.name;
-    of_context.server.clear();
-    auto session = connect(of_context);
-    if (!session) return fail(io, session.error());
-    const auto ended = session->controller.logout();
-    if (!ended && ended.error().code != Code::Denied)
-        io.err << "cvlanctl: the token is good until it expires: "
-               << printable(ended.error().message) << '\n';
+    const auto context = load_context(args.name);
+    if (!context) return fail(io, context.error());
+    if (auto ended = end_token(*context); !ended) tell_not_ended(io, ended.error());
     if (auto gone = remove_context(args.name); !gone) return fail(io, gone.error());
     return kOk;
 }

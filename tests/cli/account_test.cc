@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -120,6 +121,50 @@ TEST_F(AccountCli, AContextIsEndedAndForgotten) {
     EXPECT_FALSE(load_context("default"));
     EXPECT_EQ(run_it({"--context", "default", "whoami"}).code, kNotFound);
     EXPECT_EQ(run_it({"--context", "../x", "whoami"}).code, kFailed) << "no name becomes a path";
+}
+
+TEST_F(AccountCli, AContextEndsItsOwnTokenAndNoOther) {
+    ASSERT_EQ(log_in().code, kOk);
+    const std::string file = dir_.file("token");
+    std::ofstream(file) << "cvlan_sa_other\n";
+    chmod(file.c_str(), 0600);
+    setenv("CVLAN_ACCESS_TOKEN_FILE", file.c_str(), 1);
+    const Ran ran = run_it({"--access-token-file", file, "context", "delete", "default"});
+    unsetenv("CVLAN_ACCESS_TOKEN_FILE");
+    EXPECT_EQ(ran.code, kOk) << ran.err;
+    EXPECT_EQ(api_.seen().back(), "POST /api/v1/auth/logout");
+    EXPECT_EQ(api_.authorizations().back(), "Bearer cvlan_pat_secret");
+    EXPECT_FALSE(load_context("default"));
+}
+
+TEST_F(AccountCli, AContextIsForgottenWhereItsControllerCanNotBeReached) {
+    for (const std::string& server : {"unix:" + dir_.file("gone.sock"), std::string("no URL")}) {
+        ASSERT_TRUE(save_context({"old", server, "", SecretText("cvlan_pat_old")}));
+        const Ran ran = run_it({"context", "delete", "old"});
+        EXPECT_EQ(ran.code, kOk) << ran.err;
+        EXPECT_NE(ran.err.find("good until it expires"), std::string::npos) << ran.err;
+        EXPECT_EQ(ran.err.find("cvlan_pat_old"), std::string::npos);
+        EXPECT_FALSE(load_context("old"));
+    }
+}
+
+TEST_F(AccountCli, ASecondLoginEndsTheFirstOnesTokenOnceItsOwnIsKept) {
+    ASSERT_TRUE(
+        save_context({"default", "unix:" + api_.path(), "", SecretText("cvlan_pat_first")}));
+    ASSERT_EQ(log_in().code, kOk);
+    EXPECT_EQ(api_.seen().back(), "POST /api/v1/auth/logout");
+    EXPECT_EQ(api_.authorizations().back(), "Bearer cvlan_pat_first");
+    EXPECT_EQ(load_context("default")->token.reveal(), "cvlan_pat_secret");
+    ASSERT_TRUE(save_context(
+        {"default", "unix:" + dir_.file("gone.sock"), "", SecretText("cvlan_pat_first")}));
+    EXPECT_EQ(log_in().code, kOk) << "the former controller is gone, and this one is not";
+}
+
+TEST_F(AccountCli, ALoginKeepsWhereItsRootIsForCallsFromOtherFolders) {
+    const Ran ran = run_it({"login", "--server", "unix:" + api_.path(), "--ca", "root.pem"},
+                           "anna@example.org\npassword\n");
+    ASSERT_EQ(ran.code, kOk) << ran.err;
+    EXPECT_EQ(load_context("default")->ca, std::filesystem::current_path().string() + "/root.pem");
 }
 
 TEST_F(AccountCli, AnAccessTokenComesFromAFileThatNobodyElseReads) {
