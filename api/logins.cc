@@ -18,6 +18,8 @@ constexpr int64_t kFailuresFromOne = 100;
 constexpr std::chrono::minutes kForgotten{15};
 constexpr size_t kShortestPassword = 12;
 
+constexpr const char* kLogin = "POST /api/v1/auth/login";
+constexpr const char* kUseLink = "POST /api/v1/auth/links";
 constexpr const char* kRefused = "LOGIN_REFUSED";
 constexpr const char* kLocked = "LOGIN_LOCKED";
 constexpr const char* kPasswordRefused = "PASSWORD_REFUSED";
@@ -32,7 +34,7 @@ struct Attempt {
     std::string where;
     std::optional<store::Login> known;
     http::Reply reply;
-    const char* action = "POST /api/v1/auth/login";
+    const char* action = kLogin;
 };
 using AttemptPtr = std::shared_ptr<Attempt>;
 
@@ -83,6 +85,28 @@ void note(const Attempt& attempt, const char* outcome) {
                                         {"request", attempt.cause.request_id},
                                         {"tenant", refused.tenant_id},
                                         {"account", refused.object_id}});
+}
+
+// A request of somebody who proved nothing, and of whom the route keeps no account.
+struct Stranger {
+    Context& context;
+    store::Cause cause;
+    const char* action;
+    http::Reply reply;
+};
+
+// An answer that turns somebody away stands in the audit, as it does where an identity was asked
+// for; one that finds a fault in the request, or in the controller, does not.
+void turn_away(Stranger& stranger, http::Response response) {
+    const bool is_refused = response.status == 403 || response.status == 404 ||
+                            response.status == 409 || response.status == 410;
+    if (is_refused) {
+        const auto problem = model::decode<wire::Problem>(response.body, model::kDocument);
+        const std::string code = problem ? problem->code : std::to_string(response.status);
+        stranger.context.refusals->note(
+            {"", stranger.cause, stranger.action, "", code, 1, stranger.context.clock.now()});
+    }
+    stranger.reply.send(std::move(response));
 }
 
 void answer_locked(Attempt& attempt) {
@@ -160,26 +184,25 @@ Result<void> check_password(const std::string& password, const char* field) {
 
 // Whose password is set, and as whom.
 struct Setting {
-    Context& context;
-    store::Cause cause;
+    Stranger stranger;
     std::string link_hash;
-    std::optional<std::string> email;  // of the first operator
-    http::Reply reply;
+    std::optional<std::string> email{};  // of the first operator
 };
 
 void finish_link(Setting& setting, const std::string& password_hash) {
-    if (password_hash.empty()) return setting.reply.send(busy(setting.cause.request_id));
-    const auto store = setting.context.store.as(setting.cause);
+    Stranger& stranger = setting.stranger;
+    if (password_hash.empty()) return stranger.reply.send(busy(stranger.cause.request_id));
+    const auto store = stranger.context.store.as(stranger.cause);
     auto accounts = store->accounts();
     auto account = setting.email
                        ? accounts.bootstrap(setting.link_hash, *setting.email, password_hash)
                        : accounts.accept(setting.link_hash, password_hash);
     if (!account)
-        return setting.reply.send(error_response(account.error(), setting.cause.request_id));
-    log::info(
-        "api.password_set",
-        {{"tenant", account->tenant_id}, {"account", account->id}, {"peer", setting.cause.source}});
-    setting.reply.send(json_response(200, to_wire(*account)));
+        return turn_away(stranger, error_response(account.error(), stranger.cause.request_id));
+    log::info("api.password_set", {{"tenant", account->tenant_id},
+                                   {"account", account->id},
+                                   {"peer", stranger.cause.source}});
+    stranger.reply.send(json_response(200, to_wire(*account)));
 }
 
 // The bootstrap's link needs an e-mail address, which an account's own has already.
@@ -277,7 +300,10 @@ void login(Context& context, const Call& call, http::Reply reply) {
     const http::Request& request = call.request;
     auto body = model::decode<wire::Login>(request.body);
     if (!body) return reply.send(error_response(body.error(), request.request_id));
-    if (auto refused = refuse_origin(request)) return reply.send(std::move(*refused));
+    if (auto refused = refuse_origin(request)) {
+        Stranger stranger{context, cause_of(request, "anonymous"), kLogin, std::move(reply)};
+        return turn_away(stranger, std::move(*refused));
+    }
     SecretText password(std::move(body->password));
     const auto email = model::check_email(body->email);
     if (!email) return reply.send(error_response(email.error(), request.request_id));
@@ -299,22 +325,25 @@ void use_link(Context& context, const Call& call, http::Reply reply) {
     const http::Request& request = call.request;
     auto body = model::decode<wire::LinkUse>(request.body);
     if (!body) return reply.send(error_response(body.error(), request.request_id));
-    if (auto refused = refuse_origin(request)) return reply.send(std::move(*refused));
+    const auto setting = std::make_shared<Setting>(
+        Setting{{context, cause_of(request, "anonymous"), kUseLink, std::move(reply)},
+                hash_of(body->secret)});
+    Stranger& stranger = setting->stranger;
+    const auto answer = [&](http::Response response) { turn_away(stranger, std::move(response)); };
+    if (auto refused = refuse_origin(request)) return answer(std::move(*refused));
     SecretText password(std::move(body->password));
     if (auto good = check_password(password.reveal(), "password"); !good)
-        return reply.send(error_response(good.error(), request.request_id));
+        return answer(error_response(good.error(), request.request_id));
     // Before any work is done for it.
-    const std::string hash = hash_of(body->secret);
-    auto link = context.store.accounts().link(hash);
-    if (!link) return reply.send(error_response(link.error(), request.request_id));
+    auto link = context.store.accounts().link(setting->link_hash);
+    if (!link) return answer(error_response(link.error(), request.request_id));
     auto email = read_email(*link, *body);
-    if (!email) return reply.send(error_response(email.error(), request.request_id));
-    const auto setting = std::make_shared<Setting>(
-        Setting{context, cause_of(request, "anonymous"), hash, *email, std::move(reply)});
+    if (!email) return answer(error_response(email.error(), request.request_id));
+    setting->email = std::move(*email);
     const bool is_queued = context.passwords.hash(
         std::move(password), [setting](const std::string& made) { finish_link(*setting, made); },
         request.loop);
-    if (!is_queued) setting->reply.send(busy(request.request_id));
+    if (!is_queued) answer(busy(request.request_id));
 }
 
 http::Response show_me(Context& context, const Call& call, const AdminIdentity& who) {

@@ -156,6 +156,39 @@ TEST_F(CredentialsTest, WhoIsWrongLearnsNothingAndIsLockedOutForAWhile) {
     EXPECT_EQ(all.back().source, "198.51.100.7");
 }
 
+TEST_F(CredentialsTest, AUsedOrGuessedLinkIsAnAttemptThatTheAuditHas) {
+    const auto use = [&](const std::string& secret) {
+        return ask_as({}, "POST", "/api/v1/auth/links",
+                      encode(wire::LinkUse{secret, kPassword, {}}))
+            .status;
+    };
+    const auto link =
+        expect<wire::OneTimeLink>(201, ask("POST", "/api/v1/users/" + anna.id + "/link")).link;
+    const std::string secret = link.substr(link.find('#') + 1);
+    EXPECT_EQ(use(secret), 200);
+    EXPECT_TRUE(outcomes("").empty());
+    EXPECT_EQ(use(secret), 410);
+    EXPECT_EQ(outcomes(""), std::vector<std::string>{"LINK_INVALID"});
+    EXPECT_EQ(use(std::string(43, 'x')), 410);
+    EXPECT_EQ(outcomes(""), (std::vector<std::string>{"LINK_INVALID", "LINK_INVALID"}));
+    const auto noted = store->audit({})->items.back();
+    EXPECT_EQ(noted.action, "POST /api/v1/auth/links");
+    EXPECT_EQ(noted.actor, "anonymous");
+    EXPECT_EQ(noted.source, "198.51.100.7");
+}
+
+TEST_F(CredentialsTest, APageOfAnotherOriginThatLogsInOrUsesALinkStandsInTheAudit) {
+    const http::Headers foreign{{"Host", "controller.test:8443"}, {"Origin", "https://evil.test"}};
+    EXPECT_EQ(with(foreign, "POST", "/api/v1/auth/login",
+                   encode(wire::Login{"acme", "anna@example.org", kPassword})),
+              403);
+    EXPECT_EQ(outcomes(""), std::vector<std::string>{"ORIGIN"});
+    EXPECT_EQ(
+        with(foreign, "POST", "/api/v1/auth/links", encode(wire::LinkUse{"x", kPassword, {}})),
+        403);
+    EXPECT_EQ(outcomes("").size(), 2u);
+}
+
 // Each connection may have one under way: those beyond the limit are refused though they are right.
 TEST_F(CredentialsTest, GuessesAtTheSameTimeAreCountedToo) {
     std::vector<int> statuses;
