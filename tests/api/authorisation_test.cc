@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <map>
+#include <set>
 
 #include "tests/api/support/authorisation_table.h"
 
@@ -183,29 +185,86 @@ TEST_F(ApiTest, RootAndTheControllersOwnUserMayWriteOthersOfTheSocketMayRead) {
     EXPECT_TRUE(std::holds_alternative<http::Response>(admin_on_socket(request)));
 }
 
-// "GET /path" of every operation under `paths:`; the file is ours, so its layout is known.
-std::vector<std::string> described() {
-    std::ifstream file(CVLAN_TEST_DATA "/../../api/openapi.yaml");
-    std::vector<std::string> operations;
-    std::string line;
-    std::string path;
-    while (std::getline(file, line) && line != "components:") {
-        if (line.starts_with("  /") && line.ends_with(":")) path = line.substr(2, line.size() - 3);
+// What the route table says too: query parameters by their names, and whether it needs If-Match.
+using Parameters = std::set<std::string>;
+
+// Of openapi.yaml; the file is ours, so its layout is known.
+class Described {
+public:
+    Described() {
+        std::ifstream file(CVLAN_TEST_DATA "/../../api/openapi.yaml");
+        for (std::string line; std::getline(file, line);) lines_.push_back(line);
+        read_shared();
+        const auto end = std::find(lines_.begin(), lines_.end(), "components:");
+        for (auto line = std::find(lines_.begin(), lines_.end(), "paths:"); line != end; ++line)
+            read(*line);
+    }
+    const std::map<std::string, Parameters>& operations() const { return operations_; }
+
+private:
+    // "    name: {name: name, in: query, …}" under components/parameters.
+    void read_shared() {
+        auto line = std::find(lines_.begin(), lines_.end(), "components:");
+        line = std::find(line, lines_.end(), "  parameters:");
+        for (++line; line != lines_.end() && line->starts_with("    "); ++line)
+            shared_[line->substr(4, line->find(':') - 4)] = counted(*line);
+    }
+    // Empty for what the table does not name.
+    static std::string counted(const std::string& text) {
+        const size_t at = text.find("{name: ") + 7;
+        const std::string name = text.substr(at, text.find(',', at) - at);
+        if (text.find("in: query") != std::string::npos) return name;
+        return text.find("If-Match, in: header, required: true") != std::string::npos ? name : "";
+    }
+    static std::string method_of(const std::string& line) {
         for (std::string method : {"GET", "POST", "PUT", "PATCH", "DELETE"}) {
             std::string key = method;
             for (char& c : key) c = static_cast<char>(c - 'A' + 'a');
-            if (line == "    " + key + ":") operations.push_back(method + " " + path);
+            if (line == "    " + key + ":") return method;
+        }
+        return "";
+    }
+    void read(const std::string& line) {
+        if (line.starts_with("  /") && line.ends_with(":")) {
+            path_ = line.substr(2, line.size() - 3);
+            of_path_.clear();
+            operation_ = nullptr;
+        } else if (const std::string method = method_of(line); !method.empty()) {
+            operation_ = &operations_.emplace(method + " " + path_, of_path_).first->second;
+        } else {
+            note_parameters(line, operation_ ? *operation_ : of_path_);
         }
     }
-    std::sort(operations.begin(), operations.end());
-    return operations;
-}
+    void note_parameters(const std::string& line, Parameters& into) {
+        constexpr std::string_view kShared = "#/components/parameters/";
+        for (size_t at = line.find(kShared); at != std::string::npos; at = line.find(kShared, at)) {
+            at += kShared.size();
+            into.insert(shared_.at(line.substr(at, line.find('"', at) - at)));
+        }
+        if (line.starts_with("        - {name: ")) into.insert(counted(line));
+        into.erase("");
+    }
 
-TEST(Authorisation, TheRoutesAreThoseThatOpenapiDescribes) {
-    std::vector<std::string> served;
-    for (const Route& route : routes()) served.push_back(name_of(route));
-    std::sort(served.begin(), served.end());
-    EXPECT_EQ(served, described());
+    std::vector<std::string> lines_;
+    std::map<std::string, std::string> shared_;
+    std::map<std::string, Parameters> operations_;
+    std::string path_;
+    Parameters of_path_;
+    Parameters* operation_ = nullptr;
+};
+
+TEST(Authorisation, TheRoutesAreThoseThatOpenapiDescribesWithWhatTheyTake) {
+    std::map<std::string, Parameters> served;
+    for (const Route& route : routes()) {
+        Parameters& takes = served[name_of(route)];
+        for (const std::string_view name : route.query) takes.emplace(name);
+        if (route.needs_match) takes.insert("If-Match");
+    }
+    EXPECT_EQ(served.size(), routes().size()) << "no route is there twice";
+    const Described described;
+    for (const auto& [operation, takes] : described.operations())
+        EXPECT_EQ(served[operation], takes) << operation;
+    EXPECT_EQ(served.size(), described.operations().size()) << "a route that is not described";
 }
 
 }  // namespace
