@@ -62,8 +62,9 @@ Result<AccessToken> find(Context& context, const Call& call, const AdminIdentity
     auto scope = scope_of(who, call.query);
     if (!scope) return failed(scope.error());
     auto token = context.store.accounts().token(*scope, call.id);
-    if (token)
-        if (auto own = check_account(who, token->account_id); !own) return failed(own.error());
+    if (!token) return token;
+    if (auto own = check_account(who, token->account_id); !own) return failed(own.error());
+    if (auto good = check_no_match(call.request); !good) return failed(good.error());
     return token;
 }
 

@@ -45,6 +45,8 @@ Result<Account> find(Context& context, const Call& call, const AdminIdentity& wh
     auto account = context.store.accounts().get(*scope, call.id);
     if (account && account->kind != kind)
         return fail(Code::NotFound, "account {}: not found", call.id);
+    if (account)
+        if (auto good = check_no_match(call.request); !good) return failed(good.error());
     return account;
 }
 

@@ -45,6 +45,12 @@ Result<void> check_same_tenant(const std::optional<std::string>& in_body,
         Error{Code::Invalid, "tenantId: an object stays in its tenant", 0, "/tenantId", {}});
 }
 
+Result<void> check_no_match(const http::Request& request) {
+    const std::string* match = request.header("If-Match");
+    if (!match || *match == "*") return {};
+    return fail_as(store::kRevisionMismatch, Code::Conflict, "the object has no ETag to match");
+}
+
 Result<std::chrono::seconds> read_duration(const std::string& text, const char* field,
                                            std::chrono::seconds lowest,
                                            std::chrono::seconds highest) {

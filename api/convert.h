@@ -24,6 +24,9 @@ Result<void> check_same_tenant(const std::optional<std::string>& in_body,
                                const std::string& tenant_id);
 // As scope_of, where the answer is one tenant's.
 Result<std::string> named_tenant(const AdminIdentity& who, const Query& query);
+// Of an object that has no ETag: whoever expects one is wrong about what changes (RFC 9110 section
+// 13.1.1). Conflict REVISION_MISMATCH.
+Result<void> check_no_match(const http::Request& request);
 // The error names the field.
 Result<std::chrono::seconds> read_duration(const std::string& text, const char* field,
                                            std::chrono::seconds lowest,

@@ -54,6 +54,8 @@ http::Response delete_token_key(Context& context, const Call& call, const AdminI
     if (!scope) return error_response(scope.error(), call.request.request_id);
     auto key = context.store.token_key(*scope, call.id);
     if (!key) return error_response(key.error(), call.request.request_id);
+    if (auto good = check_no_match(call.request); !good)
+        return error_response(good.error(), call.request.request_id);
     auto gone = call.store.delete_token_key({key->tenant_id, key->id});
     if (!gone) return error_response(gone.error(), call.request.request_id);
     log::info("api.token_key_deleted",

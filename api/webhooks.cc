@@ -62,6 +62,7 @@ Result<store::Key> key_of(Context& context, const Call& call, const AdminIdentit
     if (!scope) return failed(scope.error());
     auto webhook = context.store.webhooks().webhook(*scope, call.id);
     if (!webhook) return failed(webhook.error());
+    if (auto good = check_no_match(call.request); !good) return failed(good.error());
     return store::Key{webhook->tenant_id, webhook->id};
 }
 
