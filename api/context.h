@@ -22,6 +22,7 @@
 #include "api/query.h"
 #include "api/refusals.h"
 #include "api/roles.h"
+#include "api/warnings.h"
 #include "base/snapshot.h"
 #include "base/workers.h"
 #include "http/server.h"
@@ -63,6 +64,7 @@ struct Context {
     std::function<EventLoop&(const Route&, EventLoop& here)> loop_of{};
     std::unique_ptr<Metrics> metrics = std::make_unique<Metrics>();
     std::unique_ptr<Refusals> refusals = std::make_unique<Refusals>(store, clock);
+    std::unique_ptr<Warnings> warnings = std::make_unique<Warnings>(clock);
 };
 
 // Whom a refusal is noted for in the audit.

@@ -27,18 +27,20 @@ void count(Context& context, const std::string& outcome) {
 }
 
 // Answers why somebody may not come in. A refusal of the token or of a key, which has a reason,
-// goes to the log (F21), without the token.
+// goes to the log (F21), without the token, and of each reason no more than one a minute.
 http::Response refuse(const Attempt& attempt, const Error& error) {
     const http::Request& request = attempt.call.request;
     count(attempt.context, error.reason.empty() ? "REFUSED" : error.reason);
     if (error.reason.empty()) return error_response(error, request.request_id);
-    log::warn("api.enrolment_refused", {{"peer", request.peer.address.text()},
-                                        {"request", request.request_id},
-                                        {"tenant", attempt.tenant},
-                                        {"token", attempt.token},
-                                        {"node", attempt.node},
-                                        {"code", error.reason},
-                                        {"reason", error.message}});
+    if (const auto left_out = attempt.context.warnings->due("enrolment_refused " + error.reason))
+        log::warn("api.enrolment_refused", {{"peer", request.peer.address.text()},
+                                            {"request", request.request_id},
+                                            {"tenant", attempt.tenant},
+                                            {"token", attempt.token},
+                                            {"node", attempt.node},
+                                            {"code", error.reason},
+                                            {"reason", error.message},
+                                            {"left_out", *left_out}});
     if (error.reason == model::kTokenInvalid)
         return refusal(401, error.reason, error.message, request.request_id);
     return error_response(error, request.request_id);

@@ -75,16 +75,18 @@ void note(const Attempt& attempt, const char* outcome) {
     refused.outcome = outcome;
     refused.at = attempt.context.clock.now();
     attempt.context.refusals->note(refused);
-    if (std::string_view(outcome) == kLocked)
+    if (std::string_view(outcome) != kLocked)
+        return log::warn("api.login_refused", {{"peer", attempt.cause.source},
+                                               {"request", attempt.cause.request_id},
+                                               {"tenant", refused.tenant_id},
+                                               {"account", refused.object_id}});
+    // It costs nothing to be refused so: whoever likes to is, as often as they like.
+    if (const auto left_out = attempt.context.warnings->due("login_locked"))
         log::warn("api.login_locked", {{"peer", attempt.cause.source},
                                        {"request", attempt.cause.request_id},
                                        {"tenant", refused.tenant_id},
-                                       {"account", refused.object_id}});
-    else
-        log::warn("api.login_refused", {{"peer", attempt.cause.source},
-                                        {"request", attempt.cause.request_id},
-                                        {"tenant", refused.tenant_id},
-                                        {"account", refused.object_id}});
+                                       {"account", refused.object_id},
+                                       {"left_out", *left_out}});
 }
 
 // A request of somebody who proved nothing, and of whom the route keeps no account.
@@ -105,6 +107,12 @@ void turn_away(Stranger& stranger, http::Response response) {
         const std::string code = problem ? problem->code : std::to_string(response.status);
         stranger.context.refusals->note(
             {"", stranger.cause, stranger.action, "", code, 1, stranger.context.clock.now()});
+        if (const auto left_out = stranger.context.warnings->due("stranger_refused " + code))
+            log::warn("api.stranger_refused", {{"peer", stranger.cause.source},
+                                               {"request", stranger.cause.request_id},
+                                               {"action", stranger.action},
+                                               {"code", code},
+                                               {"left_out", *left_out}});
     }
     stranger.reply.send(std::move(response));
 }

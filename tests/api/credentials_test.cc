@@ -189,6 +189,32 @@ TEST_F(CredentialsTest, APageOfAnotherOriginThatLogsInOrUsesALinkStandsInTheAudi
     EXPECT_EQ(outcomes("").size(), 2u);
 }
 
+TEST_F(CredentialsTest, AThousandRefusedAttemptsMakeFewLines) {
+    const auto lines_of = [&](int attempts, auto attempt) {
+        testing::internal::CaptureStderr();
+        for (int i = 0; i < attempts; ++i) attempt();
+        const std::string log = testing::internal::GetCapturedStderr();
+        return std::count(log.begin(), log.end(), '\n');
+    };
+    for (int i = 0; i < 10; ++i) log_in("wrong password");
+    EXPECT_EQ(lines_of(1000, [&] { EXPECT_EQ(log_in().status, 429); }), 1);
+    EXPECT_EQ(lines_of(50,
+                       [&] {
+                           ask_as({}, "POST", "/api/v1/auth/links",
+                                  encode(wire::LinkUse{"guess", kPassword, {}}));
+                       }),
+              1);
+    clock.advance(1min);
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(log_in().status, 429);
+    EXPECT_NE(testing::internal::GetCapturedStderr().find("left_out=999"), std::string::npos);
+    context.refusals->flush();
+    int64_t attempts = 0;
+    for (const auto& entry : store->audit({.tenant_id = tenant, .page_size = 1000})->items)
+        if (entry.outcome == "LOGIN_LOCKED") attempts += entry.count;
+    EXPECT_EQ(attempts, 1001) << "the audit has them all";
+}
+
 // Each connection may have one under way: those beyond the limit are refused though they are right.
 TEST_F(CredentialsTest, GuessesAtTheSameTimeAreCountedToo) {
     std::vector<int> statuses;

@@ -169,6 +169,20 @@ TEST_F(EnrolTest, ARefusedTokenIsLoggedByItsIdAndNeverItself) {
     expect_logged(new_node(), late, "TOKEN_EXPIRED");
 }
 
+TEST_F(EnrolTest, ASpentTokenThatIsTriedAgainAndAgainMakesOneLine) {
+    const auto spent = make_token(tenant, network);
+    enrolled(spent.token, "a");
+    const TestNode node = new_node();
+    testing::internal::CaptureStderr();
+    for (int i = 0; i < 40; ++i) EXPECT_EQ(code_of(enrol(node, spent.token, "")), "TOKEN_SPENT");
+    const std::string log = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
+    clock.advance(std::chrono::minutes(1));
+    testing::internal::CaptureStderr();
+    enrol(node, spent.token, "");
+    EXPECT_NE(testing::internal::GetCapturedStderr().find("left_out=39"), std::string::npos);
+}
+
 TEST_F(EnrolTest, ARefusedJoinIsLoggedWithItsNode) {
     const auto node = enrolled(make_token(tenant, network).token, "web");
     const auto other = make_tenant("other");
