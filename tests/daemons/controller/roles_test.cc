@@ -176,6 +176,35 @@ TEST_F(RolesTest, AtOneAddressNoNodeWaitsForAnotherRole) {
     EXPECT_EQ(map_of(ask(as(node), {"GET", since(map)})).kind, wire::MapKind::Delta);
 }
 
+// Where a node can be reached is written to the disk as well, which one node may ask for again and
+// again.
+TEST_F(RolesTest, NoNodeWaitsForWhatAnotherReports) {
+    start();
+    make_token();
+    const TestNode first = registered();
+    const TestNode second = registered();
+    const auto map = map_of(poll(first));
+    EXPECT_EQ(poll(second).status, 200);
+
+    const auto disk = *store::SqliteDatabase::open(database_path(config));
+    ASSERT_TRUE(disk->begin(store::Access::Write));
+    const auto reporting = *http::Client::open(loop, to(as(second), config.session));
+    std::optional<http::Response> reported;
+    wire::EndpointReport report;
+    report.networks.push_back({token->claims.network_id, 51820, {"192.0.2.7:51820"}});
+    reporting->request({"PUT", "/api/v1/node/endpoints", {}, encode(report)},
+                       [&](auto got) { reported = got.value_or(http::Response{}); });
+    const std::string under_way = "held_requests{listener=\"session\"} 1\n";
+    ASSERT_TRUE(until([&] { return figures().find(under_way) != std::string::npos; }));
+    EXPECT_EQ(ask(to(as(first), config.session), {"GET", since(map)}).status, 304);
+    EXPECT_FALSE(reported);
+    disk->rollback();
+    ASSERT_TRUE(until([&] { return reported.has_value(); }));
+    EXPECT_EQ(reported->status, 204) << reported->body;
+    EXPECT_EQ(map_of(ask(to(as(first), config.session), {"GET", since(map)})).kind,
+              wire::MapKind::Delta);
+}
+
 TEST_F(RolesTest, AProcessServesItsOwnRolesAlone) {
     config.roles = {api::Role::Discovery, api::Role::Registration};
     start();
