@@ -84,19 +84,27 @@ void node_map(Context& context, const Call& call, const Identity& who, http::Rep
     auto protocol = call.query.integer("protocolVersion", 1, 1000, 1);
     if (!protocol) return reply.send(error_response(protocol.error(), request_id));
 
+    const auto networks = context.maps.networks_of(who->tenant_id, who->node_id);
     // Asked now, and again at each change: whoever was revoked meanwhile hears that instead.
-    const auto ask = [&context, who, since, request_id]() -> std::optional<http::Response> {
+    const auto ask = [&context, who, since, networks,
+                      request_id]() -> std::optional<http::Response> {
         if (auto refused = context.auth.standing(*who, request_id)) return refused;
         auto answer = context.maps.answer(who->tenant_id, who->node_id, since);
+        // It came in at another controller a moment ago.
+        if (!answer && answer.error().code == Code::NotFound)
+            return error_response({Code::Unavailable, "this node is still to come to the maps"},
+                                  request_id);
         if (!answer) return error_response(answer.error(), request_id);
+        // Who came ahead of the maps has its new networks already, but waits for the old ones.
+        if (!*answer && context.maps.networks_of(who->tenant_id, who->node_id) != networks)
+            return http::Response{.status = 304};
         return *answer;
     };
     if (auto now = ask()) return reply.send(std::move(*now));
     if (*wait == 0 || context.draining) return reply.send(http::Response{.status = 304});
     context.polls.hold(
-        {who->tenant_id, who->node_id, request_id,
-         context.maps.networks_of(who->tenant_id, who->node_id), std::chrono::seconds(*wait)},
-        ask, std::move(reply));
+        {who->tenant_id, who->node_id, request_id, networks, std::chrono::seconds(*wait)}, ask,
+        std::move(reply));
 }
 
 }  // namespace cvlan::api

@@ -227,11 +227,15 @@ struct SharedDatabaseTest : testing::Test {
     }
     wire::NodeMap poll(const RunningController& controller, const TestNode& node,
                        const std::string& query, const std::function<void()>& then = {}) {
-        auto options = tls(controller);
-        options.certificate_pem = node.enrolment.certificate;
-        options.private_key_pem = node.key.clone();
         const Timer waiting = then ? once_held(controller, then) : Timer();
-        const auto answer = ask(std::move(options), {"GET", "/api/v1/node/map" + query, {}, ""});
+        http::Response answer{.status = 503};
+        // While it has yet to hear of a node that came in at the other.
+        while (answer.status == 503) {
+            auto options = tls(controller);
+            options.certificate_pem = node.enrolment.certificate;
+            options.private_key_pem = node.key.clone();
+            answer = ask(std::move(options), {"GET", "/api/v1/node/map" + query, {}, ""});
+        }
         EXPECT_EQ(answer.status, 200) << answer.body;
         return model::decode<wire::NodeMap>(answer.body, model::kDocument)
             .value_or(wire::NodeMap{});
