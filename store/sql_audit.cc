@@ -278,13 +278,22 @@ Result<AuditVerdict> SqlBase::verify_chain(const std::string& tenant_id) {
 }
 
 Result<std::vector<AuditVerdict>> SqlStore::verify_audit(const Scope& scope) {
+    // Retention may cut it again and again while it is read, and its first entry may come.
+    const auto verify_settled = [this](const std::string& tenant_id) -> Result<AuditVerdict> {
+        for (int64_t pruned = -1;;) {
+            auto verdict = verify_chain(tenant_id);
+            if (!verdict || verdict->fault.empty()) return verdict;
+            auto head = read([&] { return audit_head(tenant_id); });
+            if (!head) return failed(head.error());
+            if (head->pruned.sequence == pruned) return verdict;
+            pruned = head->pruned.sequence;
+        }
+    };
     auto chains = chains_of(scope);
     if (!chains) return failed(chains.error());
     std::vector<AuditVerdict> verdicts;
     for (const std::string& tenant_id : *chains) {
-        auto verdict = verify_chain(tenant_id);
-        // Retention may have cut it, or its first entry have come, while it was read.
-        if (verdict && !verdict->fault.empty()) verdict = verify_chain(tenant_id);
+        auto verdict = verify_settled(tenant_id);
         if (!verdict) return failed(verdict.error());
         verdicts.push_back(std::move(*verdict));
     }
@@ -309,13 +318,14 @@ Result<int64_t> SqlStore::prune_audit(const std::string& tenant_id, WallTime bef
     return write([&]() -> Result<int64_t> {
         auto head = audit_head(tenant_id);
         if (!head) return failed(head.error());
+        int64_t through =
+            std::min(head->last.sequence, head->pruned.sequence + int64_t{kPrunedAtOnce});
         // Up to the first that is kept: a clock which went back leaves no hole.
-        Statement kept = db_.sql("SELECT min(sequence) FROM audit WHERE tenant_id = ? AND at >= ?",
-                                 tenant_id, before);
-        int64_t through = head->last.sequence;
+        Statement kept = db_.sql(
+            "SELECT min(sequence) FROM audit WHERE tenant_id = ? AND at >= ? AND sequence <= ?",
+            tenant_id, before, through);
         if (kept.next() && !kept.is_null(0)) through = kept.integer(0) - 1;
         if (kept.error()) return failed(*kept.error());
-        through = std::min(through, head->pruned.sequence + kPrunedAtOnce);
         if (through <= head->pruned.sequence) return 0;
 
         Statement last = db_.sql("SELECT hash FROM audit WHERE tenant_id = ? AND sequence = ?",

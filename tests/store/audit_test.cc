@@ -2,6 +2,8 @@
 // The audit: each change and each refusal is one row of a chain; who tampers with it is found.
 #include "model/audit.h"
 
+#include <thread>
+
 #include "tests/store/store_fixture.h"
 
 namespace cvlan::store {
@@ -246,6 +248,21 @@ TEST_F(AuditTest, RetentionTakesTheOldestAndTheChainHoldsOn) {
     clock_.advance(std::chrono::hours(24));
     EXPECT_EQ(*store_->prune_audit(tenant_, clock_.now()), 2);
     EXPECT_EQ(entries(tenant_).size(), 1U);
+    EXPECT_EQ(fault(), "");
+}
+
+// What retention takes while the chain is read is no tampering, however often it does.
+TEST_F(AuditTest, IsWholeWhileRetentionCutsIt) {
+    std::atomic<bool> is_done = false;
+    std::thread retention([&] {
+        for (int i = 0; i < 60; ++i) {
+            rename(fmt::format("n{}", i));
+            EXPECT_TRUE(store_->prune_audit(tenant_, clock_.now() + std::chrono::hours(1)));
+        }
+        is_done = true;
+    });
+    while (!is_done) EXPECT_EQ(fault(), "");
+    retention.join();
     EXPECT_EQ(fault(), "");
 }
 
