@@ -48,6 +48,12 @@ bool is_allowed(const std::vector<std::string>& names, std::string_view host) {
            });
 }
 
+// To the head, as libevent makes a TLS record and a packet of each piece it is given.
+void append_body(std::string& head, const Response& response) {
+    head += response.body;
+    for (const auto& chunk : response.chunks) head += *chunk;
+}
+
 std::string fresh_id() { return new_uuid(unix_ms(SystemClock().now())); }
 
 }  // namespace
@@ -216,9 +222,12 @@ void Connection::send(Response response) {
         response = problem({500, "INTERNAL", "the answer can not be sent"}, request_id_);
         head = encode_head(response, {request_id_, close_after_});
     }
-    const std::string& bytes = *head;
+    std::string& bytes = *head;
+    const bool has_body = !is_head_request_ && !has_no_body(response.status);
+    const bool is_small = has_body && body_bytes(response) < kCopied;
+    if (is_small) append_body(bytes, response);
     evbuffer_add(transport_->output(), bytes.data(), bytes.size());
-    if (!is_head_request_ && !has_no_body(response.status)) queue_body(std::move(response));
+    if (has_body && !is_small) queue_body(std::move(response));
     enter(Phase::Writing);
     pump();
     unsent_before_ = unsent();
