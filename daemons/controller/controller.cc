@@ -153,6 +153,8 @@ void Controller::on_event(const store::Event& event) {
 
 // On the session's loop.
 void Controller::forget(const store::Event& event) {
+    // Where a node can be reached is none of its standing, and changes all the time.
+    if (event.kind == store::EventKind::EndpointsChanged) return;
     auth_->forget(event.object_id);
     if (event.kind == store::EventKind::TenantSuspended ||
         event.kind == store::EventKind::TenantResumed)
