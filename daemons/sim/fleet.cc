@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kTick = 10ms;
+constexpr auto kSettles = 3s;  // with all sessions up, for the queries of the last to be held too
 constexpr size_t kRoamers = 100;  // whose small connections are kept busy
 
 double seconds_since(Instant start) { return ms_between(start, instant()) / 1000; }
@@ -198,8 +199,11 @@ void Fleet::lost() {
 
 void Fleet::act() {
     acting_at_ = instant();
-    ticking_ = loop_.every(kTick, [this] { tick(); });
-    end_ = loop_.after(plan_.lasts, [this] { finish(); });
+    ticking_ = loop_.after(kSettles, [this] {
+        acting_at_ = instant();
+        ticking_ = loop_.every(kTick, [this] { tick(); });
+        end_ = loop_.after(plan_.lasts, [this] { finish(); });
+    });
     if (plan_.drills) loop_.post([this] { start_step(Step::Roam); });
 }
 

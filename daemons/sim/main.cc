@@ -62,7 +62,7 @@ void add_bounds(CLI::App& app, Plan& plan, Words& words) {
     app.add_option("--count", plan.count, "How many nodes")
         ->capture_default_str()
         ->check(CLI::Range(size_t{1}, size_t{100000}));
-    app.add_option("--for", words.lasts, "How long, from when all sessions stand")
+    app.add_option("--for", words.lasts, "How long, from 3 s after all sessions stand")
         ->capture_default_str();
     app.add_option("--within", words.within, "How long until all sessions must stand")
         ->capture_default_str();

@@ -25,6 +25,7 @@ import plots  # noqa: E402
 ROOT = Path(__file__).resolve().parent.parent.parent
 PER_NETWORK = 100
 TENANTS = 10
+SETTLES = 3  # seconds that cvlan-sim waits with all sessions up before it acts (kSettles)
 TICKS = os.sysconf("SC_CLK_TCK")
 
 # key, what, how it must stand to its limit, the limit, the unit
@@ -296,7 +297,8 @@ class Bench:
     def acting(self, name: str, *options: str) -> tuple:
         """A simulation that does something for so many seconds, and what the controller spent on it."""
         sim = Sim(self, name, "--count", str(self.nodes), "--share-maps", "--for", f"{self.seconds}s", *options)
-        began = sim.wait_sessions(self.nodes, 900)
+        began = sim.wait_sessions(self.nodes, 900) + SETTLES
+        time.sleep(max(0, began - time.monotonic()))
         cpu = self.controller.program.cpu()
         time.sleep(max(0, began + self.seconds - 1 - time.monotonic()))
         spent = self.controller.program.cpu() - cpu
