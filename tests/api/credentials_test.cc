@@ -210,7 +210,8 @@ TEST_F(CredentialsTest, AThousandRefusedAttemptsMakeFewLines) {
     EXPECT_NE(testing::internal::GetCapturedStderr().find("left_out=999"), std::string::npos);
     context.refusals->flush();
     int64_t attempts = 0;
-    for (const auto& entry : store->audit({.tenant_id = tenant, .page_size = 1000})->items)
+    const auto page = store->audit({.tenant_id = tenant, .page_size = 1000});
+    for (const auto& entry : page->items)
         if (entry.outcome == "LOGIN_LOCKED") attempts += entry.count;
     EXPECT_EQ(attempts, 1001) << "the audit has them all";
 }
