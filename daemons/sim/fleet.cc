@@ -34,6 +34,7 @@ Fleet::Fleet(EventLoop& loop, Plan plan)
     world_.on_reached = [this](Node& node) { reached(node); };
     world_.on_lost = [this](Node&) { lost(); };
     world_.on_news = [this](Node& node, const News& news) { saw(node, news); };
+    world_.on_reported = [this] { look_at_drill(); };
     polls_.set(plan_.polls);
     roams_.set(plan_.roams);
     renewals_.set(plan_.renewals);

@@ -251,7 +251,10 @@ void Node::report(const std::string& endpoint) {
     const auto& network = identity_->networks.front();
     body.networks.push_back({network.network_id, network.listen_port, {endpoint}});
     ask_small(json_request("PUT", "/api/v1/node/endpoints", encode(body)), 204,
-              [this](const http::Response&, Instant start) { world_.measures.report.add(start); });
+              [this](const http::Response&, Instant start) {
+                  world_.measures.report.add(start);
+                  world_.on_reported();
+              });
 }
 
 void Node::renew() {

@@ -33,6 +33,7 @@ struct World {
     std::function<void(Node&)> on_reached{};  // its session stands; again after each loss
     std::function<void(Node&)> on_lost{};
     std::function<void(Node&, const News&)> on_news{};  // a delta's
+    std::function<void()> on_reported{};  // the answer; others may have had the news before it
 };
 
 class Node {
