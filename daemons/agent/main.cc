@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "base/log.h"
+#include "base/openssl_provider.h"
 #include "base/systemd.h"
 #include "base/version.h"
 #include "daemons/agent/agent.h"
@@ -193,6 +194,7 @@ int run(const Flags& flags) {
 }
 
 int start(int argc, char** argv) {
+    offer_only_used_keys();
     Flags flags;
     CLI::App app{
         "The CloudVLAN agent: makes the kernel of this node as its controller's map says."};

@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "base/loop_thread.h"
+#include "base/openssl_provider.h"
 #include "base/systemd.h"
 #include "base/version.h"
 #include "daemons/controller/controller.h"
@@ -108,6 +109,7 @@ void add_maintenance(CLI::App& app, Maintenance& asked) {
 }
 
 int start(int argc, char** argv) {
+    offer_only_used_keys();
     CLI::App app{"The CloudVLAN controller: see cvlan-controller(8)."};
     std::string config_path = "/etc/cvlan/controller.toml";
     std::string server_name;

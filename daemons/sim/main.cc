@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/openssl_provider.h"
 #include "base/version.h"
 #include "daemons/sim/fleet.h"
 
@@ -101,6 +102,7 @@ Result<void> read_words(const Words& words, Plan& plan) {
 }
 
 int start(int argc, char** argv) {
+    offer_only_used_keys();
     CLI::App app{"Many nodes in one process, against a real controller: see cvlan-sim(1)."};
     Plan plan;
     Words words;
