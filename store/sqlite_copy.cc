@@ -97,10 +97,13 @@ std::string folder_of(const std::string& path) {
     return folder.empty() ? "." : folder;
 }
 
-// A file that is removed again unless it is kept.
+// A file that is removed again unless it is kept. One that was killed may have left it, and its
+// number be ours: in a container that is every start.
 class Draft {
 public:
-    explicit Draft(std::string path) : path_(std::move(path)) {}
+    explicit Draft(std::string path) : path_(std::move(path)) {
+        for (const char* part : {"-journal", "-wal", "-shm", ""}) ::unlink((path_ + part).c_str());
+    }
     ~Draft() {
         if (!path_.empty()) ::unlink(path_.c_str());
     }

@@ -98,6 +98,7 @@ Result<std::optional<std::string>> copy_before_migration(const std::string& path
     if (*schema <= 0 || *schema >= newest_schema()) return std::nullopt;
     const std::string kept = fmt::format("{}.schema-{}", path, *schema);
     const std::string draft = copy_name(path, "copy");
+    ::unlink(draft.c_str());  // left by one that was killed and had our number
     auto copied = copy_database(path, draft);
     if (!copied) return failed(copied.error().while_doing("the copy before a migration"));
     // Of an earlier try that failed: the newer one has all of it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An upgrade on a PostgreSQL server, and the step down: pg_dump before the one, a new database and
 // pg_restore for the other, as docs/operations.md has it.
+#include <future>
 #include <iterator>
 
 #include "store/migrate.h"
@@ -29,21 +30,24 @@ protected:
         return std::move(*PostgresDatabase::open({url_, {}}));
     }
     // As an older program left it.
-    void make_old() const {
+    void make_old(int version = older()) const {
         std::string script = fmt::format(
             "CREATE TABLE schema_version (version BIGINT NOT NULL); "
             "INSERT INTO schema_version VALUES ({});",
-            older());
+            version);
         for (const MigrationScript& migration : kMigrations)
-            if (migration.version <= older()) script += postgres_schema(migration.sql);
+            if (migration.version <= version) script += postgres_schema(migration.sql);
         script += fmt::format(
             "INSERT INTO meta (id, epoch) VALUES (1, 7);"
             "INSERT INTO tenants (id, name, created_at) VALUES ('{0}', 'acme', 0);"
             "INSERT INTO networks (tenant_id, id, name, mtu, revision, created_at) "
-            "VALUES ('{0}', 'n', 'office', 1420, 0, 0);"
-            "INSERT INTO reserved_addresses (tenant_id, network_id, address, holder, reserved_at) "
-            "VALUES ('{0}', 'n', '\\x0A000001', 'gateway', 0);",
+            "VALUES ('{0}', 'n', 'office', 1420, 0, 0);",
             kTenant);
+        if (version == older())
+            script += fmt::format(
+                "INSERT INTO reserved_addresses (tenant_id, network_id, address, holder, "
+                "reserved_at) VALUES ('{}', 'n', '\\x0A000001', 'gateway', 0);",
+                kTenant);
         auto made = database()->run_script(script);
         ASSERT_TRUE(made) << made.error().message;
     }
@@ -99,6 +103,81 @@ TEST_F(PostgresUpgradeTest, TwoControllersUpgradeOnce) {
     EXPECT_EQ(*dynamic_cast<SqlStore&>(*one).addresses().reserved({kTenant, "n"}), 1);
     ASSERT_TRUE(one->update_tenant(kTenant, {.name = "later"}));
     EXPECT_EQ(other->tenant(kTenant)->name, "later");
+}
+
+// F48: versions are skipped, from the first on.
+TEST_F(PostgresUpgradeTest, EverySchemaThatThereWasBecomesThisOneAndLosesNothing) {
+    for (const MigrationScript& migration : kMigrations) {
+        if (migration.version == newest_schema()) break;
+        ASSERT_EQ(of_database("dropdb"), 0);
+        ASSERT_EQ(of_database("createdb"), 0);
+        make_old(migration.version);
+        const auto store = open();
+        ASSERT_TRUE(store) << "from " << migration.version;
+        EXPECT_EQ(schema(), newest_schema());
+        EXPECT_EQ(store->epoch(), 7);
+        EXPECT_EQ(store->tenant(kTenant)->name, "acme");
+        EXPECT_EQ(*store->upkeep().check(), std::vector<std::string>{});
+    }
+}
+
+// F48: its connection is cut before a migration is whole.
+TEST_F(PostgresUpgradeTest, AnUpgradeThatIsCutOffGoesOnAtTheNextStart) {
+    make_old(kMigrations[0].version);
+    const auto admin = database();
+    const auto waiting = [&] {
+        Statement row = admin->sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+            "wait_event_type = 'Lock'");
+        EXPECT_TRUE(row.next());
+        return row.integer(0);
+    };
+    // Whoever holds the row keeps the migration from writing down that it is done.
+    const auto holder = database();
+    ASSERT_TRUE(holder->run_script("BEGIN; SELECT 1 FROM schema_version FOR UPDATE"));
+    auto opening = std::async(std::launch::async, [&] {
+        return open_postgres({url_, {}}, clock_, Create::No);
+    });
+    while (waiting() == 0) std::this_thread::yield();
+    ASSERT_TRUE(
+        admin->run_script("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                          "current_database() AND wait_event_type = 'Lock'"));
+    EXPECT_FAILS(opening.get(), Code::Unavailable, "");
+    ASSERT_TRUE(holder->run_script("COMMIT"));
+    EXPECT_EQ(schema(), kMigrations[0].version);
+    const auto store = open();
+    EXPECT_EQ(schema(), newest_schema());
+    EXPECT_EQ(store->tenant(kTenant)->name, "acme");
+}
+
+// F49: a dump of before the revocation, with a new epoch. What it does not know of is let in again,
+// and is revoked anew (docs/operations.md); no agent goes back to an older map.
+TEST_F(PostgresUpgradeTest, ADumpThatIsPutBackHasANewEpochThatStays) {
+    make_old();
+    int64_t before = 0;
+    {
+        const auto store = open();
+        before = store->epoch();
+    }
+    ASSERT_EQ(server().run({"pg_dump", "-Fc", "-f", dump_, "-d", url_}), 0);
+    {
+        const auto store = open();
+        ASSERT_TRUE(store->update_tenant(kTenant, {.name = "later"}));
+    }
+    ASSERT_EQ(of_database("dropdb"), 0);
+    ASSERT_EQ(of_database("createdb"), 0);
+    ASSERT_EQ(server().run({"pg_restore", "-d", url_, dump_}), 0);
+    int64_t raised = 0;
+    {
+        const auto store = open();
+        EXPECT_EQ(store->epoch(), before) << "a server does not know that it was put back";
+        raised = *store->upkeep().new_epoch();
+    }
+    EXPECT_GT(raised, before);
+    const auto store = open();
+    EXPECT_EQ(store->epoch(), raised);
+    EXPECT_EQ(store->tenant(kTenant)->name, "acme");
+    EXPECT_TRUE(check_database(PostgresAddress{url_, {}}, clock_)->empty());
 }
 
 }  // namespace

@@ -18,11 +18,20 @@
 namespace cvlan::store {
 namespace {
 
-// What a migration makes anew is to hold what it held.
-constexpr const char* kReserved =
+// What the first program knew, and what a migration makes anew: to be held by all later ones.
+constexpr const char* kKept =
+    "INSERT INTO meta (id, epoch) VALUES (1, 7);"
     "INSERT INTO tenants (id, name, created_at) VALUES ('t', 'acme', 0);"
-    "INSERT INTO networks (tenant_id, id, name, mtu, revision, created_at) "
-    "VALUES ('t', 'n', 'office', 1420, 0, 0);"
+    "INSERT INTO networks (tenant_id, id, name, mtu, revision, created_at, node_count) "
+    "VALUES ('t', 'n', 'office', 1420, 0, 0, 1);"
+    "INSERT INTO tokens (tenant_id, id, network_id, role, nonce_hash, uses_total, uses_left, "
+    "created_at, expires_at) VALUES ('t', 'k', 'n', 0, 'h', 2, 1, 0, 0);"
+    "INSERT INTO nodes (tenant_id, id, name, state, role, certificate_serial, tls_key_hash, "
+    "certificate_expires_at, enrolled_with, created_at, revision) "
+    "VALUES ('t', 'a', 'alpha', 0, 0, 's', 'h', 0, 'k', 0, 0);"
+    "INSERT INTO memberships (tenant_id, network_id, node_id, wireguard_key, revision) "
+    "VALUES ('t', 'n', 'a', 'w', 0);";
+constexpr const char* kReserved =
     "INSERT INTO reserved_addresses (tenant_id, network_id, address, holder, reserved_at) "
     "VALUES ('t', 'n', X'0A000001', 'gateway', 0);";
 
@@ -36,7 +45,7 @@ struct SqliteCopyTest : StoreTest {
         EXPECT_TRUE(done) << done.error().message;
     }
     // As an older program left it.
-    void make_old() {
+    void make_old(int version = older()) {
         store_.reset();
         for (const char* part : {"", "-wal", "-shm"}) std::filesystem::remove(path_ + part);
         auto db = SqliteDatabase::open(path_);
@@ -44,11 +53,11 @@ struct SqliteCopyTest : StoreTest {
         std::string script = fmt::format(
             "PRAGMA application_id = {}; CREATE TABLE schema_version (version INTEGER NOT NULL) "
             "STRICT; INSERT INTO schema_version VALUES ({});",
-            kApplicationId, older());
+            kApplicationId, version);
         for (const MigrationScript& migration : kMigrations)
-            if (migration.version <= older()) script += migration.sql;
-        script += "INSERT INTO meta (id, epoch) VALUES (1, 7);";
-        script += kReserved;
+            if (migration.version <= version) script += migration.sql;
+        script += kKept;
+        if (version == older()) script += kReserved;
         auto made = (*db)->run_script(script);
         ASSERT_TRUE(made) << made.error().message;
     }
@@ -182,6 +191,26 @@ TEST_F(SqliteCopyTest, AMigrationLeavesACopyThatTheOlderProgramTakesBack) {
     ASSERT_TRUE(restore_database(kept, path_, clock_.now()));
     EXPECT_EQ(check_file(path_)->schema, older());
     EXPECT_GT(check_file(path_)->epoch, 7);
+}
+
+// F48: versions are skipped, from the first on.
+TEST_F(SqliteCopyTest, EverySchemaThatThereWasBecomesThisOneAndLosesNothing) {
+    for (const MigrationScript& migration : kMigrations) {
+        if (migration.version == newest_schema()) break;
+        make_old(migration.version);
+        open();
+        ASSERT_TRUE(store_) << "from " << migration.version;
+        EXPECT_EQ(check_file(path_)->schema, newest_schema());
+        EXPECT_EQ(store_->epoch(), 7);
+        EXPECT_EQ(store_->tenant("t")->name, "acme");
+        EXPECT_EQ(store_->token({}, "k")->uses_left, 1);
+        const auto node = store_->node({}, "a");
+        ASSERT_TRUE(node) << node.error().message;
+        EXPECT_EQ(node->name, "alpha");
+        EXPECT_EQ(node->memberships.size(), 1u);
+        EXPECT_EQ(*store_->upkeep().check(), std::vector<std::string>{});
+        ASSERT_TRUE(store_->update_tenant("t", {.name = "later"}));
+    }
 }
 
 TEST_F(SqliteCopyTest, ATryLeavesNothingBehind) {

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A disk that is full, that fails, or that loses power under SQLite (F40, F41, F43).
+#include <iterator>
+
+#include "store/migrate.h"
+#include "store/migration_scripts.h"
+#include "store/sqlite.h"
 #include "store/sqlite_copy.h"
 #include "store/upkeep.h"
 #include "tests/store/store_fixture.h"
@@ -140,6 +145,72 @@ TEST_F(SqliteFaultsTest, APowerCutAtAnyFlushLosesNoAcknowledgedWrite) {
         (void)disk_.images();
     }
     EXPECT_TRUE(was_moved);
+}
+
+// F48: a file as the first program left it.
+struct SqliteUpgradeTest : OnFaultyDisk, testing::Test {
+    test::TempDir folder_;
+    std::string path_ = folder_.file("cvlan.db");
+    ManualClock clock_{from_unix_ms(1'700'000'000'000)};
+
+    SqliteUpgradeTest() {
+        auto db = SqliteDatabase::open(path_);
+        EXPECT_TRUE(db);
+        const std::string script = fmt::format(
+            "PRAGMA application_id = {}; CREATE TABLE schema_version (version INTEGER NOT NULL) "
+            "STRICT; INSERT INTO schema_version VALUES ({}); {}"
+            "INSERT INTO meta (id, epoch) VALUES (1, 7);"
+            "INSERT INTO tenants (id, name, created_at) VALUES ('t', 'acme', 0);",
+            kApplicationId, kMigrations[0].version, kMigrations[0].sql);
+        auto made = (*db)->run_script(script);
+        EXPECT_TRUE(made) << made.error().message;
+    }
+    void expect_upgradable(const std::string& path) {
+        const auto store = open_sqlite(path, clock_, Create::No);
+        ASSERT_TRUE(store) << store.error().message;
+        EXPECT_EQ((*store)->tenant("t")->name, "acme");
+        EXPECT_EQ((*store)->epoch(), 7);
+        EXPECT_EQ(*(*store)->upkeep().check(), std::vector<std::string>{});
+    }
+};
+
+// Each write of an upgrade in turn finds no room: the next start goes on from the last migration
+// that was whole.
+TEST_F(SqliteUpgradeTest, AnUpgradeThatFindsNoRoomGoesOnAtTheNextStart) {
+    int failures = 0;
+    for (int nth = 1;; nth += 7) {
+        disk_.fail(FaultyDisk::Step::Write, nth, SQLITE_FULL);
+        const auto opened = open_sqlite(path_, clock_, Create::No);
+        const bool is_through = !disk_.has_failed();
+        disk_.heal();
+        if (is_through) break;
+        if (opened) continue;  // what failed was to come after the upgrade, and may
+        ++failures;
+        const auto left = check_file(path_);
+        ASSERT_TRUE(left) << left.error().message;
+        const bool is_whole = std::any_of(
+            std::begin(kMigrations), std::end(kMigrations),
+            [&](const MigrationScript& migration) { return migration.version == left->schema; });
+        EXPECT_TRUE(is_whole) << left->schema;
+    }
+    EXPECT_GE(failures, 5);
+    expect_upgradable(path_);
+}
+
+TEST_F(SqliteUpgradeTest, APowerCutAtAnyFlushOfAnUpgradeLosesNothing) {
+    disk_.keeps_images = true;
+    ASSERT_TRUE(open_sqlite(path_, clock_, Create::No));
+    const auto images = disk_.images();
+    disk_.keeps_images = false;
+    std::set<int64_t> schemas;
+    for (const FaultyDisk::Image& image : images) {
+        const std::string cut = folder_.file("cut");
+        FaultyDisk::write_to(cut, image);
+        if (const auto left = check_file(cut + "/cvlan.db")) schemas.insert(left->schema);
+        expect_upgradable(cut + "/cvlan.db");
+        std::filesystem::remove_all(cut);
+    }
+    EXPECT_EQ(schemas.size(), std::size(kMigrations)) << "one transaction a migration";
 }
 
 }  // namespace
