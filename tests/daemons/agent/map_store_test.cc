@@ -66,6 +66,25 @@ TEST_F(MapStoreTest, AnotherEpochNeedsAFullMap) {
     EXPECT_EQ(store.since(), "2.3");
 }
 
+// F47, F49: a controller that was restored, or left behind, has nothing to say any more.
+TEST_F(MapStoreTest, RefusesALowerEpochWhateverItsRevision) {
+    maker.epoch = 3;
+    ASSERT_TRUE(store.take(maker.usual(5, 3, wireguard_key(1))));
+    ASSERT_TRUE(store.save());
+    maker.epoch = 2;
+    EXPECT_EQ(refused(maker.usual(9, 2, wireguard_key(1))), Code::Denied);
+    EXPECT_EQ(refused(maker.delta(9, {})), Code::Denied);
+    EXPECT_EQ(store.since(), "3.5");
+    EXPECT_EQ(store.map()->networks.at(kNetwork).peers.size(), 2u);
+    // Nor after a restart from the disk.
+    MapStore anew = maker.store(folder.path());
+    ASSERT_TRUE(anew.load());
+    const auto taken = anew.take(maker.usual(9, 2, wireguard_key(1)));
+    ASSERT_FALSE(taken);
+    EXPECT_EQ(taken.error().message, "map of epoch 2, before 3, which is here");
+    EXPECT_EQ(anew.since(), "3.5");
+}
+
 TEST_F(MapStoreTest, RefusesAnAnswerWithOneChangedByteAndKeepsTheOld) {
     ASSERT_TRUE(store.take(maker.usual(5, 3, wireguard_key(1))));
     auto delta = maker.delta(6, {maker.peer(node_id(4), 4, 6, wireguard_key(4))});

@@ -131,6 +131,60 @@ TEST_F(JobRunnerTest, RetentionTakesWhatIsOldOfEveryChain) {
     EXPECT_TRUE(store->events_since(store->tenants({})->items.at(0).id, 0, 10)->empty());
 }
 
+// A month before, and louder three days before; and of nodes that have not renewed theirs.
+TEST_F(JobRunnerTest, ACertificateThatEndsSoonIsWarnedOfEachDay) {
+    const WallTime start = clock.now();
+    const auto tenant = store->create_tenant({new_uuid(1), "acme", {}})->id;
+    const auto lan = *store->create_network({tenant, "lan", *Prefix::parse("10.1.0.0/24"), {}});
+    model::TokenClaims claims;
+    claims.id = new_uuid(2);
+    claims.tenant_id = tenant;
+    claims.network_id = lan.id;
+    claims.expires_at = start + 1h;
+    claims.nonce = random_bytes(32);
+    ASSERT_TRUE(store->create_token(claims, {}));
+    store::Enrolment request;
+    request.joining = {claims, base64(random_bytes(32)), 51820, {}};
+    request.tls_key_hash = hex(random_bytes(32));
+    ASSERT_TRUE(store->enrol(request, [&](const auto&) -> Result<store::CertificateRow> {
+        return store::CertificateRow{"aa", start + 24h * 30};
+    }));
+    JobSettings settings;
+    settings.certificates = [&] {
+        return std::vector<api::CertificateFigures>{{"root", start + 24h * 3650},
+                                                    {"intermediate", start + 24h * 40}};
+    };
+    JobRunner a({loop, *store, clock, "a", 1ms, 0ms}, job_kinds(settings, clock));
+    ASSERT_TRUE(a.start());
+    const auto watch = [&] {
+        const auto jobs = *store->jobs().list();
+        for (const auto& job : jobs)
+            if (job.name == "certificate-watch") return job;
+        return store::Job{};
+    };
+    const auto log_of_day = [&](int day) {
+        clock.advance(start + 24h * day - clock.now());
+        testing::internal::CaptureStderr();
+        run_until([&] { return watch().finished_at && watch().next_run_at > clock.now(); });
+        EXPECT_TRUE(watch().has_succeeded) << watch().result;
+        return testing::internal::GetCapturedStderr();
+    };
+    const auto has = [](const std::string& log, const std::string& text) {
+        return log.find(text) != std::string::npos;
+    };
+    EXPECT_FALSE(has(log_of_day(0), "certificate"));
+    EXPECT_FALSE(has(log_of_day(9), "certificate"));
+    for (const int day : {10, 11, 36}) {
+        const std::string log = log_of_day(day);
+        EXPECT_TRUE(has(log, "level=warn event=jobs.certificate_ends certificate=intermediate"))
+            << log;
+        EXPECT_TRUE(has(log, fmt::format("days={}", 40 - day))) << log;
+        EXPECT_FALSE(has(log, "certificate=root")) << log;
+        EXPECT_EQ(has(log, "event=jobs.node_certificates_end nodes=1"), day == 36) << log;
+    }
+    EXPECT_TRUE(has(log_of_day(37), "level=error event=jobs.certificate_ends"));
+}
+
 TEST_F(JobRunnerTest, EachTenantsAuditIsKeptAsLongAsItsSettingsSay) {
     const auto tenant_that_keeps = [&](int64_t days) {
         const auto id = store->create_tenant({new_uuid(days), fmt::format("t{}", days), {}})->id;

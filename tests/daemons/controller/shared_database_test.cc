@@ -15,6 +15,7 @@
 #include "model/wire.h"
 #include "pki/csr.h"
 #include "pki/token.h"
+#include "store/postgres_upkeep.h"
 #include "tests/daemons/controller/ask.h"
 #include "tests/http/raw_client.h"
 #include "tests/support/free_port.h"
@@ -225,16 +226,46 @@ struct SharedDatabaseTest : testing::Test {
         const auto answer = ask(tls(controller), {"POST", "/api/v1/enrol", {}, enrol_request(key)});
         return {made<wire::Enrolment>(answer), *key.to_pem()};
     }
+    // So many at once, by turns at both; `one` is killed once so many have been answered. Gives
+    // those that got no answer.
+    std::vector<std::string> enrol_together(
+        size_t count, size_t before_kill, const std::function<void(const http::Response&)>& take) {
+        std::vector<std::unique_ptr<http::Client>> clients;
+        std::vector<std::string> unanswered;
+        size_t good = 0, ended = 0;
+        for (size_t i = 0; i < count; ++i) {
+            const std::string body = enrol_request(*pki::TlsKey::generate());
+            clients.push_back(*http::Client::open(loop, tls(i % 2 == 0 ? one : two)));
+            clients.back()->request({"POST", "/api/v1/enrol", {}, body},
+                                    [&, body](const Result<http::Response>& got) {
+                                        if (got) take(*got);
+                                        if (!got) unanswered.push_back(body);
+                                        if (got && ++good == before_kill)
+                                            one.process->signal(SIGKILL);
+                                        if (++ended == count) loop.stop();
+                                    });
+        }
+        loop.run();
+        return unanswered;
+    }
+    int64_t count(const std::string& query) const {
+        store::Statement row = database->sql(query);
+        EXPECT_TRUE(row.next());
+        return row.integer(0);
+    }
+    http::ClientOptions as(const RunningController& controller, const TestNode& node) const {
+        auto options = tls(controller);
+        options.certificate_pem = node.enrolment.certificate;
+        options.private_key_pem = node.key.clone();
+        return options;
+    }
     wire::NodeMap poll(const RunningController& controller, const TestNode& node,
                        const std::string& query, const std::function<void()>& then = {}) {
         const Timer waiting = then ? once_held(controller, then) : Timer();
         http::Response answer{.status = 503};
         // While it has yet to hear of a node that came in at the other.
         while (answer.status == 503) {
-            auto options = tls(controller);
-            options.certificate_pem = node.enrolment.certificate;
-            options.private_key_pem = node.key.clone();
-            answer = ask(std::move(options), {"GET", "/api/v1/node/map" + query, {}, ""});
+            answer = ask(as(controller, node), {"GET", "/api/v1/node/map" + query, {}, ""});
         }
         EXPECT_EQ(answer.status, 200) << answer.body;
         return model::decode<wire::NodeMap>(answer.body, model::kDocument)
@@ -339,6 +370,128 @@ TEST_F(SharedDatabaseTest, TheEndOfOneLosesNothing) {
     (void)enrol(two);
     begin(one, "one");
     EXPECT_GT(poll(one, enrolled.back(), "?wait=0").revision, 0);
+}
+
+// F25: revoked at the one, cut off at the other, where its poll is held.
+TEST_F(SharedDatabaseTest, ANodeThatOneRevokesIsCutOffAtTheOtherWithinFiveSeconds) {
+    using std::chrono::steady_clock;
+    const TestNode node = enrol(one);
+    const auto map = poll(two, node, "?wait=0");
+    steady_clock::time_point revoked;
+    http::ClientOptions on_socket;
+    on_socket.unix_path = one.socket;
+    const auto admin_client = *http::Client::open(loop, std::move(on_socket));
+    const Timer waiting = once_held(two, [&] {
+        admin_client->request({"POST", "/api/v1/nodes/" + node.enrolment.node_id + "/revoke"},
+                              [&](const auto& got) {
+                                  EXPECT_EQ(got->status, 200);
+                                  revoked = steady_clock::now();
+                              });
+    });
+    const auto held = fmt::format("?wait=60&since={}.{}", map.epoch, map.revision);
+    const auto refused = ask(as(two, node), {"GET", "/api/v1/node/map" + held});
+    EXPECT_EQ(refused.status, 403) << refused.body;
+    EXPECT_NE(refused.body.find("NODE_REVOKED"), std::string::npos) << refused.body;
+    // Where the cut is told before the change is answered, there is nothing to measure.
+    if (revoked != steady_clock::time_point{}) {
+        EXPECT_LT(steady_clock::now() - revoked, std::chrono::seconds(5));
+    }
+    EXPECT_EQ(ask(as(two, node), {"GET", "/api/v1/node/map"}).status, 403);
+}
+
+// F29: of those who enrol at both while one is killed again and again, each has one address in the
+// end, nobody has another's, and none is lost.
+TEST_F(SharedDatabaseTest, NoAddressIsGivenTwiceOrLostByOneThatIsKilled) {
+    constexpr size_t kAtOnce = 12;
+    const auto wanted =
+        fmt::format(R"({{"tenantId":"{}","networkId":"{}","uses":100}})", tenant, network);
+    const auto created = made<wire::TokenCreated>(admin(two, "POST", "tokens", wanted));
+    token_text = created.token;
+    token = *pki::parse_token(token_text);
+    std::set<std::string> nodes, addresses;
+    const auto take = [&](const http::Response& answer) {
+        const auto enrolled = made<wire::Enrolment>(answer);
+        EXPECT_TRUE(nodes.insert(enrolled.node_id).second);
+        EXPECT_TRUE(addresses.insert(enrolled.membership.addresses.at(0)).second);
+    };
+    for (size_t round = 1; round <= 3; ++round) {
+        std::vector<std::string> unanswered;
+        for (const std::string& request : enrol_together(kAtOnce, round * 2, take))
+            unanswered.push_back(request);
+        EXPECT_EQ(one.process->wait(), 128 + SIGKILL);
+        for (const std::string& request : unanswered)
+            take(ask(tls(two), {"POST", "/api/v1/enrol", {}, request}));
+        begin(one, "one");
+    }
+    std::set<std::string> expected;
+    for (size_t n = 1; n <= 3 * kAtOnce; ++n) expected.insert(fmt::format("10.1.0.{}", n));
+    EXPECT_EQ(addresses, expected);
+    EXPECT_EQ(count("SELECT count(*) FROM nodes"), 3 * kAtOnce);
+    EXPECT_EQ(count("SELECT count(*) FROM memberships"), 3 * kAtOnce);
+    EXPECT_EQ(count("SELECT min(uses_left) FROM tokens WHERE uses_total = 100"), 100 - 3 * kAtOnce);
+    EXPECT_EQ(*store::check_database(store::PostgresAddress{url, {}}, SystemClock()),
+              std::vector<std::string>{});
+}
+
+// F45: the server is killed under writes. Whoever is told 503 comes again with the same key, and
+// there is one effect.
+TEST_F(SharedDatabaseTest, WhileTheServerIsAwayWritesAre503AndComeTrueOnceWhenItIsBack) {
+    constexpr int kWrites = 8;
+    const TestNode node = enrol(one);
+    const auto map = poll(two, node, "?wait=0");
+    const auto write = [&](const RunningController& controller, int n) {
+        http::ClientOptions on_socket;
+        on_socket.unix_path = controller.socket;
+        return std::pair(
+            std::move(on_socket),
+            http::ClientRequest{"POST",
+                                "/api/v1/tokens",
+                                {{"Idempotency-Key", fmt::format("one-token-{}", n)}},
+                                fmt::format(R"({{"tenantId":"{}","networkId":"{}","uses":{}}})",
+                                            tenant, network, n + 1)});
+    };
+    std::vector<std::unique_ptr<http::Client>> clients;
+    int answered = 0;
+    for (int n = 0; n < kWrites; ++n) {
+        auto [to, request] = write(n % 2 == 0 ? one : two, n);
+        clients.push_back(*http::Client::open(loop, std::move(to)));
+        clients.back()->request(std::move(request), [&](const Result<http::Response>& got) {
+            ASSERT_TRUE(got);
+            EXPECT_TRUE(got->status == 201 || got->status == 503) << got->body;
+            if (++answered == 1) test::PostgresServer::instance().stop();
+            if (answered == kWrites) loop.stop();
+        });
+    }
+    loop.run();
+    for (const RunningController* each : {&one, &two}) {
+        auto [to, request] = write(*each, kWrites);
+        const auto refused = ask(std::move(to), std::move(request));
+        EXPECT_EQ(refused.status, 503) << refused.body;
+        EXPECT_TRUE(refused.header("Retry-After"));
+        EXPECT_EQ(ask(tls(*each), {"GET", "/health"}).status, 200);
+        EXPECT_EQ(ask(tls(*each), {"GET", "/ready"}).status, 503);
+    }
+    // A node that is known is answered from memory, and is told of nothing that is not so.
+    const auto since = fmt::format("?since={}.{}", map.epoch, map.revision);
+    EXPECT_EQ(ask(as(two, node), {"GET", "/api/v1/node/map" + since}).status, 304);
+
+    test::PostgresServer::instance().start();
+    for (int n = 0; n <= kWrites; ++n) {
+        http::Response again{.status = 503};
+        while (again.status == 503) {
+            auto [to, request] = write(two, n);
+            again = ask(std::move(to), std::move(request));
+        }
+        // Where the change was committed and the answer to it lost, it is said so.
+        if (again.status != 201) {
+            EXPECT_NE(again.body.find("IDEMPOTENCY_IN_PROGRESS"), std::string::npos) << again.body;
+        }
+    }
+    database = std::move(*store::PostgresDatabase::open({url, {}}));
+    EXPECT_EQ(count("SELECT count(DISTINCT uses_total) FROM tokens"), kWrites + 1);
+    EXPECT_EQ(count("SELECT count(*) FROM tokens"), kWrites + 2);
+    EXPECT_EQ(rename(one, "renamed").status, 200);
+    EXPECT_EQ(poll(two, node, "?wait=30&" + since.substr(1)).kind, wire::MapKind::Delta);
 }
 
 }  // namespace
