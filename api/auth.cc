@@ -22,17 +22,10 @@ Result<const Auth::Row*> Auth::row_of(const NodeIdentity& identity) {
         if (known->second.tenant_id == identity.tenant_id) return &known->second;
         return fail(Code::NotFound, "no such node in this tenant");
     }
-    const auto tenant = store_.tenant(identity.tenant_id);
-    const auto node = tenant ? store_.node(identity.tenant_id, identity.node_id)
-                             : Result<model::Node>(failed(tenant.error()));
-    if (!node) return failed(node.error());
-    return &rows_
-                .insert_or_assign(
-                    identity.node_id,
-                    Row{node->tenant_id, node->state, node->certificate_serial,
-                        node->previous_serial, node->tls_key_hash, node->previous_tls_key_hash,
-                        node->last_seen_at.has_value(), tenant->suspended})
-                .first->second;
+    auto standing = store_.standing(identity.key());
+    if (!standing) return failed(standing.error());
+    Row row{std::move(*standing), identity.tenant_id};
+    return &rows_.insert_or_assign(identity.node_id, std::move(row)).first->second;
 }
 
 void Auth::forget_tenant(const std::string& tenant_id) {

@@ -59,15 +59,8 @@ public:
     static constexpr std::chrono::seconds kSeenEvery{60};
 
 private:
-    struct Row {
+    struct Row : store::Standing {
         std::string tenant_id;
-        model::NodeState state{};
-        std::string serial;
-        std::string previous_serial;
-        std::string key_hash;
-        std::string previous_key_hash;
-        bool was_seen = false;      // since it enrolled
-        bool is_suspended = false;  // its tenant
 
         bool is_current(const NodeIdentity& identity) const;
         bool is_previous(const NodeIdentity& identity) const;

@@ -157,15 +157,14 @@ Result<void> SqlStore::put_membership(const Key& node, const Joining& joining) {
         .run();
 }
 
-Result<Enrolled> SqlStore::finish(const Key& key, const Joining& joining, Revision revision) {
-    auto node = find_node(key.tenant_id, key.id);
-    if (!node) return failed(node.error());
-    auto network = find_network(key.tenant_id, joining.token.network_id);
+// `node` as it is in the database now.
+Result<Enrolled> SqlStore::finish(const model::Node& node, const Joining& joining,
+                                  Revision revision) {
+    auto network = find_network(node.tenant_id, joining.token.network_id);
     if (!network) return failed(network.error());
-    const model::Membership* membership = membership_in(*node, network->id);
+    const model::Membership* membership = membership_in(node, network->id);
     if (!membership) return fail(Code::Internal, "a membership is missing");
-    Enrolled enrolled{*node, *network, *membership, revision, false};
-    return enrolled;
+    return Enrolled{node, std::move(*network), *membership, revision, false};
 }
 
 Result<Enrolled> SqlStore::enrol(const Enrolment& request, const IssueCertificate& issue) {
@@ -244,7 +243,7 @@ Result<Enrolled> SqlStore::store_enrolled(const Enrolling& enrolling, bool is_ne
     if (is_new)
         if (auto fits = check_quota(node->tenant_id, Quota::Nodes); !fits)
             return failed(fits.error());
-    auto enrolled = finish(enrolling.node, joining, node->revision);
+    auto enrolled = finish(*node, joining, node->revision);
     if (enrolled) enrolled->is_new = is_new;
     return enrolled;
 }
@@ -260,7 +259,7 @@ Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joini
         // The answer was lost, and the node asks again: it has what it asks for.
         const model::Membership* has = membership_in(*node, joining.token.network_id);
         if (has && has->wireguard_key == joining.wireguard_key)
-            return finish(key, joining, node->revision);
+            return finish(*node, joining, node->revision);
 
         if (auto spent = spend_token(joining.token); !spent) return failed(spent.error());
         if (auto put = put_membership(key, joining); !put) return failed(put.error());
@@ -273,7 +272,9 @@ Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joini
                              *revision, key.tenant_id, joining.token.network_id, key.id)
                           .run();
         if (!marked) return failed(marked.error());
-        auto joined = finish(key, joining, *revision);
+        node = find_node(key.tenant_id, key.id);
+        if (!node) return failed(node.error());
+        auto joined = finish(*node, joining, *revision);
         if (!joined) return joined;
         joined->is_new = !has;
         note_after(joined->node);

@@ -141,6 +141,26 @@ Result<model::Node> SqlStore::node(const Scope& scope, const std::string& id) {
     return read([&] { return find_node(scope, id); });
 }
 
+Result<Standing> SqlStore::standing(const Key& node) {
+    return read([&]() -> Result<Standing> {
+        Statement row = db_.sql(
+            "SELECT n.state, n.certificate_serial, n.previous_serial, n.tls_key_hash, "
+            "n.previous_tls_key_hash, n.last_seen_at, t.suspended FROM nodes n JOIN tenants t ON "
+            "t.id = n.tenant_id WHERE n.tenant_id = ? AND n.id = ?",
+            node.tenant_id, node.id);
+        if (row.next())
+            return Standing{static_cast<model::NodeState>(row.integer(0)),
+                            row.text(1),
+                            row.text(2),
+                            row.text(3),
+                            row.text(4),
+                            !row.is_null(5),
+                            row.integer(6) != 0};
+        if (row.error()) return failed(*row.error());
+        return fail(Code::NotFound, "node {}: not found", printable(node.id));
+    });
+}
+
 // The event of a change that was made to the node's row, and the revision of it and its
 // memberships.
 Result<model::Node> SqlStore::change_node(const Key& node, EventKind kind, std::string before) {

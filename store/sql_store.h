@@ -71,6 +71,7 @@ public:
 
     Result<Page<model::Node>> nodes(const Filter& filter) override;
     Result<model::Node> node(const Scope& scope, const std::string& id) override;
+    Result<Standing> standing(const Key& node) override;
     Result<model::Node> create_external(const NewExternal& node) override;
     Result<model::Node> update_node(const Key& node, const NodeChange& change) override;
     Result<model::Node> approve_node(const Key& node) override;
@@ -139,7 +140,7 @@ private:
     Result<std::string> name_of_known(const Enrolling& enrolling);
     Result<Enrolled> store_enrolled(const Enrolling& enrolling, bool is_new);
     Result<model::Node> change_certificate(const Key& node, std::string before);
-    Result<Enrolled> finish(const Key& node, const Joining& joining, Revision revision);
+    Result<Enrolled> finish(const model::Node& node, const Joining& joining, Revision revision);
 
     Result<std::optional<Address>> allocate(const model::Network& network, Family family);
     Result<std::vector<Address>> allocate_released(const model::Network& network, Family family,

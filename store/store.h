@@ -105,6 +105,7 @@ public:
 
     virtual Result<Page<model::Node>> nodes(const Filter& filter) = 0;
     virtual Result<model::Node> node(const Scope& scope, const std::string& id) = 0;
+    virtual Result<Standing> standing(const Key& node) = 0;  // in one query
     virtual Result<model::Node> create_external(const NewExternal& node) = 0;
     virtual Result<model::Node> update_node(const Key& node, const NodeChange& change) = 0;
     virtual Result<model::Node> approve_node(const Key& node) = 0;

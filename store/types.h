@@ -95,6 +95,15 @@ struct Renewal {
     CertificateRow certificate;
 };
 
+// What decides whether a node is served.
+struct Standing {
+    model::NodeState state{};
+    std::string serial{}, previous_serial{};  // of its certificates
+    std::string key_hash{}, previous_key_hash{};
+    bool was_seen = false;      // since it enrolled
+    bool is_suspended = false;  // its tenant
+};
+
 struct Seen {
     Key node;
     WallTime at{};

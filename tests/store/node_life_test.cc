@@ -34,6 +34,29 @@ struct NodeLifeTest : StoreTest {
     }
 };
 
+TEST_F(NodeLifeTest, ANodesStandingIsWhatItsRowAndItsTenantSay) {
+    const model::Node node = enrolled(enrolment(token(office), "web")).node;
+    auto now = store_->standing({acme, node.id});
+    ASSERT_TRUE(now) << now.error().message;
+    EXPECT_EQ(now->state, NodeState::Active);
+    EXPECT_EQ(now->serial, node.certificate_serial);
+    EXPECT_EQ(now->key_hash, node.tls_key_hash);
+    EXPECT_EQ(now->previous_serial, "");
+    EXPECT_FALSE(now->was_seen);
+    EXPECT_FALSE(now->is_suspended);
+
+    ASSERT_TRUE(store_->touch_seen({acme, node.id}));
+    ASSERT_TRUE(store_->update_tenant(acme, {.suspended = true}));
+    ASSERT_TRUE(store_->revoke_node({acme, node.id}));
+    now = store_->standing({acme, node.id});
+    EXPECT_EQ(now->state, NodeState::Revoked);
+    EXPECT_TRUE(now->was_seen);
+    EXPECT_TRUE(now->is_suspended);
+
+    const auto elsewhere = store_->standing({tenant("globex"), node.id});
+    EXPECT_EQ(elsewhere.error().code, Code::NotFound);
+}
+
 TEST_F(NodeLifeTest, ANodeHasTheTagsOfItsTokenOrThoseItWasGiven) {
     tag("web");
     tag("db");

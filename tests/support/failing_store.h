@@ -121,6 +121,9 @@ public:
     Result<model::Node> node(const store::Scope& scope, const std::string& id) override {
         return ask(&Store::node, scope, id);
     }
+    Result<store::Standing> standing(const store::Key& node) override {
+        return ask(&Store::standing, node);
+    }
     Result<model::Node> create_external(const store::NewExternal& node) override {
         return ask(&Store::create_external, node);
     }
