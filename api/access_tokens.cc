@@ -2,7 +2,7 @@
 #include "api/access_tokens.h"
 
 #include "api/convert.h"
-#include "api/error.h"
+#include "api/respond.h"
 #include "base/log.h"
 #include "pki/certificate.h"
 
@@ -58,30 +58,27 @@ Result<pki::Csr> read_csr(const std::string& pem) {
     return failed(error);
 }
 
-Result<AccessToken> find(Context& context, const Call& call, const AdminIdentity& who) {
+Result<AccessToken> find(const Call& call, const AdminIdentity& who) {
     auto scope = scope_of(who, call.query);
     if (!scope) return failed(scope.error());
-    auto token = context.store.accounts().token(*scope, call.id);
+    auto token = call.store.accounts().token(*scope, call.id);
     if (!token) return token;
     if (auto own = check_account(who, token->account_id); !own) return failed(own.error());
-    if (auto good = check_no_match(call.request); !good) return failed(good.error());
     return token;
 }
 
+wire::AccessToken show(const AccessToken& token) { return model::to_wire(token); }
+
 }  // namespace
 
-http::Response list_access_tokens(Context& context, const Call& call, const AdminIdentity& who) {
+http::Response list_access_tokens(Context&, const Call& call, const AdminIdentity& who) {
     auto filter = read_filter(call.query, who);
     if (!filter) return error_response(filter.error(), call.request.request_id);
     auto account = call.query.uuid("account");
     if (!account) return error_response(account.error(), call.request.request_id);
     if (owner_filter(who)) *account = who.account->id;
-    auto page = context.store.accounts().tokens(*filter, *account);
-    if (!page) return error_response(page.error(), call.request.request_id);
-    wire::AccessTokenList list;
-    for (const AccessToken& token : page->items) list.access_tokens.push_back(to_wire(token));
-    list.next_page_token = page->next_page_token;
-    return json_response(200, list);
+    return page_response(call, call.store.accounts().tokens(*filter, *account),
+                         &wire::AccessTokenList::access_tokens, show);
 }
 
 http::Response create_access_token(Context& context, const Call& call, const AdminIdentity& who) {
@@ -103,8 +100,12 @@ http::Response create_access_token(Context& context, const Call& call, const Adm
                       hex(sha256(as_bytes(token.reveal()))),
                       context.clock.now() + *life});
     if (!made) return error_response(made.error(), call.request.request_id);
+    // One that was only tried is of no use to anybody.
+    if (call.validate_only)
+        return tagged_response(201, wire::AccessTokenCreated{"", show(*made)}, made->revision);
     log_created(*made);
-    auto response = json_response(201, wire::AccessTokenCreated{token.reveal(), to_wire(*made)});
+    auto response =
+        tagged_response(201, wire::AccessTokenCreated{token.reveal(), show(*made)}, made->revision);
     response.headers.push_back({"Cache-Control", "no-store"});
     return response;
 }
@@ -133,23 +134,23 @@ http::Response create_certificate(Context& context, const Call& call, const Admi
                       issued->not_after});
     if (!made) return error_response(made.error(), request_id);
     log_created(*made);
-    return json_response(201, wire::CertificateCreated{issued->chain_pem, to_wire(*made)});
+    return tagged_response(201, wire::CertificateCreated{issued->chain_pem, show(*made)},
+                           made->revision);
 }
 
-http::Response get_access_token(Context& context, const Call& call, const AdminIdentity& who) {
-    auto token = find(context, call, who);
-    if (!token) return error_response(token.error(), call.request.request_id);
-    return json_response(200, to_wire(*token));
+http::Response get_access_token(Context&, const Call& call, const AdminIdentity& who) {
+    return object_response(call, 200, find(call, who), show);
 }
 
-http::Response delete_access_token(Context& context, const Call& call, const AdminIdentity& who) {
-    auto token = find(context, call, who);
+http::Response delete_access_token(Context&, const Call& call, const AdminIdentity& who) {
+    auto token = find(call, who);
     if (!token) return error_response(token.error(), call.request.request_id);
     auto gone = call.store.accounts().remove_token(who.account, {token->tenant_id, token->id});
     if (!gone) return error_response(gone.error(), call.request.request_id);
-    log::info(
-        "api.access_token_deleted",
-        {{"tenant", gone->tenant_id}, {"account", gone->account_id}, {"access_token", gone->id}});
+    if (!call.validate_only)
+        log::info("api.access_token_deleted", {{"tenant", gone->tenant_id},
+                                               {"account", gone->account_id},
+                                               {"access_token", gone->id}});
     return no_content();
 }
 

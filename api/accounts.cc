@@ -2,8 +2,8 @@
 #include "api/accounts.h"
 
 #include "api/convert.h"
-#include "api/error.h"
 #include "api/logins.h"
+#include "api/respond.h"
 #include "base/log.h"
 
 namespace cvlan::api {
@@ -38,76 +38,74 @@ Result<std::string> tenant_of(const AdminIdentity& who, const std::optional<std:
     return *named;
 }
 
-Result<Account> find(Context& context, const Call& call, const AdminIdentity& who,
-                     AccountKind kind) {
+Result<Account> find(const Call& call, const AdminIdentity& who, AccountKind kind) {
     auto scope = scope_of(who, call.query);
     if (!scope) return failed(scope.error());
-    auto account = context.store.accounts().get(*scope, call.id);
+    auto account = call.store.accounts().get(*scope, call.id);
     if (account && account->kind != kind)
         return fail(Code::NotFound, "account {}: not found", call.id);
-    if (account)
-        if (auto good = check_no_match(call.request); !good) return failed(good.error());
     return account;
 }
 
-Result<store::Page<Account>> page_of(Context& context, const Call& call, const AdminIdentity& who,
-                                     AccountKind kind) {
-    auto filter = read_filter(call.query, who);
-    if (!filter) return failed(filter.error());
-    return context.store.accounts().list(*filter, kind);
+wire::Account shown(const Account& account) { return model::to_wire(account); }
+
+template <class List>
+http::Response list(const Call& call, const AdminIdentity& who, AccountKind kind,
+                    std::vector<wire::Account> List::*items) {
+    auto filter = read_account_filter(call.query, who);
+    if (!filter) return error_response(filter.error(), call.request.request_id);
+    return page_response(call, call.store.accounts().list(*filter, kind), items, shown);
 }
 
-http::Response show(Context& context, const Call& call, const AdminIdentity& who,
-                    AccountKind kind) {
-    auto account = find(context, call, who, kind);
-    if (!account) return error_response(account.error(), call.request.request_id);
-    return json_response(200, to_wire(*account));
+http::Response show(const Call& call, const AdminIdentity& who, AccountKind kind) {
+    return object_response(call, 200, find(call, who, kind), shown);
 }
 
-http::Response update(Context& context, const Call& call, const AdminIdentity& who,
-                      AccountKind kind) {
+http::Response update(const Call& call, const AdminIdentity& who, AccountKind kind) {
     auto body = model::decode<wire::AccountUpdate>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
-    auto account = find(context, call, who, kind);
+    auto account = find(call, who, kind);
     if (!account) return error_response(account.error(), call.request.request_id);
     store::AccountChange change;
     if (body->role) change.role = from_wire(*body->role);
     change.disabled = body->disabled;
     auto changed =
         call.store.accounts().change(who.account, {account->tenant_id, account->id}, change);
-    if (!changed) return error_response(changed.error(), call.request.request_id);
-    log::info("api.account_changed", {{"tenant", changed->tenant_id},
-                                      {"account", changed->id},
-                                      {"role", text(model::to_wire(changed->role))},
-                                      {"disabled", changed->disabled}});
-    return json_response(200, to_wire(*changed));
+    if (changed && !call.validate_only)
+        log::info("api.account_changed", {{"tenant", changed->tenant_id},
+                                          {"account", changed->id},
+                                          {"role", text(model::to_wire(changed->role))},
+                                          {"disabled", changed->disabled}});
+    return object_response(call, 200, changed, shown);
 }
 
-http::Response remove(Context& context, const Call& call, const AdminIdentity& who,
-                      AccountKind kind) {
-    auto account = find(context, call, who, kind);
+http::Response remove(const Call& call, const AdminIdentity& who, AccountKind kind) {
+    auto account = find(call, who, kind);
     if (!account) return error_response(account.error(), call.request.request_id);
     auto gone = call.store.accounts().remove(who.account, {account->tenant_id, account->id});
     if (!gone) return error_response(gone.error(), call.request.request_id);
-    log::info("api.account_deleted", {{"tenant", gone->tenant_id}, {"account", gone->id}});
+    if (!call.validate_only)
+        log::info("api.account_deleted", {{"tenant", gone->tenant_id}, {"account", gone->id}});
     return no_content();
 }
 
-void log_created(const Account& account) {
+void log_created(const Call& call, const Account& account) {
+    if (call.validate_only) return;
     log::info("api.account_created", {{"tenant", account.tenant_id},
                                       {"account", account.id},
                                       {"role", text(model::to_wire(account.role))}});
 }
 
+// One that was only tried is of no use to anybody.
+wire::OneTimeLink shown_link(const Call& call, wire::OneTimeLink link) {
+    if (call.validate_only) link.link.clear();
+    return link;
+}
+
 }  // namespace
 
-http::Response list_users(Context& context, const Call& call, const AdminIdentity& who) {
-    auto page = page_of(context, call, who, AccountKind::User);
-    if (!page) return error_response(page.error(), call.request.request_id);
-    wire::UserList list;
-    for (const Account& account : page->items) list.users.push_back(to_wire(account));
-    list.next_page_token = page->next_page_token;
-    return json_response(200, list);
+http::Response list_users(Context&, const Call& call, const AdminIdentity& who) {
+    return list(call, who, AccountKind::User, &wire::UserList::users);
 }
 
 http::Response create_user(Context& context, const Call& call, const AdminIdentity& who) {
@@ -121,41 +119,38 @@ http::Response create_user(Context& context, const Call& call, const AdminIdenti
     auto made = call.store.accounts().create(
         who.account,
         {*tenant_id, AccountKind::User, *email, from_wire(body->role), std::move(link.link)});
-    if (!made) return error_response(made.error(), call.request.request_id);
-    log_created(*made);
-    return json_response(201, wire::UserCreated{to_wire(*made), std::move(link.shown)});
+    if (made) log_created(call, *made);
+    return object_response(call, 201, made, [&](const Account& account) {
+        return wire::UserCreated{shown(account), shown_link(call, std::move(link.shown))};
+    });
 }
 
-http::Response get_user(Context& context, const Call& call, const AdminIdentity& who) {
-    return show(context, call, who, AccountKind::User);
+http::Response get_user(Context&, const Call& call, const AdminIdentity& who) {
+    return show(call, who, AccountKind::User);
 }
 
-http::Response update_user(Context& context, const Call& call, const AdminIdentity& who) {
-    return update(context, call, who, AccountKind::User);
+http::Response update_user(Context&, const Call& call, const AdminIdentity& who) {
+    return update(call, who, AccountKind::User);
 }
 
-http::Response delete_user(Context& context, const Call& call, const AdminIdentity& who) {
-    return remove(context, call, who, AccountKind::User);
+http::Response delete_user(Context&, const Call& call, const AdminIdentity& who) {
+    return remove(call, who, AccountKind::User);
 }
 
 http::Response create_user_link(Context& context, const Call& call, const AdminIdentity& who) {
-    auto account = find(context, call, who, AccountKind::User);
+    auto account = find(call, who, AccountKind::User);
     if (!account) return error_response(account.error(), call.request.request_id);
-    const MadeLink link = make_link(context, kResetLife);
+    MadeLink link = make_link(context, kResetLife);
     auto invited =
         call.store.accounts().invite(who.account, {account->tenant_id, account->id}, link.link);
-    if (!invited) return error_response(invited.error(), call.request.request_id);
-    log::info("api.link_created", {{"tenant", invited->tenant_id}, {"account", invited->id}});
-    return json_response(201, link.shown);
+    if (invited && !call.validate_only)
+        log::info("api.link_created", {{"tenant", invited->tenant_id}, {"account", invited->id}});
+    return object_response(call, 201, invited,
+                           [&](const Account&) { return shown_link(call, std::move(link.shown)); });
 }
 
-http::Response list_service_accounts(Context& context, const Call& call, const AdminIdentity& who) {
-    auto page = page_of(context, call, who, AccountKind::Service);
-    if (!page) return error_response(page.error(), call.request.request_id);
-    wire::ServiceAccountList list;
-    for (const Account& account : page->items) list.service_accounts.push_back(to_wire(account));
-    list.next_page_token = page->next_page_token;
-    return json_response(200, list);
+http::Response list_service_accounts(Context&, const Call& call, const AdminIdentity& who) {
+    return list(call, who, AccountKind::Service, &wire::ServiceAccountList::service_accounts);
 }
 
 http::Response create_service_account(Context&, const Call& call, const AdminIdentity& who) {
@@ -167,23 +162,20 @@ http::Response create_service_account(Context&, const Call& call, const AdminIde
         return error_response(name.error(), call.request.request_id);
     auto made = call.store.accounts().create(
         who.account, {*tenant_id, AccountKind::Service, body->name, from_wire(body->role)});
-    if (!made) return error_response(made.error(), call.request.request_id);
-    log_created(*made);
-    return json_response(201, to_wire(*made));
+    if (made) log_created(call, *made);
+    return object_response(call, 201, made, shown);
 }
 
-http::Response get_service_account(Context& context, const Call& call, const AdminIdentity& who) {
-    return show(context, call, who, AccountKind::Service);
+http::Response get_service_account(Context&, const Call& call, const AdminIdentity& who) {
+    return show(call, who, AccountKind::Service);
 }
 
-http::Response update_service_account(Context& context, const Call& call,
-                                      const AdminIdentity& who) {
-    return update(context, call, who, AccountKind::Service);
+http::Response update_service_account(Context&, const Call& call, const AdminIdentity& who) {
+    return update(call, who, AccountKind::Service);
 }
 
-http::Response delete_service_account(Context& context, const Call& call,
-                                      const AdminIdentity& who) {
-    return remove(context, call, who, AccountKind::Service);
+http::Response delete_service_account(Context&, const Call& call, const AdminIdentity& who) {
+    return remove(call, who, AccountKind::Service);
 }
 
 }  // namespace cvlan::api

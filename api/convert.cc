@@ -45,12 +45,6 @@ Result<void> check_same_tenant(const std::optional<std::string>& in_body,
         Error{Code::Invalid, "tenantId: an object stays in its tenant", 0, "/tenantId", {}});
 }
 
-Result<void> check_no_match(const http::Request& request) {
-    const std::string* match = request.header("If-Match");
-    if (!match || *match == "*") return {};
-    return fail_as(store::kRevisionMismatch, Code::Conflict, "the object has no ETag to match");
-}
-
 Result<std::chrono::seconds> read_duration(const std::string& text, const char* field,
                                            std::chrono::seconds lowest,
                                            std::chrono::seconds highest) {
@@ -82,6 +76,7 @@ Result<std::optional<T>> read_enum(const Query& query, const char* name,
 constexpr const char* kNodeStates[] = {"ACTIVE", "EXPIRED", "REVOKED", "PENDING"};
 constexpr const char* kTokenStates[] = {"USABLE", "SPENT", "EXPIRED", "REVOKED"};
 constexpr const char* kRoles[] = {"NODE", "VROUTER", "RELAY"};
+constexpr const char* kTenantRoles[] = {"MEMBER", "AUDITOR", "ADMIN", "OWNER"};
 constexpr const char* kBooleans[] = {"false", "true"};
 constexpr const char* kOrders[] = {"createdAt", "createdAt desc", "name", "name desc"};
 
@@ -106,15 +101,18 @@ Result<store::Filter> read_filter(const Query& query, const AdminIdentity& who) 
     if (!size) return failed(size.error());
     auto suspended = read_enum<bool>(query, "suspended", kBooleans);
     if (!suspended) return failed(suspended.error());
-    auto role = read_enum<model::TokenRole>(query, "role", kRoles);
-    if (!role) return failed(role.error());
+    auto disabled = read_enum<bool>(query, "disabled", kBooleans);
+    if (!disabled) return failed(disabled.error());
+    auto enabled = read_enum<bool>(query, "enabled", kBooleans);
+    if (!enabled) return failed(enabled.error());
     if (auto order = read_order(query, filter); !order) return failed(order.error());
     filter.tenant = *scope;
     filter.owner = owner_filter(who);
     filter.network_id = *network;
     filter.name = query.text("name");
     filter.suspended = *suspended;
-    filter.role = *role;
+    filter.disabled = *disabled;
+    filter.enabled = *enabled;
     filter.tag = query.text("tag");
     // Never wider than what the caller may see.
     if (!filter.owner) filter.owner = query.text("owner");
@@ -137,9 +135,21 @@ Result<store::Filter> read_token_filter(const Query& query, const AdminIdentity&
     if (!filter) return filter;
     auto state = read_enum<model::TokenState>(query, "state", kTokenStates);
     if (!state) return failed(state.error());
+    auto role = read_enum<model::TokenRole>(query, "role", kRoles);
+    if (!role) return failed(role.error());
     if (filter->order_by == store::OrderBy::Name)
         return fail(Code::Invalid, "query parameter 'orderBy': tokens have no name");
     filter->token_state = *state;
+    filter->role = *role;
+    return filter;
+}
+
+Result<store::Filter> read_account_filter(const Query& query, const AdminIdentity& who) {
+    auto filter = read_filter(query, who);
+    if (!filter) return filter;
+    auto role = read_enum<model::TenantRole>(query, "role", kTenantRoles);
+    if (!role) return failed(role.error());
+    filter->account_role = *role;
     return filter;
 }
 

@@ -15,7 +15,8 @@ std::vector<model::wire::MapKey> map_keys(const pki::TenantKeys& keys);
 // the tenant that scope_of says.
 Result<store::Filter> read_filter(const Query& query, const AdminIdentity& who);
 Result<store::Filter> read_node_filter(const Query& query, const AdminIdentity& who);   // its state
-Result<store::Filter> read_token_filter(const Query& query, const AdminIdentity& who);  // likewise
+Result<store::Filter> read_token_filter(const Query& query, const AdminIdentity& who);  // and role
+Result<store::Filter> read_account_filter(const Query& query, const AdminIdentity& who);  // role
 // The tenant in which something is made: the caller's own; the operator names it in the body.
 Result<std::string> read_tenant(const AdminIdentity& who,
                                 const std::optional<std::string>& in_body);
@@ -24,9 +25,6 @@ Result<void> check_same_tenant(const std::optional<std::string>& in_body,
                                const std::string& tenant_id);
 // As scope_of, where the answer is one tenant's.
 Result<std::string> named_tenant(const AdminIdentity& who, const Query& query);
-// Of an object that has no ETag: whoever expects one is wrong about what changes (RFC 9110 section
-// 13.1.1). Conflict REVISION_MISMATCH.
-Result<void> check_no_match(const http::Request& request);
 // The error names the field.
 Result<std::chrono::seconds> read_duration(const std::string& text, const char* field,
                                            std::chrono::seconds lowest,

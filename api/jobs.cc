@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/jobs.h"
 
-#include "api/error.h"
+#include "api/convert.h"
+#include "api/respond.h"
 #include "base/log.h"
 #include "store/jobs.h"
 
@@ -11,7 +12,7 @@ namespace wire = model::wire;
 
 namespace {
 
-wire::Job to_wire(const store::Job& job, WallTime now) {
+wire::Job shown_at(const store::Job& job, WallTime now) {
     wire::Job answer;
     answer.id = job.id;
     answer.name = job.name;
@@ -26,21 +27,28 @@ wire::Job to_wire(const store::Job& job, WallTime now) {
     return answer;
 }
 
+auto show_at(WallTime now) {
+    return [now](const store::Job& job) { return shown_at(job, now); };
+}
+
 }  // namespace
 
-http::Response list_jobs(Context& context, const Call& call, const AdminIdentity&) {
-    auto jobs = context.store.jobs().list();
-    if (!jobs) return error_response(jobs.error(), call.request.request_id);
-    wire::JobList list;
-    for (const store::Job& job : *jobs) list.jobs.push_back(to_wire(job, context.clock.now()));
-    return json_response(200, list);
+http::Response list_jobs(Context& context, const Call& call, const AdminIdentity& who) {
+    auto filter = read_filter(call.query, who);
+    if (!filter) return error_response(filter.error(), call.request.request_id);
+    return page_response(call, call.store.jobs().list(*filter), &wire::JobList::jobs,
+                         show_at(context.clock.now()));
+}
+
+http::Response get_job(Context& context, const Call& call, const AdminIdentity&) {
+    return object_response(call, 200, call.store.jobs().job(call.id), show_at(context.clock.now()));
 }
 
 http::Response run_job(Context& context, const Call& call, const AdminIdentity& who) {
     auto job = call.store.jobs().request_run(call.id);
-    if (!job) return error_response(job.error(), call.request.request_id);
-    log::info("api.job_requested", {{"job", job->name}, {"actor", who.actor}});
-    return json_response(202, to_wire(*job, context.clock.now()));
+    if (job && !call.validate_only)
+        log::info("api.job_requested", {{"job", job->name}, {"actor", who.actor}});
+    return object_response(call, 202, job, show_at(context.clock.now()));
 }
 
 }  // namespace cvlan::api

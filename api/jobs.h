@@ -8,6 +8,7 @@
 namespace cvlan::api {
 
 http::Response list_jobs(Context& context, const Call& call, const AdminIdentity& who);
+http::Response get_job(Context& context, const Call& call, const AdminIdentity& who);
 http::Response run_job(Context& context, const Call& call, const AdminIdentity& who);
 
 }  // namespace cvlan::api

@@ -2,7 +2,7 @@
 #include "api/webhooks.h"
 
 #include "api/convert.h"
-#include "api/error.h"
+#include "api/respond.h"
 #include "base/log.h"
 #include "base/public_address.h"
 #include "http/https_url.h"
@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kMostEvents = 100;
 
-wire::Webhook to_wire(const store::Webhook& webhook) {
+wire::Webhook show(const store::Webhook& webhook) {
     wire::Webhook answer;
     answer.id = webhook.id;
     answer.tenant_id = webhook.tenant_id;
@@ -57,21 +57,20 @@ Result<void> check_events(const std::vector<std::string>& events) {
     return {};
 }
 
-Result<store::Key> key_of(Context& context, const Call& call, const AdminIdentity& who) {
+Result<store::Webhook> find(const Call& call, const AdminIdentity& who) {
     auto scope = scope_of(who, call.query);
     if (!scope) return failed(scope.error());
-    auto webhook = context.store.webhooks().webhook(*scope, call.id);
-    if (!webhook) return failed(webhook.error());
-    if (auto good = check_no_match(call.request); !good) return failed(good.error());
-    return store::Key{webhook->tenant_id, webhook->id};
+    return call.store.webhooks().webhook(*scope, call.id);
 }
 
-// With what signs, which is shown this once.
-http::Response created_response(int status, const Context& context, const store::Webhook& webhook) {
+// With what signs, which is shown this once. One that was only tried is of no use to anybody.
+http::Response secret_response(const Context& context, const Call& call, int status,
+                               const store::Webhook& webhook) {
     wire::WebhookCreated answer;
-    answer.webhook = to_wire(webhook);
-    answer.secret = webhook_secret(context.controller_key, webhook).reveal();
-    auto response = json_response(status, answer);
+    answer.webhook = show(webhook);
+    if (!call.validate_only)
+        answer.secret = webhook_secret(context.controller_key, webhook).reveal();
+    auto response = tagged_response(status, answer, webhook.revision);
     response.headers.push_back({"Cache-Control", "no-store"});
     return response;
 }
@@ -94,15 +93,21 @@ SecretText webhook_secret(const pki::SigningKey& controller_key, const store::We
     return secret;
 }
 
-http::Response list_webhooks(Context& context, const Call& call, const AdminIdentity& who) {
+std::vector<SecretText> webhook_secrets(const pki::SigningKey& controller_key,
+                                        store::Webhook webhook, WallTime now) {
+    std::vector<SecretText> secrets;
+    secrets.push_back(webhook_secret(controller_key, webhook));
+    if (now >= webhook.previous_secret_until) return secrets;
+    --webhook.secret_number;
+    secrets.push_back(webhook_secret(controller_key, webhook));
+    return secrets;
+}
+
+http::Response list_webhooks(Context&, const Call& call, const AdminIdentity& who) {
     auto filter = read_filter(call.query, who);
     if (!filter) return error_response(filter.error(), call.request.request_id);
-    auto page = context.store.webhooks().list(*filter);
-    if (!page) return error_response(page.error(), call.request.request_id);
-    wire::WebhookList list;
-    for (const store::Webhook& webhook : page->items) list.webhooks.push_back(to_wire(webhook));
-    list.next_page_token = page->next_page_token;
-    return json_response(200, list);
+    return page_response(call, call.store.webhooks().list(*filter), &wire::WebhookList::webhooks,
+                         show);
 }
 
 http::Response create_webhook(Context& context, const Call& call, const AdminIdentity& who) {
@@ -118,16 +123,13 @@ http::Response create_webhook(Context& context, const Call& call, const AdminIde
     auto made =
         call.store.webhooks().create({body->tenant_id, body->name, body->url, body->events});
     if (!made) return error_response(made.error(), request_id);
-    log::info("api.webhook_created", {{"tenant", made->tenant_id}, {"webhook", made->id}});
-    return created_response(201, context, *made);
+    if (!call.validate_only)
+        log::info("api.webhook_created", {{"tenant", made->tenant_id}, {"webhook", made->id}});
+    return secret_response(context, call, 201, *made);
 }
 
-http::Response get_webhook(Context& context, const Call& call, const AdminIdentity& who) {
-    auto scope = scope_of(who, call.query);
-    if (!scope) return error_response(scope.error(), call.request.request_id);
-    auto webhook = context.store.webhooks().webhook(*scope, call.id);
-    if (!webhook) return error_response(webhook.error(), call.request.request_id);
-    return json_response(200, to_wire(*webhook));
+http::Response get_webhook(Context&, const Call& call, const AdminIdentity& who) {
+    return object_response(call, 200, find(call, who), show);
 }
 
 http::Response update_webhook(Context& context, const Call& call, const AdminIdentity& who) {
@@ -139,32 +141,35 @@ http::Response update_webhook(Context& context, const Call& call, const AdminIde
     if (body->events)
         if (auto events = check_events(*body->events); !events)
             return error_response(events.error(), call.request.request_id);
-    auto key = key_of(context, call, who);
-    if (!key) return error_response(key.error(), call.request.request_id);
-    auto changed =
-        call.store.webhooks().change(*key, {body->name, body->url, body->events, body->enabled});
-    if (!changed) return error_response(changed.error(), call.request.request_id);
-    log::info("api.webhook_changed", {{"tenant", changed->tenant_id}, {"webhook", changed->id}});
-    return json_response(200, to_wire(*changed));
+    auto webhook = find(call, who);
+    if (!webhook) return error_response(webhook.error(), call.request.request_id);
+    auto changed = call.store.webhooks().change(
+        {webhook->tenant_id, webhook->id}, {body->name, body->url, body->events, body->enabled});
+    if (changed && !call.validate_only)
+        log::info("api.webhook_changed",
+                  {{"tenant", changed->tenant_id}, {"webhook", changed->id}});
+    return object_response(call, 200, changed, show);
 }
 
 http::Response rotate_webhook_secret(Context& context, const Call& call, const AdminIdentity& who) {
-    auto key = key_of(context, call, who);
-    if (!key) return error_response(key.error(), call.request.request_id);
-    auto changed = call.store.webhooks().rotate_secret(*key);
+    auto webhook = find(call, who);
+    if (!webhook) return error_response(webhook.error(), call.request.request_id);
+    auto changed = call.store.webhooks().rotate_secret({webhook->tenant_id, webhook->id});
     if (!changed) return error_response(changed.error(), call.request.request_id);
-    log::info("api.webhook_secret_rotated",
-              {{"tenant", changed->tenant_id}, {"webhook", changed->id}});
-    return created_response(200, context, *changed);
+    if (!call.validate_only)
+        log::info("api.webhook_secret_rotated",
+                  {{"tenant", changed->tenant_id}, {"webhook", changed->id}});
+    return secret_response(context, call, 200, *changed);
 }
 
-http::Response delete_webhook(Context& context, const Call& call, const AdminIdentity& who) {
-    auto key = key_of(context, call, who);
-    if (!key) return error_response(key.error(), call.request.request_id);
-    auto gone = call.store.webhooks().remove(*key);
-    if (!gone) return error_response(gone.error(), call.request.request_id);
-    log::info("api.webhook_deleted", {{"tenant", key->tenant_id}, {"webhook", key->id}});
-    return no_content();
+http::Response delete_webhook(Context&, const Call& call, const AdminIdentity& who) {
+    auto webhook = find(call, who);
+    if (!webhook) return error_response(webhook.error(), call.request.request_id);
+    auto gone = call.store.webhooks().remove({webhook->tenant_id, webhook->id});
+    if (gone && !call.validate_only)
+        log::info("api.webhook_deleted",
+                  {{"tenant", webhook->tenant_id}, {"webhook", webhook->id}});
+    return gone_response(call, gone);
 }
 
 }  // namespace cvlan::api

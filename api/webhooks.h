@@ -22,5 +22,8 @@ bool may_be_fetched(const Settings& settings, const Address& address);
 
 // "cvlan_whs_…", the same until it is rotated.
 SecretText webhook_secret(const pki::SigningKey& controller_key, const store::Webhook& webhook);
+// What signs at that time: the same, and while they overlap the one before it.
+std::vector<SecretText> webhook_secrets(const pki::SigningKey& controller_key,
+                                        store::Webhook webhook, WallTime now);
 
 }  // namespace cvlan::api

@@ -28,6 +28,7 @@ struct Account {
     bool has_password = false;
     WallTime created_at{};
     std::optional<WallTime> last_login_at{};
+    int64_t revision = 0;  // of the last change by anybody; a login is none
 
     // As the audit and the owners of objects have it.
     std::string actor() const {
@@ -44,6 +45,7 @@ struct AccessToken {
     WallTime created_at{};
     WallTime expires_at{};
     std::optional<WallTime> last_used_at{};
+    int64_t revision = 0;
 };
 
 // An address in lower case: ASCII, one '@', at most 254 bytes (RFC 5321, section 4.5.3.1.3).

@@ -87,6 +87,7 @@ struct TokenKey {
     std::string kid;
     std::string public_key;  // base64 of Ed25519's 32 bytes
     WallTime created_at{};
+    int64_t revision = 0;
 };
 enum class TokenState { Usable, Spent, Expired, Revoked };
 TokenState state_of(const Token& token, WallTime now);

@@ -107,7 +107,8 @@ public:
 
     // A new link; earlier ones of the account are void.
     Result<model::Account> invite(const Granter& granter, const Key& account, const Link& link);
-    // Whose link it is; an empty id is the bootstrap. Gone LINK_INVALID.
+    // Whose link it is; an empty id is the bootstrap. Gone LINK_INVALID; Denied TENANT_SUSPENDED,
+    // and good again when the tenant is resumed.
     Result<Key> link(const std::string& hash);
     // Spends a link: sets the password, ends the account's sessions.
     Result<model::Account> accept(const std::string& link_hash, const std::string& password_hash);
@@ -154,6 +155,7 @@ private:
     Result<model::Account> begin_change(const Key& account, EventKind kind);
     Result<void> put_link(const Key& account, const Link& link);
     Result<Key> spend_link(const std::string& hash);
+    Result<void> check_link_of(const Key& account);
     Result<void> end_sessions(const Key& account);
     Result<void> check_grant(const Granter& granter, const std::string& tenant_id,
                              model::TenantRole role);

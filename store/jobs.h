@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "store/listing.h"
 
 namespace cvlan::store {
 
@@ -33,6 +34,7 @@ struct Job {
     std::optional<WallTime> finished_at;
     bool has_succeeded = true;  // the last time
     std::string result;         // of the last time
+    Revision revision = 0;      // counts whatever happens to it
 };
 
 // What a job has come to.
@@ -49,7 +51,7 @@ public:
 
     // Makes what is missing, to run at once.
     Result<void> ensure(const std::vector<std::string>& names);
-    Result<std::vector<Job>> list();
+    Result<Page<Job>> list(const Filter& filter);
     Result<Job> job(const std::string& id);
     // To be run now, by whoever is free; an entry of the operator's audit.
     Result<Job> request_run(const std::string& id);
@@ -71,6 +73,8 @@ public:
     Result<int64_t> certificates_ending(WallTime before);
 
 private:
+    Result<Job> find(const std::string& id);
+
     SqlStore& store_;
 };
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/accounts.h"
 #include "model/objects.h"
 #include "store/key.h"
 
@@ -21,9 +22,12 @@ struct Filter {
     std::optional<std::string> name{};        // exactly this one
     std::optional<std::string> network_id{};  // of nodes and tokens
     std::optional<bool> suspended{};
+    std::optional<bool> disabled{};  // of accounts
+    std::optional<bool> enabled{};   // of webhooks
     std::optional<model::NodeState> node_state{};
     std::optional<model::TokenState> token_state{};
     std::optional<model::TokenRole> role{};
+    std::optional<model::TenantRole> account_role{};
     std::optional<std::string> tag{};  // its name
     std::optional<std::string> owner{};
     OrderBy order_by = OrderBy::CreatedAt;

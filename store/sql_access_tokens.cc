@@ -14,8 +14,8 @@ namespace {
 
 constexpr int64_t kMostOfAnAccount = 1000;
 constexpr const char* kSelect =
-    "SELECT tenant_id, id, account_id, name, prefix, created_at, expires_at, last_used_at FROM "
-    "access_tokens";
+    "SELECT tenant_id, id, account_id, name, prefix, created_at, expires_at, last_used_at, "
+    "revision FROM access_tokens";
 
 AccessToken token_row(const Statement& row) {
     AccessToken token;
@@ -27,6 +27,7 @@ AccessToken token_row(const Statement& row) {
     token.created_at = row.time(5);
     token.expires_at = row.time(6);
     if (!row.is_null(7)) token.last_used_at = row.time(7);
+    token.revision = row.integer(8);
     return token;
 }
 
@@ -69,8 +70,8 @@ Result<AccessToken> Accounts::create_token(const Granter& granter, const NewAcce
     return store_.write([&]() -> Result<AccessToken> {
         const Key& of = wanted.account;
         const Key key{of.tenant_id, new_uuid(unix_ms(store_.clock_.now()))};
-        if (auto event = store_.record(key, EventKind::AccessTokenCreated, {}); !event)
-            return failed(event.error());
+        auto revision = store_.record(key, EventKind::AccessTokenCreated, {});
+        if (!revision) return failed(revision.error());
         auto account = find(of.tenant_id, of.id);
         if (!account) return failed(account.error());
         if (auto good = check_token_of(granter, *account); !good) return failed(good.error());
@@ -80,9 +81,10 @@ Result<AccessToken> Accounts::create_token(const Granter& granter, const NewAcce
         auto made = store_.db_
                         .sql(
                             "INSERT INTO access_tokens (tenant_id, id, account_id, name, prefix, "
-                            "hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                            "hash, created_at, expires_at, revision) VALUES (?, ?, ?, ?, ?, ?, ?, "
+                            "?, ?)",
                             key.tenant_id, key.id, of.id, wanted.name, wanted.prefix, wanted.hash,
-                            store_.clock_.now(), wanted.expires_at)
+                            store_.clock_.now(), wanted.expires_at, *revision)
                         .run();
         if (!made) return failed(made.error());
         Statement held = store_.db_.sql(
@@ -98,7 +100,7 @@ Result<Page<AccessToken>> Accounts::tokens(const Filter& filter,
                                            const std::optional<std::string>& account_id) {
     if (auto good = check_page(filter); !good) return failed(good.error());
     return store_.read([&] {
-        Statement rows = ListQuery(kSelect, filter, "id")
+        Statement rows = ListQuery(kSelect, filter, "id", "name")
                              .where("tenant_id = ?", filter.tenant)
                              .where("account_id = ?", account_id)
                              .where("name = ?", filter.name)
@@ -115,6 +117,8 @@ Result<AccessToken> Accounts::remove_token(const Granter& granter, const Key& ke
     return store_.write([&]() -> Result<AccessToken> {
         auto token = find_token(store_.db_, key.tenant_id, key.id);
         if (!token) return token;
+        if (auto match = check_match(store_.cause_, token->revision); !match)
+            return failed(match.error());
         auto event = store_.record(key, EventKind::AccessTokenDeleted, {}, public_text(*token));
         if (!event) return failed(event.error());
         auto account = find(key.tenant_id, token->account_id);

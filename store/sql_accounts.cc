@@ -41,6 +41,7 @@ Account account_row(const Statement& row) {
     account.has_password = !row.text(6).empty();
     account.created_at = row.time(7);
     if (!row.is_null(8)) account.last_login_at = row.time(8);
+    account.revision = row.integer(9);
     return account;
 }
 
@@ -89,8 +90,8 @@ Result<void> Accounts::check_last_owner(const Account& account) {
 Result<Account> Accounts::insert(const Granter& granter, const NewAccount& wanted,
                                  const std::string& password_hash) {
     const Key key{wanted.tenant_id, new_uuid(unix_ms(store_.clock_.now()))};
-    if (auto event = store_.record(key, EventKind::AccountCreated, {}); !event)
-        return failed(event.error());
+    auto revision = store_.record(key, EventKind::AccountCreated, {});
+    if (!revision) return failed(revision.error());
     auto good = check_grant(granter, wanted.tenant_id, wanted.role);
     if (good) good = check_role(wanted.tenant_id, wanted.role);
     if (!good) return failed(good.error());
@@ -102,10 +103,10 @@ Result<Account> Accounts::insert(const Granter& granter, const NewAccount& wante
     auto made =
         store_.db_
             .sql(
-                "INSERT INTO accounts (tenant_id, id, kind, name, role, password_hash, created_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO accounts (tenant_id, id, kind, name, role, password_hash, created_at, "
+                "revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 key.tenant_id, key.id, wanted.kind, wanted.name, wanted.role, password_hash,
-                store_.clock_.now())
+                store_.clock_.now(), *revision)
             .run();
     if (!made) return failed(made.error());
     if (!key.tenant_id.empty())
@@ -115,9 +116,19 @@ Result<Account> Accounts::insert(const Granter& granter, const NewAccount& wante
 }
 
 Result<Account> Accounts::begin_change(const Key& key, EventKind kind) {
-    if (auto event = store_.record(key, kind, {}); !event) return failed(event.error());
+    auto revision = store_.record(key, kind, {});
+    if (!revision) return failed(revision.error());
     auto account = find(key.tenant_id, key.id);
-    if (account) store_.drafts().back().before = public_text(*account);
+    if (!account) return account;
+    if (auto match = check_match(store_.cause_, account->revision); !match)
+        return failed(match.error());
+    store_.drafts().back().before = public_text(*account);
+    auto counted = store_.db_
+                       .sql("UPDATE accounts SET revision = ? WHERE tenant_id = ? AND id = ?",
+                            *revision, key.tenant_id, key.id)
+                       .run();
+    if (!counted) return failed(counted.error());
+    account->revision = *revision;
     return account;
 }
 
@@ -139,6 +150,8 @@ Result<Page<Account>> Accounts::list(const Filter& filter, AccountKind kind) {
                              .where("a.kind = ?", std::optional(kind))
                              .where("a.tenant_id = ?", filter.tenant)
                              .where("a.name = ?", filter.name)
+                             .where("a.role = ?", filter.account_role)
+                             .where("a.disabled = ?", filter.disabled)
                              .run(store_.db_);
         return read_page<Account>(rows, filter, account_row);
     });

@@ -10,8 +10,8 @@ namespace cvlan::store {
 
 inline constexpr const char* kAccountColumns =
     "a.tenant_id, a.id, a.kind, a.name, a.role, a.disabled, a.password_hash, a.created_at, "
-    "a.last_login_at";
-inline constexpr int kAccountColumnCount = 9;
+    "a.last_login_at, a.revision";
+inline constexpr int kAccountColumnCount = 10;
 // Whether the account's tenant is suspended; what stands above tenants has none.
 inline constexpr const char* kIsSuspended =
     "coalesce((SELECT t.suspended FROM tenants t WHERE t.id = a.tenant_id), 0)";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/jobs.h"
 
+#include "store/sql_pages.h"
+#include "store/sql_rows.h"
 #include "store/sql_store.h"
 
 namespace cvlan::store {
@@ -9,7 +11,7 @@ namespace {
 
 constexpr const char* kSelect =
     "SELECT id, name, next_run_at, holder, leased_until, started_at, finished_at, succeeded, "
-    "result FROM jobs";
+    "result, revision FROM jobs";
 constexpr int kPrunedAtOnce = 1000;
 constexpr int kTokensAtOnce = 50;
 
@@ -19,9 +21,9 @@ std::optional<WallTime> time_or_none(const Statement& row, int column) {
 }
 
 Job job_row(const Statement& row) {
-    return {row.text(0),          row.text(1),         row.time(2),
-            row.text(3),          row.time(4),         time_or_none(row, 5),
-            time_or_none(row, 6), row.integer(7) != 0, row.text(8)};
+    return {row.text(0), row.text(1),          row.time(2),          row.text(3),
+            row.time(4), time_or_none(row, 5), time_or_none(row, 6), row.integer(7) != 0,
+            row.text(8), row.integer(9)};
 }
 
 }  // namespace
@@ -53,46 +55,51 @@ Result<void> Jobs::ensure(const std::vector<std::string>& names) {
     });
 }
 
-Result<std::vector<Job>> Jobs::list() {
-    return store_.read([&]() -> Result<std::vector<Job>> {
-        std::vector<Job> jobs;
-        Statement rows = store_.db_.sql(fmt::format("{} ORDER BY name", kSelect));
-        while (rows.next()) jobs.push_back(job_row(rows));
-        if (rows.error()) return failed(*rows.error());
-        return jobs;
+Result<Page<Job>> Jobs::list(const Filter& filter) {
+    if (auto good = check_page(filter); !good) return failed(good.error());
+    return store_.read([&] {
+        Statement rows =
+            ListQuery(kSelect, filter, "id", "name").where("name = ?", filter.name).run(store_.db_);
+        return read_page<Job>(rows, filter, job_row);
     });
+}
+
+Result<Job> Jobs::find(const std::string& id) {
+    Statement row = store_.db_.sql(fmt::format("{} WHERE id = ?", kSelect), id);
+    if (row.next()) return job_row(row);
+    if (row.error()) return failed(*row.error());
+    return fail(Code::NotFound, "job {}: not found", printable(id));
 }
 
 Result<Job> Jobs::job(const std::string& id) {
-    return store_.read([&]() -> Result<Job> {
-        Statement row = store_.db_.sql(fmt::format("{} WHERE id = ?", kSelect), id);
-        if (row.next()) return job_row(row);
-        if (row.error()) return failed(*row.error());
-        return fail(Code::NotFound, "job {}: not found", printable(id));
-    });
+    return store_.read([&] { return find(id); });
 }
 
 Result<Job> Jobs::request_run(const std::string& id) {
-    auto requested = store_.write([&]() -> Result<void> {
-        auto moved =
-            store_.db_.sql("UPDATE jobs SET next_run_at = ? WHERE id = ?", store_.clock_.now(), id)
-                .run();
-        if (!moved) return moved;
-        if (store_.db_.changes() != 1)
-            return fail(Code::NotFound, "job {}: not found", printable(id));
+    return store_.write([&]() -> Result<Job> {
+        auto job = find(id);
+        if (!job) return job;
+        if (auto match = check_match(store_.cause_, job->revision); !match)
+            return failed(match.error());
+        auto moved = store_.db_
+                         .sql(
+                             "UPDATE jobs SET next_run_at = ?, revision = revision + 1 WHERE id = "
+                             "?",
+                             store_.clock_.now(), id)
+                         .run();
+        if (!moved) return failed(moved.error());
         store_.draft_without_event(
             {.action = "JOB_REQUESTED", .object_kind = "job", .object_id = id});
-        return {};
+        return find(id);
     });
-    if (!requested) return failed(requested.error());
-    return job(id);
 }
 
 Result<std::optional<Lease>> Jobs::take(const std::string& name, const std::string& holder) {
     return store_.write([&]() -> Result<std::optional<Lease>> {
         const WallTime now = store_.clock_.now();
         Statement taken = store_.db_.sql(
-            "UPDATE jobs SET lease = lease + 1, holder = ?, leased_until = ?, started_at = ? WHERE "
+            "UPDATE jobs SET lease = lease + 1, revision = revision + 1, holder = ?, leased_until "
+            "= ?, started_at = ? WHERE "
             "name = ? AND next_run_at <= ? AND leased_until <= ? RETURNING lease",
             holder, now + kLease, now, name, now, now);
         std::optional<Lease> lease;
@@ -106,8 +113,9 @@ Result<void> Jobs::finish(const Lease& lease, const JobEnd& end) {
     return store_.write([&]() -> Result<void> {
         auto done = store_.db_
                         .sql(
-                            "UPDATE jobs SET holder = '', leased_until = 0, finished_at = ?, "
-                            "succeeded = ?, result = ?, next_run_at = ? WHERE name = ? AND "
+                            "UPDATE jobs SET revision = revision + 1, holder = '', leased_until = "
+                            "0, finished_at = ?, succeeded = ?, result = ?, next_run_at = ? WHERE "
+                            "name = ? AND "
                             "lease = ?",
                             store_.clock_.now(), end.has_succeeded, end.result, end.next_run_at,
                             lease.job, lease.number)

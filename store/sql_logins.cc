@@ -43,7 +43,14 @@ Result<Key> Accounts::spend_link(const std::string& hash) {
     while (spent.next()) {
     }
     if (spent.error()) return failed(*spent.error());
+    if (auto good = check_link_of(key); !good) return failed(good.error());
     return key;
+}
+
+// Above tenants there is none to be suspended.
+Result<void> Accounts::check_link_of(const Key& account) {
+    return account.tenant_id.empty() ? Result<void>{}
+                                     : store_.check_not_suspended(account.tenant_id);
 }
 
 Result<Key> Accounts::link(const std::string& hash) {
@@ -51,8 +58,10 @@ Result<Key> Accounts::link(const std::string& hash) {
         Statement row = store_.db_.sql(
             "SELECT tenant_id, account_id FROM one_time_links WHERE hash = ? AND expires_at > ?",
             hash, store_.clock_.now());
-        if (row.next()) return Key{row.text(0), row.text(1)};
-        return row.error() ? failed(*row.error()) : link_is_void();
+        if (!row.next()) return row.error() ? failed(*row.error()) : link_is_void();
+        const Key account{row.text(0), row.text(1)};
+        if (auto good = check_link_of(account); !good) return failed(good.error());
+        return account;
     });
 }
 

@@ -11,13 +11,14 @@ namespace cvlan::store {
 namespace {
 
 constexpr const char* kSelect =
-    "SELECT tenant_id, id, name, kid, public_key, created_at FROM token_keys";
+    "SELECT tenant_id, id, name, kid, public_key, created_at, revision FROM token_keys";
 constexpr int64_t kMostOfATenant = 100;
 constexpr int64_t kMostUses = 100000;
 constexpr auto kLongestLife = std::chrono::hours(24 * 366);
 
 model::TokenKey token_key_row(const Statement& row) {
-    return {row.text(0), row.text(1), row.text(2), row.text(3), row.text(4), row.time(5)};
+    return {row.text(0), row.text(1), row.text(2),   row.text(3),
+            row.text(4), row.time(5), row.integer(6)};
 }
 
 }  // namespace
@@ -43,12 +44,13 @@ Result<model::TokenKey> SqlStore::create_token_key(const model::TokenKey& wanted
             return fail(Code::Exists, "token key '{}' has this name or this public key",
                         taken.text(0));
         if (taken.error()) return failed(*taken.error());
-        if (auto event = record(key, EventKind::TokenKeyCreated, {}); !event)
-            return failed(event.error());
+        auto revision = record(key, EventKind::TokenKeyCreated, {});
+        if (!revision) return failed(revision.error());
         auto made = db_.sql(
                            "INSERT INTO token_keys (tenant_id, id, name, kid, public_key, "
-                           "created_at) VALUES (?, ?, ?, ?, ?, ?)",
-                           key.tenant_id, key.id, wanted.name, wanted.kid, wanted.public_key, now)
+                           "created_at, revision) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                           key.tenant_id, key.id, wanted.name, wanted.kid, wanted.public_key, now,
+                           *revision)
                         .run();
         if (!made) return failed(made.error());
         Statement held =
@@ -92,6 +94,7 @@ Result<Revision> SqlStore::delete_token_key(const Key& key) {
     return write([&]() -> Result<Revision> {
         auto known = find_token_key(key.tenant_id, key.id);
         if (!known) return failed(known.error());
+        if (auto match = check_match(cause_, known->revision); !match) return failed(match.error());
         auto revision = record(key, EventKind::TokenKeyDeleted, {}, public_text(*known));
         if (!revision) return revision;
         // Rows of its tokens stay: they are what was spent.

@@ -10,6 +10,7 @@
 #include "store/event_names.h"
 #include "store/events.h"
 #include "store/sql_pages.h"
+#include "store/sql_rows.h"
 #include "store/sql_store.h"
 
 namespace cvlan::store {
@@ -18,7 +19,8 @@ namespace {
 
 constexpr const char* kSelect =
     "SELECT tenant_id, id, name, url, events, enabled, delivered, attempts, next_try_at, "
-    "last_result, last_delivered_at, created_at, secret_number FROM webhooks";
+    "last_result, last_delivered_at, created_at, secret_number, previous_secret_until, revision "
+    "FROM webhooks";
 constexpr int kMostOfATenant = 20;
 constexpr int kLookedThrough = 200;  // events at a time, for one that a hook asked for
 
@@ -47,6 +49,8 @@ Webhook webhook_row(const Statement& row) {
     if (!row.is_null(10)) webhook.last_delivered_at = row.time(10);
     webhook.created_at = row.time(11);
     webhook.secret_number = row.integer(12);
+    webhook.previous_secret_until = row.time(13);
+    webhook.revision = row.integer(14);
     return webhook;
 }
 
@@ -84,15 +88,14 @@ Result<Webhook> Webhooks::find(const Scope& scope, const std::string& id) {
     return *found;
 }
 
-Result<void> Webhooks::audit(const Webhook& webhook, const char* action, const std::string& before,
-                             const std::string& after) {
+void Webhooks::audit(const Webhook& webhook, const char* action, const std::string& before,
+                     const std::string& after) {
     store_.draft_without_event({.tenant_id = webhook.tenant_id,
                                 .action = action,
                                 .object_kind = "webhook",
                                 .object_id = webhook.id,
                                 .before = before,
                                 .after = after});
-    return {};
 }
 
 Result<void> Webhooks::check_room(const std::string& tenant_id) {
@@ -130,7 +133,7 @@ Result<Webhook> Webhooks::create(const NewWebhook& wanted) {
                         .run();
         if (!made) return failed(made.error());
         auto webhook = find(wanted.tenant_id, id);
-        if (webhook) (void)audit(*webhook, "WEBHOOK_CREATED", "", public_form(*webhook));
+        if (webhook) audit(*webhook, "WEBHOOK_CREATED", "", public_form(*webhook));
         return webhook;
     });
 }
@@ -138,9 +141,10 @@ Result<Webhook> Webhooks::create(const NewWebhook& wanted) {
 Result<Page<Webhook>> Webhooks::list(const Filter& filter) {
     if (auto good = check_page(filter); !good) return failed(good.error());
     return store_.read([&]() -> Result<Page<Webhook>> {
-        Statement rows = ListQuery(kSelect, filter, "id")
+        Statement rows = ListQuery(kSelect, filter, "id", "name")
                              .where("tenant_id = ?", filter.tenant)
                              .where("name = ?", filter.name)
+                             .where("enabled = ?", filter.enabled)
                              .run(store_.db_);
         return read_page<Webhook>(rows, filter, webhook_row);
     });
@@ -150,9 +154,18 @@ Result<Webhook> Webhooks::webhook(const Scope& scope, const std::string& id) {
     return store_.read([&] { return find(scope, id); });
 }
 
+// As it is before the change.
+Result<Webhook> Webhooks::begin_change(const Key& key) {
+    auto webhook = find(key.tenant_id, key.id);
+    if (!webhook) return webhook;
+    if (auto match = check_match(store_.cause_, webhook->revision); !match)
+        return failed(match.error());
+    return webhook;
+}
+
 Result<Webhook> Webhooks::changed(const Webhook& before, const char* action) {
     auto after = find(before.tenant_id, before.id);
-    if (after) (void)audit(*after, action, public_form(before), public_form(*after));
+    if (after) audit(*after, action, public_form(before), public_form(*after));
     return after;
 }
 
@@ -160,7 +173,7 @@ Result<Webhook> Webhooks::change(const Key& key, const WebhookChange& wanted) {
     if (wanted.name)
         if (auto name = model::check_name("name", *wanted.name); !name) return failed(name.error());
     return store_.write([&]() -> Result<Webhook> {
-        auto before = find(key.tenant_id, key.id);
+        auto before = begin_change(key);
         if (!before) return before;
         const std::string name = wanted.name.value_or(before->name);
         const std::string url = wanted.url.value_or(before->url);
@@ -173,7 +186,7 @@ Result<Webhook> Webhooks::change(const Key& key, const WebhookChange& wanted) {
         auto done = store_.db_
                         .sql(
                             "UPDATE webhooks SET name = ?, url = ?, events = ?, enabled = ?, "
-                            "attempts = ?, next_try_at = ? WHERE id = ?",
+                            "attempts = ?, next_try_at = ?, revision = revision + 1 WHERE id = ?",
                             name, url, fmt::format("{}", fmt::join(events, " ")), is_enabled,
                             is_tried ? before->attempts : 0,
                             is_tried ? before->next_try_at : from_unix_ms(0), key.id)
@@ -185,24 +198,27 @@ Result<Webhook> Webhooks::change(const Key& key, const WebhookChange& wanted) {
 
 Result<Webhook> Webhooks::rotate_secret(const Key& key) {
     return store_.write([&]() -> Result<Webhook> {
-        auto before = find(key.tenant_id, key.id);
+        auto before = begin_change(key);
         if (!before) return before;
-        auto done =
-            store_.db_
-                .sql("UPDATE webhooks SET secret_number = secret_number + 1 WHERE id = ?", key.id)
-                .run();
+        auto done = store_.db_
+                        .sql(
+                            "UPDATE webhooks SET secret_number = secret_number + 1, "
+                            "previous_secret_until = ?, revision = revision + 1 WHERE id = ?",
+                            store_.clock_.now() + kSecretsOverlap, key.id)
+                        .run();
         if (!done) return failed(done.error());
         return changed(*before, "WEBHOOK_SECRET_ROTATED");
     });
 }
 
-Result<void> Webhooks::remove(const Key& key) {
-    return store_.write([&]() -> Result<void> {
-        auto webhook = find(key.tenant_id, key.id);
+Result<Revision> Webhooks::remove(const Key& key) {
+    return store_.write([&]() -> Result<Revision> {
+        auto webhook = begin_change(key);
         if (!webhook) return failed(webhook.error());
         auto gone = store_.db_.sql("DELETE FROM webhooks WHERE id = ?", key.id).run();
-        if (!gone) return gone;
-        return audit(*webhook, "WEBHOOK_DELETED", public_form(*webhook), "");
+        if (!gone) return failed(gone.error());
+        audit(*webhook, "WEBHOOK_DELETED", public_form(*webhook), "");
+        return webhook->revision;
     });
 }
 

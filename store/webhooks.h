@@ -23,13 +23,15 @@ struct Webhook {
     std::string url;
     std::vector<std::string> events;  // their names; none: all but ENDPOINTS_CHANGED
     bool is_enabled = true;
-    int64_t secret_number = 0;  // which of its secrets signs
-    Revision delivered = 0;     // done with up to here
-    int attempts = 0;           // at the event after that
+    int64_t secret_number = 0;         // which of its secrets signs
+    WallTime previous_secret_until{};  // the one before it signs too
+    Revision delivered = 0;            // done with up to here
+    int attempts = 0;                  // at the event after that
     WallTime next_try_at{};
     std::string last_result;
     std::optional<WallTime> last_delivered_at;
     WallTime created_at{};
+    Revision revision = 0;  // counts its own changes; what is delivered is none
 };
 
 struct NewWebhook {
@@ -63,9 +65,10 @@ public:
     Result<Webhook> webhook(const Scope& scope, const std::string& id);
     // With another address, or enabled again, it is tried at once.
     Result<Webhook> change(const Key& webhook, const WebhookChange& change);
-    // What is delivered from now on is signed with another secret.
+    // What is delivered from now on is signed with another secret; for a day with this one too.
     Result<Webhook> rotate_secret(const Key& webhook);
-    Result<void> remove(const Key& webhook);
+    static constexpr std::chrono::hours kSecretsOverlap{24};
+    Result<Revision> remove(const Key& webhook);  // its last
 
     // Whether any has an event before it.
     Result<bool> is_any_due();
@@ -82,10 +85,11 @@ private:
     Result<void> check_free(const std::string& tenant_id, const std::string& name);
     Result<Webhook> changed(const Webhook& before, const char* action);
     Result<Webhook> find(const Scope& scope, const std::string& id);
+    Result<Webhook> begin_change(const Key& webhook);
     Result<std::vector<Webhook>> behind(int limit);
     Result<std::optional<Delivery>> next_of(const Webhook& webhook);
-    Result<void> audit(const Webhook& webhook, const char* action, const std::string& before,
-                       const std::string& after);
+    void audit(const Webhook& webhook, const char* action, const std::string& before,
+               const std::string& after);
 
     SqlStore& store_;
 };

@@ -218,7 +218,7 @@ Result<void> Controller::start_jobs() {
         api_thread_->loop(), clock_, system_cas(),
         [this](const Address& to) { return api::may_be_fetched(context_->settings, to); },
         [this](const store::Webhook& webhook) {
-            return api::webhook_secret(installation_->key, webhook);
+            return api::webhook_secrets(installation_->key, webhook, clock_.now());
         }});
     auto kinds = job_kinds(settings, clock_);
     kinds.push_back(webhook_job(*webhooks_));

@@ -27,7 +27,7 @@ Result<void> JobRunner::start() {
 
 // One read says which are due, so that an idle controller writes nothing.
 void JobRunner::look() {
-    auto jobs = parts_.store.jobs().list();
+    auto jobs = parts_.store.jobs().list({});
     if (!jobs) {
         if (!std::exchange(is_unreadable_, true))
             log::warn("jobs.unreadable", {{"reason", jobs.error().message}});
@@ -36,10 +36,10 @@ void JobRunner::look() {
     is_unreadable_ = false;
     const WallTime now = parts_.clock.now();
     for (const JobKind& kind : kinds_) {
-        const auto job = std::find_if(jobs->begin(), jobs->end(),
+        const auto job = std::find_if(jobs->items.begin(), jobs->items.end(),
                                       [&](const auto& row) { return row.name == kind.name; });
         const bool is_due =
-            job != jobs->end() && job->next_run_at <= now && job->leased_until <= now;
+            job != jobs->items.end() && job->next_run_at <= now && job->leased_until <= now;
         if (!is_due || running_.contains(kind.name)) continue;
         if (kind.is_needed && !kind.is_needed(parts_.store)) continue;
         auto lease = parts_.store.jobs().take(kind.name, parts_.holder);

@@ -52,11 +52,14 @@ std::string webhook_body(const store::Delivery& delivery) {
     return encode(body);
 }
 
-std::string webhook_signature(const SecretText& secret, WallTime now, const std::string& body) {
+std::string webhook_signature(const std::vector<SecretText>& secrets, WallTime now,
+                              const std::string& body) {
     const int64_t seconds = unix_ms(now) / 1000;
     const std::string signed_text = fmt::format("{}.{}", seconds, body);
-    return fmt::format("t={},v1={}", seconds,
-                       hex(hmac_sha256(as_bytes(secret.reveal()), as_bytes(signed_text))));
+    std::string header = fmt::format("t={}", seconds);
+    for (const SecretText& secret : secrets)
+        header += ",v1=" + hex(hmac_sha256(as_bytes(secret.reveal()), as_bytes(signed_text)));
+    return header;
 }
 
 Result<bool> WebhookRun::begin(store::Store& store) {
@@ -96,7 +99,7 @@ void WebhookRun::send(Open& open) {
     request.timeout = kPatience;
     request.headers = {{"Content-Type", "application/json"},
                        {"User-Agent", fmt::format("cvlan-controller/{}", kVersion)},
-                       {"CVLAN-Signature", webhook_signature(parts_.secret(open.delivery.webhook),
+                       {"CVLAN-Signature", webhook_signature(parts_.secrets(open.delivery.webhook),
                                                              parts_.clock.now(), request.body)}};
     open.client->request(std::move(request), [&open](Result<http::Response> answer) {
         open.answer = std::move(answer);

@@ -23,7 +23,7 @@ struct WebhookParts {
     const Clock& clock;
     std::string ca_pem;  // whom receivers' certificates come from
     std::function<bool(const Address&)> may_be_fetched;
-    std::function<SecretText(const store::Webhook&)> secret;
+    std::function<std::vector<SecretText>(const store::Webhook&)> secrets;
 };
 
 class WebhookRun final : public JobRun {
@@ -48,9 +48,10 @@ private:
 };
 
 // What is sent, and the header that proves it: "t=<unix time>,v1=<hex HMAC-SHA256 of
-// "<t>.<body>">".
+// "<t>.<body>">", with a v1 for each secret.
 std::string webhook_body(const store::Delivery& delivery);
-std::string webhook_signature(const SecretText& secret, WallTime now, const std::string& body);
+std::string webhook_signature(const std::vector<SecretText>& secrets, WallTime now,
+                              const std::string& body);
 
 // Runs when a webhook is due. `parts` outlives it.
 JobKind webhook_job(const WebhookParts& parts);

@@ -177,6 +177,21 @@ TEST_F(CredentialsTest, AUsedOrGuessedLinkIsAnAttemptThatTheAuditHas) {
     EXPECT_EQ(noted.source, "198.51.100.7");
 }
 
+TEST_F(CredentialsTest, ALinkWaitsForTheEndOfItsTenantsSuspension) {
+    const auto link =
+        expect<wire::OneTimeLink>(201, ask("POST", "/api/v1/users/" + anna.id + "/link")).link;
+    const auto use = [&] {
+        return ask_as({}, "POST", "/api/v1/auth/links",
+                      encode(wire::LinkUse{link.substr(link.find('#') + 1), kPassword, {}}));
+    };
+    ASSERT_EQ(ask("POST", "/api/v1/tenants/" + tenant + "/suspend").status, 200);
+    const auto refused = use();
+    EXPECT_EQ(refused.status, 403);
+    EXPECT_EQ(code_of(refused), store::kTenantSuspended);
+    ASSERT_EQ(ask("POST", "/api/v1/tenants/" + tenant + "/resume").status, 200);
+    EXPECT_EQ(use().status, 200);
+}
+
 TEST_F(CredentialsTest, APageOfAnotherOriginThatLogsInOrUsesALinkStandsInTheAudit) {
     const http::Headers foreign{{"Host", "controller.test:8443"}, {"Origin", "https://evil.test"}};
     EXPECT_EQ(with(foreign, "POST", "/api/v1/auth/login",

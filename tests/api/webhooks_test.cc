@@ -55,7 +55,16 @@ TEST_F(WebhooksApiTest, ASecretThatGotAwayIsNotTheNextOne) {
     EXPECT_TRUE(next.secret.starts_with("cvlan_whs_"));
     EXPECT_NE(next.secret, made.secret);
     const auto row = *store->webhooks().webhook({}, made.webhook.id);
-    EXPECT_EQ(webhook_secret(controller_key, row).reveal(), next.secret) << "it signs what is sent";
+    const auto signing = [&](WallTime now) {
+        std::vector<std::string> texts;
+        for (const auto& secret : webhook_secrets(controller_key, row, now))
+            texts.push_back(secret.reveal());
+        return texts;
+    };
+    EXPECT_EQ(signing(clock.now()), (std::vector<std::string>{next.secret, made.secret}));
+    EXPECT_EQ(signing(clock.now() + store::Webhooks::kSecretsOverlap),
+              std::vector<std::string>{next.secret})
+        << "no longer the one that got away";
 }
 
 TEST_F(WebhooksApiTest, LeadsToNoPlaceThatMeansSomethingOnlyHere) {

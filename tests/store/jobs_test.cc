@@ -16,7 +16,7 @@ struct JobsTest : StoreTest {
         EXPECT_TRUE(lease) << lease.error().message;
         return lease.value_or(std::nullopt);
     }
-    Job sweep() { return store_->jobs().list()->front(); }
+    Job sweep() { return store_->jobs().list({})->items.front(); }
 };
 
 TEST_F(JobsTest, IsTakenByOneAndAgainOnlyWhenItIsDue) {

@@ -59,6 +59,17 @@ TEST_F(LoginsTest, APasswordIsChangedFromTheOneThatWasChecked) {
     EXPECT_EQ(reason(session("s3")), "LOGIN_REFUSED") << "with the password of before";
 }
 
+TEST_F(LoginsTest, ALinkOfASuspendedTenantIsGoodAgainWhenItIsResumed) {
+    ASSERT_TRUE(accounts().invite({}, key(anna_), {"reset", in(std::chrono::hours(1))}));
+    ASSERT_TRUE(store_->update_tenant(acme_, {.suspended = true}));
+    EXPECT_EQ(reason(accounts().link("reset")), kTenantSuspended);
+    EXPECT_EQ(reason(accounts().accept("reset", "new")), kTenantSuspended);
+    EXPECT_EQ(accounts().login_of(key(anna_))->password_hash, "h");
+    ASSERT_TRUE(store_->update_tenant(acme_, {.suspended = false}));
+    EXPECT_EQ(accounts().link("reset")->id, anna_.id);
+    EXPECT_TRUE(accounts().accept("reset", "new"));
+}
+
 TEST_F(LoginsTest, ASessionEndsWithItsAccountsStanding) {
     auto started = session("s1");
     ASSERT_TRUE(started) << started.error().message;

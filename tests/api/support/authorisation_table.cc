@@ -51,6 +51,11 @@ constexpr ById kChanges{
     {401, 401, 401, 401,  403, 403, Ok, Ok, 404,  403, Ok},
     {401, 401, 401, 401,  403, 403, 404, 404, Ok,  403, Ok},
     {401, 401, 401, 401,  403, 403, 404, 404, 404,  403, 404}};
+constexpr ById kOperatorLooks{
+    {401, 401, 401, 401,  403, 403, 403, 403, 403,  Ok, Ok},
+    {401, 401, 401, 401,  403, 403, 403, 403, 403,  Ok, Ok},
+    {401, 401, 401, 401,  403, 403, 403, 403, 403,  Ok, Ok},
+    {401, 401, 401, 401,  403, 403, 403, 403, 403,  404, 404}};
 constexpr ById kOperatorChanges{
     {401, 401, 401, 401,  403, 403, 403, 403, 403,  403, Ok},
     {401, 401, 401, 401,  403, 403, 403, 403, 403,  403, Ok},
@@ -152,6 +157,7 @@ const IdRow kIdRows[] = {
     {"PATCH /api/v1/webhooks/{id}", 200, kChanges, webhook_id, webhook_id, foreign_webhook, enabling},
     {"POST /api/v1/webhooks/{id}/rotate-secret", 200, kChanges, webhook_id, webhook_id, foreign_webhook},
     {"DELETE /api/v1/webhooks/{id}", 204, kChanges, webhook_id, webhook_id, foreign_webhook},
+    {"GET /api/v1/jobs/{id}", 200, kOperatorLooks, job_id, job_id, job_id},
     {"POST /api/v1/jobs/{id}/run", 202, kOperatorChanges, job_id, job_id, job_id},
     {"GET /api/v1/tenants/{id}/usage", 200, kLooks, tenant_id, tenant_id, other_tenant_id},
     {"POST /api/v1/tenants/{id}/suspend", 200, kOperatorChanges, spare_tenant, spare_tenant, spare_tenant},

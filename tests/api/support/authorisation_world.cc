@@ -204,7 +204,7 @@ std::string webhook_id(AuthorisationTest& t) { return webhook_in(t, t.tenant); }
 std::string foreign_webhook(AuthorisationTest& t) { return webhook_in(t, t.other_tenant); }
 std::string job_id(AuthorisationTest& t) {
     EXPECT_TRUE(t.store->jobs().ensure({"sweep"}));
-    return t.store->jobs().list()->front().id;
+    return t.store->jobs().list({})->items.front().id;
 }
 std::string own_user(AuthorisationTest& t) { return t.user(t.tenant, TenantRole::Member).id; }
 std::string owner_user(AuthorisationTest& t) { return t.user(t.tenant, TenantRole::Owner).id; }

@@ -45,13 +45,13 @@ struct JobRunnerTest : testing::Test {
             {loop, *store, clock, who, 1ms, 0ms},
             {{"sweep", 1h, [this, who] { return std::make_unique<Steps>(*this, who); }}});
     }
-    store::Job job() { return store->jobs().list()->front(); }
+    store::Job job() { return store->jobs().list({})->items.front(); }
     // All that the controller has, once.
     void run_all_jobs() {
         JobRunner a({loop, *store, clock, "a", 1ms, 0ms}, job_kinds({}, clock));
         ASSERT_TRUE(a.start());
         run_until([&] {
-            const auto jobs = *store->jobs().list();
+            const auto jobs = store->jobs().list({})->items;
             return std::all_of(jobs.begin(), jobs.end(), [&](const auto& job) {
                 if (job.name == "node-lifetimes") return true;  // there are none
                 return job.finished_at && job.next_run_at > clock.now();
@@ -119,9 +119,9 @@ TEST_F(JobRunnerTest, RetentionTakesWhatIsOldOfEveryChain) {
         ASSERT_TRUE(store->create_tenant({new_uuid(i), fmt::format("t{}", i), {}}));
     clock.advance(24h * 91);
     run_all_jobs();
-    const auto jobs = store->jobs().list();
+    const auto jobs = store->jobs().list({});
     ASSERT_TRUE(jobs) << jobs.error().message;
-    for (const auto& job : *jobs) EXPECT_TRUE(job.has_succeeded) << job.result;
+    for (const auto& job : jobs->items) EXPECT_TRUE(job.has_succeeded) << job.result;
     const auto verdicts = store->verify_audit({});
     ASSERT_TRUE(verdicts) << verdicts.error().message;
     for (const auto& verdict : *verdicts) {
@@ -157,7 +157,7 @@ TEST_F(JobRunnerTest, ACertificateThatEndsSoonIsWarnedOfEachDay) {
     JobRunner a({loop, *store, clock, "a", 1ms, 0ms}, job_kinds(settings, clock));
     ASSERT_TRUE(a.start());
     const auto watch = [&] {
-        const auto jobs = *store->jobs().list();
+        const auto jobs = store->jobs().list({})->items;
         for (const auto& job : jobs)
             if (job.name == "certificate-watch") return job;
         return store::Job{};
@@ -225,13 +225,13 @@ TEST_F(JobRunnerTest, ANodeWhoseTimeIsOverEndsOnceOfTwoControllers) {
     ASSERT_TRUE(a.start());
     ASSERT_TRUE(b.start());
     const auto lifetimes = [&] {
-        const auto jobs = *store->jobs().list();
+        const auto jobs = store->jobs().list({})->items;
         for (const auto& job : jobs)
             if (job.name == "node-lifetimes") return job;
         return store::Job{};
     };
     run_until([&] {
-        const auto jobs = *store->jobs().list();
+        const auto jobs = store->jobs().list({})->items;
         return std::count_if(jobs.begin(), jobs.end(), [](const auto& job) {
                    return job.finished_at.has_value();
                }) == static_cast<std::ptrdiff_t>(jobs.size()) - 1;

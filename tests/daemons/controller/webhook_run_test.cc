@@ -39,8 +39,13 @@ struct WebhookRunTest : testing::Test {
             }});
     }();
     bool is_allowed = true;
+    std::vector<const char*> secrets{"secret"};
     WebhookParts parts{loop, clock, ca.pem(), [this](const Address&) { return is_allowed; },
-                       [](const store::Webhook&) { return SecretText("secret"); }};
+                       [this](const store::Webhook&) {
+                           std::vector<SecretText> made;
+                           for (const char* secret : secrets) made.emplace_back(secret);
+                           return made;
+                       }};
     JobRunner runner{{loop, *store, clock, "a", 1ms, 0ms}, {webhook_job(parts)}};
 
     WebhookRunTest() {
@@ -75,6 +80,19 @@ TEST_F(WebhookRunTest, TellsEachEventOnceInOrderAndSigned) {
     EXPECT_EQ(*first.header("CVLAN-Signature"),
               "t=1800000000,v1=" + hex(hmac_sha256(as_bytes("secret"), as_bytes(signed_text))));
     EXPECT_EQ(hook().last_result, "204");
+}
+
+TEST_F(WebhookRunTest, SignsWithEachSecretWhileTwoOverlap) {
+    secrets = {"new", "old"};
+    rename("one");
+    run_until([&] { return !told.empty(); });
+    ASSERT_EQ(told.size(), 1u);
+    const std::string signed_text = "1800000000." + told.front().body;
+    const auto by = [&](const char* secret) {
+        return hex(hmac_sha256(as_bytes(std::string_view(secret)), as_bytes(signed_text)));
+    };
+    EXPECT_EQ(*told.front().header("CVLAN-Signature"),
+              "t=1800000000,v1=" + by("new") + ",v1=" + by("old"));
 }
 
 TEST_F(WebhookRunTest, TriesAgainLaterAndLater) {
