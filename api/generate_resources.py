@@ -8,6 +8,8 @@ PATCH changes. What a description can not say by itself is said by extensions:
 
   x-cvlan-key    of a collection: the field that names an object where that is not `name`
   x-cvlan-key-as of a collection: the field of a request to create one that becomes its key
+  x-cvlan-above-tenants  of a collection: some of its objects lie above all tenants
+  x-cvlan-warning        of an action: what somebody who asks for it should know before
   x-cvlan-kind   of a field: the kind whose id it holds, where its own name does not tell ("nodeId", "ownerUserIds")
   x-cvlan-auto   of a field: the word that leaves the value to the controller ("auto")
   x-cvlan-none   of a field: the word that stands for no value ("none")
@@ -176,6 +178,8 @@ class Writer:
             parts.append(".validates = true")
         if "If-Match" in parameters:
             parts.append(".matches = true")
+        if summary := operation.get("summary"):
+            parts.append(f".help = {text(summary)}")
         return "{" + ", ".join(parts) + "}"
 
     def actions(self, item_path: str, shown: dict) -> str:
@@ -185,7 +189,8 @@ class Writer:
             if verb == path or "/" in verb or "post" not in node:
                 continue
             summary = node["post"].get("summary", f"{kebab(verb)} it")
-            rows.append(f"{{.verb = {text(kebab(verb))}, .path = {text('/' + verb)}, "
+            warning = node["post"].get("x-cvlan-warning", "")
+            rows.append(f"{{.verb = {text(kebab(verb))}, .path = {text('/' + verb)}, .warning = {text(warning)}, "
                         f".operation = {self.operation(node, 'post', shown)}, .help = {text(summary)}}}")
         return self.array("Action", rows)
 
@@ -221,6 +226,7 @@ class Writer:
         parts = [f".kind = {text(kind)}", f".plural = {text(kebab(path.rsplit('/', 1)[1]))}", f".path = {text(path)}",
                  f".items = {text(items)}", f".key = {text('' if is_single else key)}"]
         for name, is_true in (("has_item", "get" in item), ("in_tenant", "tenant" in parameters),
+                              ("above_tenants", node.get("x-cvlan-above-tenants", False)),
                               ("pages", "pageToken" in parameters), ("filters_by_key", key in parameters)):
             if is_true:
                 parts.append(f".{name} = true")

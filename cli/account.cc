@@ -51,12 +51,16 @@ Result<Session> connect_for(const Args& args) {
 int list_of(const Args& args, Io& io, AccountNoun noun) {
     auto session = connect_for(args);
     if (!session) return fail(io, session.error());
-    auto all = session->controller.list_accounts(noun, session->tenant_id);
+    auto asked = listing_of(args, noun == AccountNoun::User ? "user" : "service-account", *session);
+    if (!asked) return fail(io, asked.error());
+    if (args.above_tenants) asked->limit = 0;  // those of tenants do not count
+    auto all = session->controller.list_accounts(noun, *asked);
     if (!all) return fail(io, all.error());
     std::vector<Row> rows;
     std::vector<wire::Account> kept;
     for (const wire::Account& account : *all) {
         if (args.above_tenants && account.tenant_id) continue;
+        if (args.limit != 0 && kept.size() == args.limit) break;
         rows.push_back(row_of(account));
         kept.push_back(account);
     }
@@ -72,27 +76,6 @@ int show_one(const Args& args, Io& io, AccountNoun noun) {
     auto account = session->controller.find_account(noun, session->tenant_id, args.name);
     if (!account) return fail(io, account.error());
     return print_account(args, io, *account);
-}
-
-int change_one(const Args& args, Io& io, AccountNoun noun, const wire::AccountUpdate& change) {
-    auto session = connect_for(args);
-    if (!session) return fail(io, session.error());
-    auto account = session->controller.find_account(noun, session->tenant_id, args.name);
-    if (!account) return fail(io, account.error());
-    auto changed = session->controller.update_account(noun, account->id, change);
-    if (!changed) return fail(io, changed.error());
-    return print_created(args, io, *changed, row_of(*changed));
-}
-
-int delete_one(const Args& args, Io& io, AccountNoun noun) {
-    auto session = connect_for(args);
-    if (!session) return fail(io, session.error());
-    auto account = session->controller.find_account(noun, session->tenant_id, args.name);
-    if (!account) return fail(io, account.error());
-    if (!confirmed(args, io, fmt::format("Delete {}?", account->name))) return kUsage;
-    if (auto gone = session->controller.delete_account(noun, account->id); !gone)
-        return fail(io, gone.error());
-    return kOk;
 }
 
 int print_link(const Args& args, Io& io, const wire::OneTimeLink& link) {
@@ -115,6 +98,10 @@ void add_role(CLI::App& app, Args& args) {
 
 void account_options(CLI::App& app, Args& args) {
     app.add_flag("--operator", args.above_tenants, "above tenants, not of one");
+}
+void account_list_options(CLI::App& app, Args& args) {
+    account_options(app, args);
+    list_options(app, args);
 }
 void account_object(CLI::App& app, Args& args) {
     object(app, args);
@@ -155,16 +142,6 @@ int user_link(const Args& args, Io& io) {
 }
 int user_list(const Args& args, Io& io) { return list_of(args, io, AccountNoun::User); }
 int user_show(const Args& args, Io& io) { return show_one(args, io, AccountNoun::User); }
-int user_delete(const Args& args, Io& io) { return delete_one(args, io, AccountNoun::User); }
-int user_role(const Args& args, Io& io) {
-    return change_one(args, io, AccountNoun::User, {.role = args.tenant_role, .disabled = {}});
-}
-int user_disable(const Args& args, Io& io) {
-    return change_one(args, io, AccountNoun::User, {.role = {}, .disabled = true});
-}
-int user_enable(const Args& args, Io& io) {
-    return change_one(args, io, AccountNoun::User, {.role = {}, .disabled = false});
-}
 
 int service_account_create(const Args& args, Io& io) {
     auto session = connect_for(args);
@@ -182,18 +159,6 @@ int service_account_list(const Args& args, Io& io) {
 }
 int service_account_show(const Args& args, Io& io) {
     return show_one(args, io, AccountNoun::Service);
-}
-int service_account_delete(const Args& args, Io& io) {
-    return delete_one(args, io, AccountNoun::Service);
-}
-int service_account_role(const Args& args, Io& io) {
-    return change_one(args, io, AccountNoun::Service, {.role = args.tenant_role, .disabled = {}});
-}
-int service_account_disable(const Args& args, Io& io) {
-    return change_one(args, io, AccountNoun::Service, {.role = {}, .disabled = true});
-}
-int service_account_enable(const Args& args, Io& io) {
-    return change_one(args, io, AccountNoun::Service, {.role = {}, .disabled = false});
 }
 
 int access_token_create(const Args& args, Io& io) {
@@ -217,20 +182,14 @@ int access_token_create(const Args& args, Io& io) {
 int access_token_list(const Args& args, Io& io) {
     auto session = connect(args);
     if (!session) return fail(io, session.error());
-    auto list = session->controller.list_access_tokens();
+    auto asked = listing_of(args, "access-token", *session);
+    if (!asked) return fail(io, asked.error());
+    auto list = session->controller.list_access_tokens(*asked);
     if (!list) return fail(io, list.error());
     std::vector<Row> rows;
     for (const wire::AccessToken& token : list->access_tokens) rows.push_back(row_of(token));
     return print_list(args, io, *list, {"ID", "NAME", "PREFIX", "EXPIRES", "LAST USED", "ACCOUNT"},
                       rows);
-}
-int access_token_delete(const Args& args, Io& io) {
-    auto session = connect(args);
-    if (!session) return fail(io, session.error());
-    if (!confirmed(args, io, fmt::format("Delete access token {}?", args.name))) return kUsage;
-    if (auto gone = session->controller.delete_access_token(args.name); !gone)
-        return fail(io, gone.error());
-    return kOk;
 }
 
 }  // namespace cvlan::cli

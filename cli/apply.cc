@@ -162,7 +162,13 @@ int with_plan(const Args& args, Io& io,
     auto session = connect(args);
     if (!session) return fail(io, session.error());
     Catalogue catalogue(client::Objects(session->controller.transport()));
-    auto plan = Planner(catalogue, args.tenant).plan(*manifests, args.prune);
+    Prune prune{args.prune};
+    if (args.prune) {
+        auto me = session->controller.me();
+        if (!me) return fail(io, me.error());
+        if (me->account) prune.self = me->account->id;
+    }
+    auto plan = Planner(catalogue, args.tenant).plan(*manifests, prune);
     if (!plan) return fail(io, plan.error());
     if (!plan->faults.empty()) return tell_faults(io, plan->faults);
     return use(*plan, catalogue);

@@ -18,43 +18,44 @@ struct NounCommand {
     std::function<void(CLI::App&, Args&)> options;
     std::function<int(const Args&, Io&)> run;
 };
-std::vector<NounCommand> noun_commands();  // nouns.cc
+// nouns.cc
+std::vector<NounCommand> noun_commands();
+int tenant_rename(const Args& args, Io& io);
+int network_rename(const Args& args, Io& io);
+int node_rename(const Args& args, Io& io);
+int user_role(const Args& args, Io& io);
+int user_disable(const Args& args, Io& io);
+int user_enable(const Args& args, Io& io);
+int service_account_role(const Args& args, Io& io);
+int service_account_disable(const Args& args, Io& io);
+int service_account_enable(const Args& args, Io& io);
+int webhook_enable(const Args& args, Io& io);
+int webhook_disable(const Args& args, Io& io);
 
 // tenant.cc
 int tenant_create(const Args& args, Io& io);
 int tenant_list(const Args& args, Io& io);
 int tenant_show(const Args& args, Io& io);
-int tenant_rename(const Args& args, Io& io);
-int tenant_delete(const Args& args, Io& io);
 // network.cc
 int network_create(const Args& args, Io& io);
 int network_list(const Args& args, Io& io);
 int network_show(const Args& args, Io& io);
-int network_rename(const Args& args, Io& io);
-int network_delete(const Args& args, Io& io);
 void network_create_options(CLI::App& app, Args& args);
 // token.cc
 int token_create(const Args& args, Io& io);
 int token_list(const Args& args, Io& io);
 int token_show(const Args& args, Io& io);
-int token_delete(const Args& args, Io& io);
-int token_revoke(const Args& args, Io& io);
 void token_create_options(CLI::App& app, Args& args);
 // token_key.cc
 int token_key_create(const Args& args, Io& io);
 int token_key_list(const Args& args, Io& io);
 int token_key_show(const Args& args, Io& io);
-int token_key_delete(const Args& args, Io& io);
 int token_make(const Args& args, Io& io);
 void token_key_create_options(CLI::App& app, Args& args);
 void token_make_options(CLI::App& app, Args& args);
 // node.cc
 int node_list(const Args& args, Io& io);
 int node_show(const Args& args, Io& io);
-int node_delete(const Args& args, Io& io);
-int node_rename(const Args& args, Io& io);
-int node_expire(const Args& args, Io& io);
-int node_revoke(const Args& args, Io& io);
 void node_list_options(CLI::App& app, Args& args);
 // external.cc
 int node_create(const Args& args, Io& io);
@@ -69,6 +70,8 @@ void audit_export_options(CLI::App& app, Args& args);
 int get(const Args& args, Io& io);
 void get_options(CLI::App& app, Args& args);
 void list_options(CLI::App& app, Args& args);
+// What those options ask of a kind, in the session's tenant.
+Result<client::Listing> listing_of(const Args& args, std::string_view kind, Session& session);
 // apply.cc
 int apply(const Args& args, Io& io);
 int diff(const Args& args, Io& io);
@@ -77,13 +80,9 @@ void diff_options(CLI::App& app, Args& args);
 // webhook.cc
 int webhook_create(const Args& args, Io& io);
 int webhook_list(const Args& args, Io& io);
-int webhook_enable(const Args& args, Io& io);
-int webhook_disable(const Args& args, Io& io);
-int webhook_delete(const Args& args, Io& io);
 void webhook_create_options(CLI::App& app, Args& args);
 // job.cc
 int job_list(const Args& args, Io& io);
-int job_run(const Args& args, Io& io);
 // status.cc
 int status(const Args& args, Io& io);
 int plan(const Args& args, Io& io);
@@ -108,22 +107,14 @@ void password_set_options(CLI::App& app, Args& args);
 int user_create(const Args& args, Io& io);
 int user_list(const Args& args, Io& io);
 int user_show(const Args& args, Io& io);
-int user_role(const Args& args, Io& io);
 int user_link(const Args& args, Io& io);
-int user_disable(const Args& args, Io& io);
-int user_enable(const Args& args, Io& io);
-int user_delete(const Args& args, Io& io);
 int service_account_create(const Args& args, Io& io);
 int service_account_list(const Args& args, Io& io);
 int service_account_show(const Args& args, Io& io);
-int service_account_role(const Args& args, Io& io);
-int service_account_disable(const Args& args, Io& io);
-int service_account_enable(const Args& args, Io& io);
-int service_account_delete(const Args& args, Io& io);
 int access_token_create(const Args& args, Io& io);
 int access_token_list(const Args& args, Io& io);
-int access_token_delete(const Args& args, Io& io);
 void account_options(CLI::App& app, Args& args);
+void account_list_options(CLI::App& app, Args& args);
 void account_object(CLI::App& app, Args& args);
 void account_role_options(CLI::App& app, Args& args);
 void access_token_create_options(CLI::App& app, Args& args);

@@ -36,12 +36,18 @@ Result<std::vector<const Resource*>> kinds_of(const std::string& words) {
     return out;
 }
 
+// Of what a file can say, and apply make so.
+bool can_be_written(const Resource& resource) {
+    return resource.is_single() ||
+           (resource.has_item && (resource.create.exists() || resource.update.exists()));
+}
+
 Result<Asked> read_asked(const Args& args, Catalogue& catalogue) {
     Asked asked;
     if (args.kind == "all") {
         asked.is_everything = true;
         for (const Resource& one : client::resources())
-            if (one.has_item || one.is_single()) asked.kinds.push_back(&one);
+            if (can_be_written(one)) asked.kinds.push_back(&one);
     } else {
         auto kinds = kinds_of(args.kind);
         if (!kinds) return failed(kinds.error());
@@ -78,11 +84,11 @@ Result<std::pair<std::string, std::string>> read_filter(const std::string& text,
     return std::pair(name, (*found)->text_of("id"));
 }
 
-Result<client::Listing> read_listing(const Args& args, const Resource& resource, const Asked& asked,
-                                     Catalogue& catalogue) {
-    client::Listing listing{.tenant = asked.tenant_id, .limit = args.limit};
+Result<client::Listing> read_listing(const Args& args, const Resource& resource,
+                                     const std::string& tenant_id, Catalogue& catalogue) {
+    client::Listing listing{.tenant = tenant_id, .limit = args.limit};
     for (const std::string& text : args.filters) {
-        auto filter = read_filter(text, resource, asked.tenant_id, catalogue);
+        auto filter = read_filter(text, resource, tenant_id, catalogue);
         if (!filter) return failed(filter.error());
         listing.filters.push_back(std::move(*filter));
     }
@@ -101,7 +107,7 @@ Result<std::vector<Value>> read_kind(const Args& args, const Resource& resource,
         return std::vector<Value>{std::move(*one)};
     }
     if (resource.is_single()) return catalogue.all(resource, asked.tenant_id);
-    auto listing = read_listing(args, resource, asked, catalogue);
+    auto listing = read_listing(args, resource, asked.tenant_id, catalogue);
     if (!listing) return failed(listing.error());
     return catalogue.objects().list(resource, *listing);
 }
@@ -122,6 +128,11 @@ void list_options(CLI::App& app, Args& args) {
     app.add_option("--order-by", args.order_by, "such as name or 'createdAt desc'");
     app.add_option("--limit", args.limit, "at most so many of a kind; otherwise all")
         ->check(CLI::Range(1, 100000000));
+}
+
+Result<client::Listing> listing_of(const Args& args, std::string_view kind, Session& session) {
+    Catalogue catalogue(client::Objects(session.controller.transport()));
+    return read_listing(args, *client::find_resource(kind), session.tenant_id, catalogue);
 }
 
 int get(const Args& args, Io& io) {

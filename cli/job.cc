@@ -21,19 +21,13 @@ static Row row_of(const wire::Job& job) {
 int job_list(const Args& args, Io& io) {
     auto session = connect(args);
     if (!session) return fail(io, session.error());
-    auto list = session->controller.list_jobs();
+    auto asked = listing_of(args, "job", *session);
+    if (!asked) return fail(io, asked.error());
+    auto list = session->controller.list_jobs(*asked);
     if (!list) return fail(io, list.error());
     std::vector<Row> rows;
     for (const wire::Job& job : list->jobs) rows.push_back(row_of(job));
     return print_list(args, io, *list, {"NAME", "STATE", "LAST RUN", "NEXT RUN", "RESULT"}, rows);
-}
-
-int job_run(const Args& args, Io& io) {
-    auto session = connect(args);
-    if (!session) return fail(io, session.error());
-    auto job = session->controller.run_job(args.name);
-    if (!job) return fail(io, job.error());
-    return print_created(args, io, *job, row_of(*job));
 }
 
 }  // namespace cvlan::cli

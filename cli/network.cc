@@ -37,7 +37,9 @@ int network_create(const Args& args, Io& io) {
 int network_list(const Args& args, Io& io) {
     auto session = connect_to_tenant(args);
     if (!session) return fail(io, session.error());
-    auto list = session->controller.list_networks(session->tenant_id);
+    auto asked = listing_of(args, "network", *session);
+    if (!asked) return fail(io, asked.error());
+    auto list = session->controller.list_networks(*asked);
     if (!list) return fail(io, list.error());
     std::vector<Row> rows;
     for (const wire::Network& network : list->networks) rows.push_back(row_of(network));
@@ -58,28 +60,6 @@ int network_show(const Args& args, Io& io) {
                          {"MTU", network->mtu ? std::to_string(*network->mtu) : ""},
                          {"Nodes", std::to_string(network->node_count.value_or(0))},
                          {"Created", time_text(network->created_at)}});
-}
-
-int network_rename(const Args& args, Io& io) {
-    auto session = connect_to_tenant(args);
-    if (!session) return fail(io, session.error());
-    auto network = session->controller.find_network(session->tenant_id, args.name);
-    if (!network) return fail(io, network.error());
-    auto renamed =
-        session->controller.rename_network(session->tenant_id, network->id, args.new_name);
-    if (!renamed) return fail(io, renamed.error());
-    return print_created(args, io, *renamed, row_of(*renamed));
-}
-
-int network_delete(const Args& args, Io& io) {
-    auto session = connect_to_tenant(args);
-    if (!session) return fail(io, session.error());
-    auto network = session->controller.find_network(session->tenant_id, args.name);
-    if (!network) return fail(io, network.error());
-    if (!confirmed(args, io, fmt::format("Delete network {}?", network->name))) return kUsage;
-    if (auto gone = session->controller.delete_network(session->tenant_id, network->id); !gone)
-        return fail(io, gone.error());
-    return kOk;
 }
 
 }  // namespace cvlan::cli

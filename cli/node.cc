@@ -47,18 +47,17 @@ static int print_node(const Args& args, Io& io, const wire::Node& node) {
 
 void node_list_options(CLI::App& app, Args& args) {
     app.add_option("--network", args.network, "only nodes of this network, by id or name");
+    list_options(app, args);
 }
 
 int node_list(const Args& args, Io& io) {
     auto session = connect_to_tenant(args);
     if (!session) return fail(io, session.error());
-    std::string network_id;
-    if (!args.network.empty()) {
-        auto network = session->controller.find_network(session->tenant_id, args.network);
-        if (!network) return fail(io, network.error());
-        network_id = network->id;
-    }
-    auto list = session->controller.list_nodes(session->tenant_id, network_id);
+    Args with_network = args;
+    if (!args.network.empty()) with_network.filters.push_back("network=" + args.network);
+    auto asked = listing_of(with_network, "node", *session);
+    if (!asked) return fail(io, asked.error());
+    auto list = session->controller.list_nodes(*asked);
     if (!list) return fail(io, list.error());
     std::vector<Row> rows;
     for (const wire::Node& node : list->nodes) rows.push_back(row_of(node));
@@ -72,51 +71,6 @@ int node_show(const Args& args, Io& io) {
     auto node = session->controller.find_node(session->tenant_id, args.name);
     if (!node) return fail(io, node.error());
     return print_node(args, io, *node);
-}
-
-// What rename, expire and revoke share: find the node, maybe ask, change it, print its row.
-static int change_node(
-    const Args& args, Io& io, const char* question,
-    const std::function<Result<wire::Node>(Session&, const wire::Node&)>& change) {
-    auto session = connect_to_tenant(args);
-    if (!session) return fail(io, session.error());
-    auto node = session->controller.find_node(session->tenant_id, args.name);
-    if (!node) return fail(io, node.error());
-    if (question && !confirmed(args, io, fmt::format(fmt::runtime(question), node->name)))
-        return kUsage;
-    auto changed = change(*session, *node);
-    if (!changed) return fail(io, changed.error());
-    return print_created(args, io, *changed, row_of(*changed));
-}
-
-int node_rename(const Args& args, Io& io) {
-    return change_node(args, io, nullptr, [&](Session& session, const wire::Node& node) {
-        return session.controller.rename_node(session.tenant_id, node.id, args.new_name);
-    });
-}
-
-int node_expire(const Args& args, Io& io) {
-    return change_node(args, io, nullptr, [](Session& session, const wire::Node& node) {
-        return session.controller.expire_node(session.tenant_id, node.id);
-    });
-}
-
-int node_revoke(const Args& args, Io& io) {
-    const char* question = "Revoke node {}? Its keys can never be used again.";
-    return change_node(args, io, question, [](Session& session, const wire::Node& node) {
-        return session.controller.revoke_node(session.tenant_id, node.id);
-    });
-}
-
-int node_delete(const Args& args, Io& io) {
-    auto session = connect_to_tenant(args);
-    if (!session) return fail(io, session.error());
-    auto node = session->controller.find_node(session->tenant_id, args.name);
-    if (!node) return fail(io, node.error());
-    if (!confirmed(args, io, fmt::format("Delete node {}?", node->name))) return kUsage;
-    if (auto gone = session->controller.delete_node(session->tenant_id, node->id); !gone)
-        return fail(io, gone.error());
-    return kOk;
 }
 
 }  // namespace cvlan::cli

@@ -92,9 +92,11 @@ Result<Value> read_flags(const Args& args, const Field& field, const std::string
     return is_given ? Result<Value>(std::move(object)) : Value{};
 }
 
-// A tenant is looked for only where the noun lies in one.
+// A tenant is looked for only where the noun lies in one and the name alone does not tell which.
 Result<Session> open_for(const Args& args, const Resource& resource) {
-    return resource.in_tenant ? connect_to_tenant(args) : connect(args);
+    const bool is_told_by_id = args.tenant.empty() && is_uuid(args.name);
+    const bool needs_tenant = resource.in_tenant && !args.above_tenants && !is_told_by_id;
+    return needs_tenant ? connect_to_tenant(args) : connect(args);
 }
 
 Result<void> check_references(const Manifest& manifest, const Names& names) {
@@ -171,7 +173,13 @@ int with_object(const Resource& resource, const Args& args, Io& io,
     Catalogue catalogue(client::Objects(session->controller.transport()));
     auto object = catalogue.one(resource, session->tenant_id, args.name);
     if (!object) return fail(io, object.error());
-    return use({resource, session->tenant_id, object->text_of("id")}, *object, catalogue);
+    const std::string& tenant_id = object->text_of("tenantId");
+    return use({resource, tenant_id, object->text_of("id")}, *object, catalogue);
+}
+
+// "network office".
+std::string called(const Resource& resource, const Value& object) {
+    return fmt::format("{} {}", resource.kind, object.text_of(resource.key));
 }
 
 int update_seen(const client::Place& place, const client::Seen& seen, Catalogue& catalogue,
@@ -214,29 +222,49 @@ int remove(const Resource& resource, const Args& args, Io& io) {
             // Before the question: what somebody changes while it is answered stays.
             auto seen = catalogue.objects().look(place, resource.remove, listed);
             if (!seen) return fail(io, seen.error());
-            if (!confirmed(args, io, fmt::format("Delete {} {}?", resource.kind, args.name)))
+            if (!confirmed(args, io, fmt::format("Delete {}?", called(resource, listed))))
                 return static_cast<int>(kUsage);
             auto gone = catalogue.objects().remove(place, seen->etag, Mode::Do);
             return gone ? static_cast<int>(kOk) : fail(io, gone.error());
         });
 }
 
+bool may_act(const client::Action& action, const std::string& what, const Args& args, Io& io) {
+    if (action.warning.empty()) return true;
+    std::string verb(action.verb);
+    verb.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(verb.front())));
+    return confirmed(args, io, fmt::format("{} {}? {}", verb, what, action.warning));
+}
+
 int act(const Resource& resource, const client::Action& action, const Args& args, Io& io) {
     return with_object(resource, args, io,
-                       [&](const auto& place, const Value&, Catalogue& catalogue) {
+                       [&](const auto& place, const Value& listed, Catalogue& catalogue) {
+                           auto seen = catalogue.objects().look(place, action.operation, listed);
+                           if (!seen) return fail(io, seen.error());
+                           if (!may_act(action, called(resource, listed), args, io))
+                               return static_cast<int>(kUsage);
                            const Names names = names_in(catalogue, place.tenant);
                            auto wish = read_wish(args, resource, action.operation, Value::object());
                            if (!wish) return fail(io, wish.error());
                            const Change change{.resource = &resource, .manifest = &*wish};
                            auto body = create_body(change, names);
                            if (!body) return fail(io, body.error());
-                           auto done = catalogue.objects().act(place, action, *body);
+                           auto done = catalogue.objects().act(place, seen->etag, action, *body);
                            if (!done) return fail(io, done.error());
                            return print_one_made(args, io, resource, *done, catalogue);
                        });
 }
 
+// One field of an object, by a command of its own.
+int change(std::string_view kind, const Args& args, Io& io,
+           const std::pair<std::string, std::string>& field) {
+    Args with_field = args;
+    with_field.fields[field.first] = {field.second};
+    return update(*client::find_resource(kind), with_field, io);
+}
+
 void name_option(CLI::App& app, const Resource& resource, Args& args) {
+    if (resource.above_tenants) account_options(app, args);
     if (!resource.is_single()) object(app, args);
 }
 
@@ -261,7 +289,9 @@ public:
         if (noun.has_item) add("show", "show one", object, get_it);
         if (noun.update.exists())
             make_writing("update", noun.update, update, "change fields of it");
-        if (noun.remove.exists()) add("delete", "delete one", object, remove);
+        if (noun.remove.exists())
+            add("delete", noun.remove.help.empty() ? "delete one" : noun.remove.help,
+                noun.above_tenants ? account_object : object, remove);
         for (const client::Action& action : noun.actions) make_action(action);
     }
 
@@ -307,6 +337,40 @@ private:
 };
 
 }  // namespace
+
+int tenant_rename(const Args& args, Io& io) {
+    return change("tenant", args, io, {"name", args.new_name});
+}
+int network_rename(const Args& args, Io& io) {
+    return change("network", args, io, {"name", args.new_name});
+}
+int node_rename(const Args& args, Io& io) {
+    return change("node", args, io, {"name", args.new_name});
+}
+int user_role(const Args& args, Io& io) {
+    return change("user", args, io, {"role", std::string(text(args.tenant_role))});
+}
+int user_disable(const Args& args, Io& io) {
+    return change("user", args, io, {"disabled", "true"});
+}
+int user_enable(const Args& args, Io& io) {
+    return change("user", args, io, {"disabled", "false"});
+}
+int service_account_role(const Args& args, Io& io) {
+    return change("service-account", args, io, {"role", std::string(text(args.tenant_role))});
+}
+int service_account_disable(const Args& args, Io& io) {
+    return change("service-account", args, io, {"disabled", "true"});
+}
+int service_account_enable(const Args& args, Io& io) {
+    return change("service-account", args, io, {"disabled", "false"});
+}
+int webhook_enable(const Args& args, Io& io) {
+    return change("webhook", args, io, {"enabled", "true"});
+}
+int webhook_disable(const Args& args, Io& io) {
+    return change("webhook", args, io, {"enabled", "false"});
+}
 
 std::vector<NounCommand> noun_commands() {
     std::vector<NounCommand> out;

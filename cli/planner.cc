@@ -38,7 +38,7 @@ Names names_in(Catalogue& catalogue, const std::string& tenant_id) {
     return {id_of, name_of};
 }
 
-Result<ObjectPlan> Planner::plan(const Manifests& manifests, bool prunes) {
+Result<ObjectPlan> Planner::plan(const Manifests& manifests, const Prune& asked) {
     plan_.faults = manifests.faults;
     if (!plan_.faults.empty()) return plan_;
     if (auto collected = collect(manifests); !collected) return failed(collected.error());
@@ -47,8 +47,8 @@ Result<ObjectPlan> Planner::plan(const Manifests& manifests, bool prunes) {
     if (!plan_.faults.empty()) return plan_;
     for (const Wish* wish : order_)
         if (auto planned = plan_one(*wish); !planned) return failed(planned.error());
-    if (prunes && plan_.faults.empty())
-        if (auto pruned = prune(); !pruned) return failed(pruned.error());
+    if (asked.is_wanted && plan_.faults.empty())
+        if (auto pruned = prune(asked.self); !pruned) return failed(pruned.error());
     return plan_;
 }
 
@@ -252,7 +252,12 @@ void Planner::validate(const Wish& wish, const Change& change) {
     if (!body) fault(wish, wish.manifest->line, body.error().message);
 }
 
-Result<void> Planner::prune() {
+static bool is_of(const Value& object, const std::string& account_id) {
+    return !account_id.empty() &&
+           (object.text_of("id") == account_id || object.text_of("accountId") == account_id);
+}
+
+Result<void> Planner::prune(const std::string& self) {
     std::set<std::pair<std::string_view, std::string>> done;
     for (auto wish = order_.rbegin(); wish != order_.rend(); ++wish) {
         const Resource& resource = *(*wish)->manifest->resource;
@@ -264,6 +269,7 @@ Result<void> Planner::prune() {
         for (Value& object : *all) {
             const std::string key = object.text_of(resource.key);
             if (by_key_.contains({resource.kind, (*wish)->tenant, key})) continue;
+            if (is_of(object, self)) continue;
             plan_.changes.push_back({.what = Change::What::Delete,
                                      .resource = &resource,
                                      .tenant = (*wish)->tenant,

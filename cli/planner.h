@@ -23,15 +23,22 @@ struct ObjectPlan {
 // Names and ids as they are in this tenant, by what the catalogue has now.
 Names names_in(Catalogue& catalogue, const std::string& tenant_id);
 
+// Who asks does not lock themselves out: the account `self` (an id; empty: none) and what it proves
+// itself by stay.
+struct Prune {
+    bool is_wanted = false;
+    std::string self{};
+};
+
 class Planner {
 public:
     // `tenant`, an id or a name, is where documents lie that name none; empty: the only one.
     Planner(Catalogue& catalogue, std::string tenant)
         : catalogue_(catalogue), default_tenant_(std::move(tenant)) {}
 
-    // `manifests` outlives the plan. With `prunes`, what is in none of them goes: of their kinds,
-    // in their tenants. The Error is of a controller that does not answer; all else is a fault.
-    Result<ObjectPlan> plan(const Manifests& manifests, bool prunes);
+    // `manifests` outlives the plan. What is to be pruned is in none of them, of their kinds and in
+    // their tenants. The Error is of a controller that does not answer; all else is a fault.
+    Result<ObjectPlan> plan(const Manifests& manifests, const Prune& prune);
 
 private:
     using Key = std::tuple<std::string_view, std::string, std::string>;  // kind, tenant, name
@@ -53,7 +60,7 @@ private:
     Result<void> plan_create(const Wish& wish, Change change);
     Result<void> plan_update(const Wish& wish, Change change);
     void validate(const Wish& wish, const Change& change);
-    Result<void> prune();
+    Result<void> prune(const std::string& self);
     void fault(const Wish& wish, int line, std::string_view why);
 
     Catalogue& catalogue_;

@@ -23,7 +23,9 @@ int tenant_create(const Args& args, Io& io) {
 int tenant_list(const Args& args, Io& io) {
     auto session = connect(args);
     if (!session) return fail(io, session.error());
-    auto list = session->controller.list_tenants();
+    auto asked = listing_of(args, "tenant", *session);
+    if (!asked) return fail(io, asked.error());
+    auto list = session->controller.list_tenants(*asked);
     if (!list) return fail(io, list.error());
     std::vector<Row> rows;
     for (const wire::Tenant& tenant : list->tenants) rows.push_back(row_of(tenant));
@@ -38,27 +40,6 @@ int tenant_show(const Args& args, Io& io) {
     return print_object(
         args, io, *tenant,
         {{"Name", tenant->name}, {"Id", tenant->id}, {"Created", time_text(tenant->created_at)}});
-}
-
-int tenant_rename(const Args& args, Io& io) {
-    auto session = connect(args);
-    if (!session) return fail(io, session.error());
-    auto tenant = session->controller.find_tenant(args.name);
-    if (!tenant) return fail(io, tenant.error());
-    auto renamed = session->controller.rename_tenant(tenant->id, args.new_name);
-    if (!renamed) return fail(io, renamed.error());
-    return print_created(args, io, *renamed, row_of(*renamed));
-}
-
-int tenant_delete(const Args& args, Io& io) {
-    auto session = connect(args);
-    if (!session) return fail(io, session.error());
-    auto tenant = session->controller.find_tenant(args.name);
-    if (!tenant) return fail(io, tenant.error());
-    if (!confirmed(args, io, fmt::format("Delete tenant {}?", tenant->name))) return kUsage;
-    if (auto gone = session->controller.delete_tenant(tenant->id); !gone)
-        return fail(io, gone.error());
-    return kOk;
 }
 
 }  // namespace cvlan::cli

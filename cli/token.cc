@@ -71,7 +71,9 @@ int token_create(const Args& args, Io& io) {
 int token_list(const Args& args, Io& io) {
     auto session = connect_to_tenant(args);
     if (!session) return fail(io, session.error());
-    auto list = session->controller.list_tokens(session->tenant_id);
+    auto asked = listing_of(args, "token", *session);
+    if (!asked) return fail(io, asked.error());
+    auto list = session->controller.list_tokens(*asked);
     if (!list) return fail(io, list.error());
     std::vector<Row> rows;
     for (const wire::Token& token : list->tokens) rows.push_back(row_of(token, io.clock.now()));
@@ -84,23 +86,6 @@ int token_show(const Args& args, Io& io) {
     auto token = session->controller.get_token(session->tenant_id, args.name);
     if (!token) return fail(io, token.error());
     return print_token(args, io, *token);
-}
-
-int token_revoke(const Args& args, Io& io) {
-    auto session = connect_to_tenant(args);
-    if (!session) return fail(io, session.error());
-    auto token = session->controller.revoke_token(session->tenant_id, args.name);
-    if (!token) return fail(io, token.error());
-    return print_created(args, io, *token, row_of(*token, io.clock.now()));
-}
-
-int token_delete(const Args& args, Io& io) {
-    auto session = connect_to_tenant(args);
-    if (!session) return fail(io, session.error());
-    if (!confirmed(args, io, fmt::format("Delete token {}?", args.name))) return kUsage;
-    if (auto gone = session->controller.delete_token(session->tenant_id, args.name); !gone)
-        return fail(io, gone.error());
-    return kOk;
 }
 
 }  // namespace cvlan::cli

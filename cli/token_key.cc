@@ -99,7 +99,9 @@ int token_key_create(const Args& args, Io& io) {
 int token_key_list(const Args& args, Io& io) {
     auto session = connect_to_tenant(args);
     if (!session) return fail(io, session.error());
-    auto list = session->controller.list_token_keys(session->tenant_id);
+    auto asked = listing_of(args, "token-key", *session);
+    if (!asked) return fail(io, asked.error());
+    auto list = session->controller.list_token_keys(*asked);
     if (!list) return fail(io, list.error());
     std::vector<Row> rows;
     for (const wire::TokenKey& key : list->token_keys) rows.push_back(row_of(key));
@@ -118,18 +120,6 @@ int token_key_show(const Args& args, Io& io) {
                          {"Kid", key->kid},
                          {"Public key", key->public_key},
                          {"Created", time_text(key->created_at)}});
-}
-
-int token_key_delete(const Args& args, Io& io) {
-    auto session = connect_to_tenant(args);
-    if (!session) return fail(io, session.error());
-    auto key = find_key(args, *session);
-    if (!key) return fail(io, key.error());
-    if (!confirmed(args, io, fmt::format("Delete token key {} and refuse its tokens?", key->name)))
-        return kUsage;
-    if (auto gone = session->controller.delete_token_key(session->tenant_id, key->id); !gone)
-        return fail(io, gone.error());
-    return kOk;
 }
 
 // Asks nobody: the machine may have no network at all.

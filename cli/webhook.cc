@@ -50,31 +50,13 @@ int webhook_create(const Args& args, Io& io) {
 int webhook_list(const Args& args, Io& io) {
     auto session = connect_to_tenant(args);
     if (!session) return fail(io, session.error());
-    auto list = session->controller.list_webhooks(session->tenant_id);
+    auto asked = listing_of(args, "webhook", *session);
+    if (!asked) return fail(io, asked.error());
+    auto list = session->controller.list_webhooks(*asked);
     if (!list) return fail(io, list.error());
     std::vector<Row> rows;
     for (const wire::Webhook& webhook : list->webhooks) rows.push_back(row_of(webhook));
     return print_list(args, io, *list, {"NAME", "STATE", "DELIVERED", "RESULT", "URL", "ID"}, rows);
-}
-
-static int set_enabled(const Args& args, Io& io, bool is_enabled) {
-    auto session = connect_to_tenant(args);
-    if (!session) return fail(io, session.error());
-    auto changed = session->controller.enable_webhook(session->tenant_id, args.name, is_enabled);
-    if (!changed) return fail(io, changed.error());
-    return print_created(args, io, *changed, row_of(*changed));
-}
-
-int webhook_enable(const Args& args, Io& io) { return set_enabled(args, io, true); }
-int webhook_disable(const Args& args, Io& io) { return set_enabled(args, io, false); }
-
-int webhook_delete(const Args& args, Io& io) {
-    auto session = connect_to_tenant(args);
-    if (!session) return fail(io, session.error());
-    if (!confirmed(args, io, fmt::format("Delete webhook {}?", args.name))) return kUsage;
-    if (auto gone = session->controller.delete_webhook(session->tenant_id, args.name); !gone)
-        return fail(io, gone.error());
-    return kOk;
 }
 
 }  // namespace cvlan::cli

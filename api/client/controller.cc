@@ -43,17 +43,29 @@ Result<T> Controller::call(const char* method, const std::string& path, const st
     return decoded<T>(*answer);
 }
 
+template <class T>
+Result<T> Controller::make(const std::string& path, const std::string& body) {
+    auto answer = transport_.send(
+        {.method = "POST", .path = path, .body = body, .idempotency_key = new_idempotency_key()});
+    if (!answer) return failed(answer.error());
+    return decoded<T>(*answer);
+}
+
 template <class List, class Item>
-Result<List> Controller::pages(const std::string& path, std::vector<Item> List::*items) {
+Result<List> Controller::pages(const std::string& path, const Listing& listing,
+                               std::vector<Item> List::*items) {
+    const std::string first = target_of(path, listing, true);
     List all;
     for (std::string token;;) {
-        std::string at = join_query(path, "pageSize=1000");
+        std::string at = first;
         if (!token.empty()) at += "&pageToken=" + url_encode(token);
         auto page = call<List>("GET", at);
         if (!page) return failed(page.error());
         auto& more = (*page).*items;
         std::move(more.begin(), more.end(), std::back_inserter(all.*items));
-        if (page->next_page_token.empty()) return all;
+        const bool is_enough = listing.limit != 0 && (all.*items).size() >= listing.limit;
+        if (is_enough) (all.*items).resize(listing.limit);
+        if (page->next_page_token.empty() || is_enough) return all;
         if (page->next_page_token == token)
             return fail(Code::Malformed, "the controller's pages never end");
         token = page->next_page_token;
@@ -64,9 +76,8 @@ template <class Item, class List>
 Result<Item> Controller::find(const std::string& noun, const std::string& tenant,
                               const std::string& id_or_name, std::vector<Item> List::*items) {
     if (is_uuid(id_or_name)) return call<Item>("GET", one(noun.c_str(), id_or_name, tenant));
-    auto found =
-        pages(fmt::format("/api/v1/{}s{}", noun, query({{"tenant", tenant}, {"name", id_or_name}})),
-              items);
+    auto found = pages(fmt::format("/api/v1/{}s", noun),
+                       Listing{.tenant = tenant, .filters = {{"name", id_or_name}}}, items);
     if (!found) return failed(found.error());
     // A server of another version may not know the filter: look for ourselves.
     for (Item& item : (*found).*items)
@@ -80,96 +91,59 @@ Result<void> Controller::remove(const std::string& path) {
     return {};
 }
 
-Result<wire::TenantList> Controller::list_tenants() {
-    return pages("/api/v1/tenants", &wire::TenantList::tenants);
+Result<wire::TenantList> Controller::list_tenants(const Listing& listing) {
+    return pages("/api/v1/tenants", listing, &wire::TenantList::tenants);
 }
 Result<wire::Tenant> Controller::find_tenant(const std::string& id_or_name) {
     return find("tenant", "", id_or_name, &wire::TenantList::tenants);
 }
 Result<wire::Tenant> Controller::create_tenant(const wire::TenantCreate& tenant) {
-    return call<wire::Tenant>("POST", "/api/v1/tenants", encode(tenant));
-}
-Result<wire::Tenant> Controller::rename_tenant(const std::string& id, const std::string& name) {
-    wire::TenantUpdate update;
-    update.name = name;
-    return call<wire::Tenant>("PATCH", one("tenant", id, ""), encode(update));
-}
-Result<void> Controller::delete_tenant(const std::string& id) {
-    return remove(one("tenant", id, ""));
+    return make<wire::Tenant>("/api/v1/tenants", encode(tenant));
 }
 
-Result<wire::NetworkList> Controller::list_networks(const std::string& tenant) {
-    return pages("/api/v1/networks" + query({{"tenant", tenant}}), &wire::NetworkList::networks);
+Result<wire::NetworkList> Controller::list_networks(const Listing& listing) {
+    return pages("/api/v1/networks", listing, &wire::NetworkList::networks);
 }
 Result<wire::Network> Controller::find_network(const std::string& tenant,
                                                const std::string& id_or_name) {
     return find("network", tenant, id_or_name, &wire::NetworkList::networks);
 }
 Result<wire::Network> Controller::create_network(const wire::NetworkCreate& network) {
-    return call<wire::Network>("POST", "/api/v1/networks", encode(network));
-}
-Result<wire::Network> Controller::rename_network(const std::string& tenant, const std::string& id,
-                                                 const std::string& name) {
-    return call<wire::Network>("PATCH", one("network", id, tenant),
-                               encode(wire::NetworkUpdate{.name = name}));
-}
-Result<void> Controller::delete_network(const std::string& tenant, const std::string& id) {
-    return remove(one("network", id, tenant));
+    return make<wire::Network>("/api/v1/networks", encode(network));
 }
 
-Result<wire::TokenList> Controller::list_tokens(const std::string& tenant) {
-    return pages("/api/v1/tokens" + query({{"tenant", tenant}}), &wire::TokenList::tokens);
+Result<wire::TokenList> Controller::list_tokens(const Listing& listing) {
+    return pages("/api/v1/tokens", listing, &wire::TokenList::tokens);
 }
 Result<wire::Token> Controller::get_token(const std::string& tenant, const std::string& id) {
     return call<wire::Token>("GET", one("token", id, tenant));
 }
 Result<wire::TokenCreated> Controller::create_token(const wire::TokenCreate& token) {
-    return call<wire::TokenCreated>("POST", "/api/v1/tokens", encode(token));
-}
-Result<wire::Token> Controller::revoke_token(const std::string& tenant, const std::string& id) {
-    return call<wire::Token>("POST", one("token", id, tenant, "/revoke"));
-}
-Result<void> Controller::delete_token(const std::string& tenant, const std::string& id) {
-    return remove(one("token", id, tenant));
+    return make<wire::TokenCreated>("/api/v1/tokens", encode(token));
 }
 
-Result<wire::TokenKeyList> Controller::list_token_keys(const std::string& tenant) {
-    return pages("/api/v1/token-keys" + query({{"tenant", tenant}}),
-                 &wire::TokenKeyList::token_keys);
+Result<wire::TokenKeyList> Controller::list_token_keys(const Listing& listing) {
+    return pages("/api/v1/token-keys", listing, &wire::TokenKeyList::token_keys);
 }
 Result<wire::TokenKey> Controller::find_token_key(const std::string& tenant,
                                                   const std::string& id_or_name) {
     return find("token-key", tenant, id_or_name, &wire::TokenKeyList::token_keys);
 }
 Result<wire::TokenKeyCreated> Controller::create_token_key(const wire::TokenKeyCreate& key) {
-    return call<wire::TokenKeyCreated>("POST", "/api/v1/token-keys", encode(key));
+    return make<wire::TokenKeyCreated>("/api/v1/token-keys", encode(key));
 }
 Result<void> Controller::delete_token_key(const std::string& tenant, const std::string& id) {
     return remove(one("token-key", id, tenant));
 }
 
-Result<wire::NodeList> Controller::list_nodes(const std::string& tenant,
-                                              const std::string& network) {
-    return pages("/api/v1/nodes" + query({{"tenant", tenant}, {"network", network}}),
-                 &wire::NodeList::nodes);
+Result<wire::NodeList> Controller::list_nodes(const Listing& listing) {
+    return pages("/api/v1/nodes", listing, &wire::NodeList::nodes);
 }
 Result<wire::Node> Controller::find_node(const std::string& tenant, const std::string& id_or_name) {
     return find("node", tenant, id_or_name, &wire::NodeList::nodes);
 }
-Result<wire::Node> Controller::rename_node(const std::string& tenant, const std::string& id,
-                                           const std::string& name) {
-    wire::NodeUpdate update;
-    update.name = name;
-    return call<wire::Node>("PATCH", one("node", id, tenant), encode(update));
-}
-Result<wire::Node> Controller::expire_node(const std::string& tenant, const std::string& id) {
-    return call<wire::Node>("POST", one("node", id, tenant, "/expire"));
-}
-Result<wire::Node> Controller::revoke_node(const std::string& tenant, const std::string& id) {
-    return call<wire::Node>("POST", one("node", id, tenant, "/revoke"));
-}
 Result<wire::Node> Controller::create_external_node(const wire::ExternalNodeCreate& node) {
-    return call<wire::Node>("POST", "/api/v1/nodes/external", encode(node));
+    return make<wire::Node>("/api/v1/nodes/external", encode(node));
 }
 Result<wire::WireguardConfig> Controller::wireguard_config(const std::string& tenant,
                                                            const std::string& id) {
@@ -248,12 +222,13 @@ static const char* noun_of(AccountNoun noun) {
     return noun == AccountNoun::User ? "user" : "service-account";
 }
 Result<std::vector<wire::Account>> Controller::list_accounts(AccountNoun noun,
-                                                             const std::string& tenant) {
-    const std::string path =
-        fmt::format("/api/v1/{}s{}", noun_of(noun), query({{"tenant", tenant}}));
+                                                             const Listing& listing) {
+    const std::string path = fmt::format("/api/v1/{}s", noun_of(noun));
     if (noun == AccountNoun::User)
-        return pages(path, &wire::UserList::users).map([](auto list) { return list.users; });
-    return pages(path, &wire::ServiceAccountList::service_accounts).map([](auto list) {
+        return pages(path, listing, &wire::UserList::users).map([](auto list) {
+            return list.users;
+        });
+    return pages(path, listing, &wire::ServiceAccountList::service_accounts).map([](auto list) {
         return list.service_accounts;
     });
 }
@@ -263,67 +238,41 @@ Result<wire::Account> Controller::find_account(AccountNoun noun, const std::stri
         return find(noun_of(noun), tenant, id_or_name, &wire::UserList::users);
     return find(noun_of(noun), tenant, id_or_name, &wire::ServiceAccountList::service_accounts);
 }
-Result<wire::Account> Controller::update_account(AccountNoun noun, const std::string& id,
-                                                 const wire::AccountUpdate& change) {
-    return call<wire::Account>("PATCH", one(noun_of(noun), id, ""), encode(change));
-}
-Result<void> Controller::delete_account(AccountNoun noun, const std::string& id) {
-    return remove(one(noun_of(noun), id, ""));
-}
 Result<wire::UserCreated> Controller::create_user(const wire::UserCreate& user) {
-    return call<wire::UserCreated>("POST", "/api/v1/users", encode(user));
+    return make<wire::UserCreated>("/api/v1/users", encode(user));
 }
 Result<wire::OneTimeLink> Controller::create_user_link(const std::string& id) {
-    return call<wire::OneTimeLink>("POST", one("user", id, "", "/link"));
+    return make<wire::OneTimeLink>(one("user", id, "", "/link"));
 }
 Result<wire::Account> Controller::create_service_account(
     const wire::ServiceAccountCreate& account) {
-    return call<wire::Account>("POST", "/api/v1/service-accounts", encode(account));
+    return make<wire::Account>("/api/v1/service-accounts", encode(account));
 }
-Result<wire::AccessTokenList> Controller::list_access_tokens() {
-    return pages("/api/v1/access-tokens", &wire::AccessTokenList::access_tokens);
+Result<wire::AccessTokenList> Controller::list_access_tokens(const Listing& listing) {
+    return pages("/api/v1/access-tokens", listing, &wire::AccessTokenList::access_tokens);
 }
 Result<wire::AccessTokenCreated> Controller::create_access_token(
     const wire::AccessTokenCreate& token) {
-    return call<wire::AccessTokenCreated>("POST", "/api/v1/access-tokens", encode(token));
+    return make<wire::AccessTokenCreated>("/api/v1/access-tokens", encode(token));
 }
 Result<wire::CertificateCreated> Controller::create_certificate(
     const wire::CertificateCreate& wanted) {
-    return call<wire::CertificateCreated>("POST", "/api/v1/certificates", encode(wanted));
+    return make<wire::CertificateCreated>("/api/v1/certificates", encode(wanted));
 }
+
 Result<void> Controller::delete_access_token(const std::string& id) {
     return remove(one("access-token", id, ""));
 }
 
-Result<wire::WebhookList> Controller::list_webhooks(const std::string& tenant) {
-    return pages("/api/v1/webhooks" + query({{"tenant", tenant}}), &wire::WebhookList::webhooks);
+Result<wire::WebhookList> Controller::list_webhooks(const Listing& listing) {
+    return pages("/api/v1/webhooks", listing, &wire::WebhookList::webhooks);
 }
 Result<wire::WebhookCreated> Controller::create_webhook(const wire::WebhookCreate& webhook) {
-    return call<wire::WebhookCreated>("POST", "/api/v1/webhooks", encode(webhook));
-}
-Result<wire::Webhook> Controller::enable_webhook(const std::string& tenant,
-                                                 const std::string& id_or_name, bool is_enabled) {
-    auto found = find("webhook", tenant, id_or_name, &wire::WebhookList::webhooks);
-    if (!found) return found;
-    wire::WebhookUpdate change;
-    change.enabled = is_enabled;
-    return call<wire::Webhook>("PATCH", one("webhook", found->id, tenant), encode(change));
-}
-Result<void> Controller::delete_webhook(const std::string& tenant, const std::string& id_or_name) {
-    auto found = find("webhook", tenant, id_or_name, &wire::WebhookList::webhooks);
-    if (!found) return failed(found.error());
-    return remove(one("webhook", found->id, tenant));
+    return make<wire::WebhookCreated>("/api/v1/webhooks", encode(webhook));
 }
 
-Result<wire::JobList> Controller::list_jobs() { return call<wire::JobList>("GET", "/api/v1/jobs"); }
-
-Result<wire::Job> Controller::run_job(const std::string& id_or_name) {
-    auto all = list_jobs();
-    if (!all) return failed(all.error());
-    for (const wire::Job& job : all->jobs)
-        if (job.id == id_or_name || job.name == id_or_name)
-            return call<wire::Job>("POST", one("job", job.id, "", "/run"));
-    return fail(Code::NotFound, "there is no job '{}'", id_or_name);
+Result<wire::JobList> Controller::list_jobs(const Listing& listing) {
+    return pages("/api/v1/jobs", listing, &wire::JobList::jobs);
 }
 
 Result<wire::Version> Controller::version() { return call<wire::Version>("GET", "/version"); }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 
+#include "api/client/objects.h"
 #include "api/client/transport.h"
 #include "model/wire.h"
 
@@ -20,38 +21,26 @@ class Controller {
 public:
     explicit Controller(Transport transport) : transport_(std::move(transport)) {}
 
-    Result<wire::TenantList> list_tenants();
+    Result<wire::TenantList> list_tenants(const Listing& listing = {});
     Result<wire::Tenant> find_tenant(const std::string& id_or_name);
     Result<wire::Tenant> create_tenant(const wire::TenantCreate& tenant);
-    Result<wire::Tenant> rename_tenant(const std::string& id, const std::string& name);
-    Result<void> delete_tenant(const std::string& id);
 
     // `tenant` is an id; empty asks for what the caller may see.
-    Result<wire::NetworkList> list_networks(const std::string& tenant);
+    Result<wire::NetworkList> list_networks(const Listing& listing);
     Result<wire::Network> find_network(const std::string& tenant, const std::string& id_or_name);
     Result<wire::Network> create_network(const wire::NetworkCreate& network);
-    Result<wire::Network> rename_network(const std::string& tenant, const std::string& id,
-                                         const std::string& name);
-    Result<void> delete_network(const std::string& tenant, const std::string& id);
 
-    Result<wire::TokenList> list_tokens(const std::string& tenant);
+    Result<wire::TokenList> list_tokens(const Listing& listing);
     Result<wire::Token> get_token(const std::string& tenant, const std::string& id);
     Result<wire::TokenCreated> create_token(const wire::TokenCreate& token);
-    Result<wire::Token> revoke_token(const std::string& tenant, const std::string& id);
-    Result<void> delete_token(const std::string& tenant, const std::string& id);
 
-    Result<wire::TokenKeyList> list_token_keys(const std::string& tenant);
+    Result<wire::TokenKeyList> list_token_keys(const Listing& listing);
     Result<wire::TokenKey> find_token_key(const std::string& tenant, const std::string& id_or_name);
     Result<wire::TokenKeyCreated> create_token_key(const wire::TokenKeyCreate& key);
     Result<void> delete_token_key(const std::string& tenant, const std::string& id);
 
-    // `network` is an id; empty means all of them.
-    Result<wire::NodeList> list_nodes(const std::string& tenant, const std::string& network);
+    Result<wire::NodeList> list_nodes(const Listing& listing);
     Result<wire::Node> find_node(const std::string& tenant, const std::string& id_or_name);
-    Result<wire::Node> rename_node(const std::string& tenant, const std::string& id,
-                                   const std::string& name);
-    Result<wire::Node> expire_node(const std::string& tenant, const std::string& id);
-    Result<wire::Node> revoke_node(const std::string& tenant, const std::string& id);
     // A stock WireGuard client, and its file for wg-quick without the private key.
     Result<wire::Node> create_external_node(const wire::ExternalNodeCreate& node);
     Result<wire::WireguardConfig> wireguard_config(const std::string& tenant,
@@ -77,28 +66,22 @@ public:
     Result<void> change_password(const wire::PasswordChange& change);
     Result<wire::Account> use_link(const wire::LinkUse& use);
 
-    Result<std::vector<wire::Account>> list_accounts(AccountNoun noun, const std::string& tenant);
+    Result<std::vector<wire::Account>> list_accounts(AccountNoun noun, const Listing& listing);
     Result<wire::Account> find_account(AccountNoun noun, const std::string& tenant,
                                        const std::string& id_or_name);
-    Result<wire::Account> update_account(AccountNoun noun, const std::string& id,
-                                         const wire::AccountUpdate& change);
-    Result<void> delete_account(AccountNoun noun, const std::string& id);
     Result<wire::UserCreated> create_user(const wire::UserCreate& user);
     Result<wire::OneTimeLink> create_user_link(const std::string& id);
     Result<wire::Account> create_service_account(const wire::ServiceAccountCreate& account);
-    Result<wire::AccessTokenList> list_access_tokens();
+    Result<wire::AccessTokenList> list_access_tokens(const Listing& listing);
     Result<wire::AccessTokenCreated> create_access_token(const wire::AccessTokenCreate& token);
     Result<wire::CertificateCreated> create_certificate(const wire::CertificateCreate& wanted);
+
     Result<void> delete_access_token(const std::string& id);
 
-    Result<wire::WebhookList> list_webhooks(const std::string& tenant);
+    Result<wire::WebhookList> list_webhooks(const Listing& listing);
     Result<wire::WebhookCreated> create_webhook(const wire::WebhookCreate& webhook);
-    Result<wire::Webhook> enable_webhook(const std::string& tenant, const std::string& id_or_name,
-                                         bool is_enabled);
-    Result<void> delete_webhook(const std::string& tenant, const std::string& id_or_name);
 
-    Result<wire::JobList> list_jobs();
-    Result<wire::Job> run_job(const std::string& id_or_name);
+    Result<wire::JobList> list_jobs(const Listing& listing);
 
     Result<wire::Version> version();
 
@@ -108,8 +91,12 @@ public:
 private:
     template <class T>
     Result<T> call(const char* method, const std::string& path, const std::string& body = {});
+    // A POST that takes effect once, even where it is sent again.
+    template <class T>
+    Result<T> make(const std::string& path, const std::string& body = {});
     template <class List, class Item>
-    Result<List> pages(const std::string& path, std::vector<Item> List::*items);
+    Result<List> pages(const std::string& path, const Listing& listing,
+                       std::vector<Item> List::*items);
     template <class Item, class List>
     Result<Item> find(const std::string& noun, const std::string& query,
                       const std::string& id_or_name, std::vector<Item> List::*items);

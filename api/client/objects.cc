@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/client/objects.h"
 
+#include "base/bytes.h"
+
 namespace cvlan::client {
 
 namespace {
@@ -24,10 +26,24 @@ Call call_of(const Operation& operation, std::string path, const Value* body, Mo
     if (mode == Mode::Validate) add_query(path, "validateOnly", "true");
     Call call{.method = operation.method.data(), .path = std::move(path)};
     if (body) call.body = encode(*body);
+    if (operation.method == "POST") call.idempotency_key = new_idempotency_key();
     return call;
 }
 
 }  // namespace
+
+std::string new_idempotency_key() { return hex(random_bytes(16)); }
+
+std::string target_of(std::string_view path, const Listing& listing, bool pages) {
+    std::string target(path);
+    if (!listing.tenant.empty()) add_query(target, "tenant", listing.tenant);
+    for (const auto& [name, value] : listing.filters) add_query(target, name, value);
+    if (!listing.order_by.empty()) add_query(target, "orderBy", listing.order_by);
+    if (pages)
+        add_query(target, "pageSize",
+                  std::to_string(listing.limit == 0 ? kPage : std::min(kPage, listing.limit)));
+    return target;
+}
 
 Result<Value> Objects::ask(Call call) {
     auto answer = transport_.send(call);
@@ -38,13 +54,9 @@ Result<Value> Objects::ask(Call call) {
 }
 
 Result<std::vector<Value>> Objects::list(const Resource& resource, const Listing& listing) {
-    std::string first(resource.path);
-    if (resource.in_tenant && !listing.tenant.empty()) add_query(first, "tenant", listing.tenant);
-    for (const auto& [name, value] : listing.filters) add_query(first, name, value);
-    if (!listing.order_by.empty()) add_query(first, "orderBy", listing.order_by);
-    if (resource.pages)
-        add_query(first, "pageSize",
-                  std::to_string(listing.limit == 0 ? kPage : std::min(kPage, listing.limit)));
+    Listing asked = listing;
+    if (!resource.in_tenant) asked.tenant.clear();
+    const std::string first = target_of(resource.path, asked, resource.pages);
     std::vector<Value> all;
     for (std::string token;;) {
         std::string path = first;
@@ -94,9 +106,12 @@ Result<void> Objects::remove(const Place& place, const std::string& etag, Mode m
     return {};
 }
 
-Result<Value> Objects::act(const Place& place, const Action& action, const Value& body) {
+Result<Value> Objects::act(const Place& place, const std::string& etag, const Action& action,
+                           const Value& body) {
     const Value* sent = action.operation.fields.empty() ? nullptr : &body;
-    return ask(call_of(action.operation, path_of(place, action.path), sent, Mode::Do));
+    Call call = call_of(action.operation, path_of(place, action.path), sent, Mode::Do);
+    call.if_match = etag;
+    return ask(std::move(call));
 }
 
 }  // namespace cvlan::client

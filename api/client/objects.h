@@ -21,6 +21,11 @@ struct Listing {
     size_t limit = 0;  // 0: to the last page
 };
 
+// The target of its first page: "/api/v1/networks?tenant=…&pageSize=1000".
+std::string target_of(std::string_view path, const Listing& listing, bool pages);
+// For a POST that is to take effect once; nobody can guess it.
+std::string new_idempotency_key();
+
 struct Place {
     const Resource& resource;
     std::string tenant{};
@@ -49,7 +54,8 @@ public:
     // that it had when it was decided what to do.
     Result<Value> update(const Place& place, const std::string& etag, const Value& body, Mode mode);
     Result<void> remove(const Place& place, const std::string& etag, Mode mode);
-    Result<Value> act(const Place& place, const Action& action, const Value& body);
+    Result<Value> act(const Place& place, const std::string& etag, const Action& action,
+                      const Value& body);
 
 private:
     Result<Value> ask(Call call);

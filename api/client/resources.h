@@ -35,14 +35,16 @@ struct Operation {
     std::span<const Field> fields{};
     bool validates = false;  // knows ?validateOnly=true
     bool matches = false;    // knows If-Match
+    std::string_view help{};
 
     bool exists() const { return !method.empty(); }
     bool replaces() const { return method == "PUT"; }
 };
 
 struct Action {
-    std::string_view verb{};  // "revoke"
-    std::string_view path{};  // "/revoke", below the item's
+    std::string_view verb{};     // "revoke"
+    std::string_view path{};     // "/revoke", below the item's
+    std::string_view warning{};  // what to tell before it is done; empty: nothing
     Operation operation{};
     std::string_view help{};
 };
@@ -56,6 +58,7 @@ struct Resource {
     std::string_view key{};  // the field that names an object; "id" or empty: it has no name
     bool has_item = false;   // an object can be asked for at path/ID
     bool in_tenant = false;
+    bool above_tenants = false;  // some lie above all tenants
     bool pages = false;
     bool filters_by_key = false;
     // The property of an answer to `create` that holds the object, where there is more in it.

@@ -164,6 +164,14 @@ Result<std::string> Transport::send(const Call& call) {
 }
 
 Result<Answer> Transport::exchange(const Call& call) {
+    bool is_lost = false;
+    auto answer = exchange_once(call, is_lost);
+    if (!is_lost || call.idempotency_key.empty()) return answer;
+    return exchange_once(call, is_lost);
+}
+
+// `is_lost`: the request may have come and taken effect.
+Result<Answer> Transport::exchange_once(const Call& call, bool& is_lost) {
     if (!state_->socket_path.empty())
         if (auto there = check_socket(state_->socket_path); !there) return failed(there.error());
     std::string body;
@@ -178,6 +186,8 @@ Result<Answer> Transport::exchange(const Call& call) {
     state_->add_credentials(request.headers);
     if (!call.body.empty()) request.headers.emplace("Content-Type", "application/json");
     if (!call.if_match.empty()) request.headers.emplace("If-Match", call.if_match);
+    if (!call.idempotency_key.empty())
+        request.headers.emplace("Idempotency-Key", call.idempotency_key);
     request.content_receiver = [&body](const char* bytes, size_t size, uint64_t, uint64_t) {
         if (body.size() + size > kMaxBody) return false;
         body.append(bytes, size);
@@ -185,6 +195,7 @@ Result<Answer> Transport::exchange(const Call& call) {
     };
     state_->http->set_read_timeout(call.patience);
     const httplib::Result answer = state_->http->send(request);
+    is_lost = answer.error() == httplib::Error::Read;
     if (!answer)
         return fail(Code::Unavailable, "{}: {}", state_->server,
                     why(answer.error(), state_->ca_file));

@@ -28,6 +28,9 @@ struct Call {
     std::string path{};      // with its query
     std::string body{};      // JSON, or empty
     std::string if_match{};  // an ETag, or empty
+    // Of a request that takes effect once however often it comes: where its answer is lost, it is
+    // sent once more. Empty: it is not.
+    std::string idempotency_key{};
     // How long the server may take over the answer: above any wait that the request asks for.
     std::chrono::seconds patience{30};
     // Where to put the target of a Link header with rel="next"; empty where there is none.
@@ -56,6 +59,7 @@ public:
 
 private:
     struct State;
+    Result<Answer> exchange_once(const Call& call, bool& is_lost);
     explicit Transport(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };

@@ -162,12 +162,15 @@ TEST_F(Cvlanctl, CreatesANetworkWithAPrivateIpv6PrefixUnlessToldOtherwise) {
 
 TEST_F(Cvlanctl, AsksBeforeItDeletesAndNeverWithoutATerminal) {
     api_.reply("GET", "/api/v1/nodes", 200, list("nodes", node("n1")));
+    api_.reply("GET", "/api/v1/nodes/.*", 200, node("n1"));
     api_.on("DELETE", "/api/v1/nodes/.*",
             [](const httplib::Request&, httplib::Response& response) { response.status = 204; });
     const Ran refused = run_it({"node", "delete", "n1"});
     EXPECT_EQ(refused.code, kUsage);
     EXPECT_NE(refused.err.find("--yes"), std::string::npos);
-    EXPECT_EQ(run_it({"node", "delete", "n1"}, true, "n\n").code, kUsage);
+    const Ran asked = run_it({"node", "delete", "n1"}, true, "n\n");
+    EXPECT_EQ(asked.code, kUsage);
+    EXPECT_NE(asked.err.find("Delete node n1? [y/N]"), std::string::npos) << asked.err;
     EXPECT_EQ(run_it({"node", "delete", "n1"}, true, "").code, kUsage);
     for (const std::string& request : api_.seen())
         EXPECT_EQ(request.find("DELETE"), std::string::npos);
@@ -180,7 +183,9 @@ TEST_F(Cvlanctl, AsksBeforeItDeletesAndNeverWithoutATerminal) {
 }
 
 TEST_F(Cvlanctl, RenamesTenantsAndNetworks) {
+    api_.reply("GET", "/api/v1/tenants/.*", 200, tenant());
     api_.reply("GET", "/api/v1/networks", 200, list("networks", network()));
+    api_.reply("GET", "/api/v1/networks/.*", 200, network());
     api_.reply("PATCH", "/api/v1/networks/.*", 200, network());
     api_.reply("PATCH", "/api/v1/tenants/.*", 200, tenant("t2"));
     EXPECT_EQ(run_it({"tenant", "rename", "acme", "t2", "-o", "name"}).out, "t2\n");
@@ -195,13 +200,18 @@ TEST_F(Cvlanctl, RenamesTenantsAndNetworks) {
 
 TEST_F(Cvlanctl, RenamesExpiresAndRevokesByName) {
     api_.reply("GET", "/api/v1/nodes", 200, list("nodes", node("n1")));
+    api_.reply("GET", "/api/v1/nodes/.*", 200, node("n1"));
     api_.reply("PATCH", "/api/v1/nodes/.*", 200, node("n2"));
     api_.reply("POST", "/api/v1/nodes/.*/(expire|revoke)", 200, node("n1"));
     EXPECT_EQ(run_it({"node", "rename", "n1", "n2", "-o", "name"}).out, "n2\n");
     EXPECT_EQ(api_.bodies().back(), R"({"name":"n2"})");
     EXPECT_EQ(run_it({"node", "expire", "n1"}).code, kOk);
     EXPECT_EQ(run_it({"node", "revoke", "n1"}).code, kUsage);
-    EXPECT_EQ(run_it({"node", "revoke", "n1", "--yes"}).code, kOk);
+    const Ran asked = run_it({"node", "revoke", "n1"}, true, "n\n");
+    EXPECT_NE(asked.err.find("Revoke node n1? Its keys can never be used again."),
+              std::string::npos)
+        << asked.err;
+    EXPECT_EQ(run_it({"node", "revoke", "n1", "--yes", "-o", "name"}).code, kOk);
     EXPECT_EQ(api_.seen().back(),
               fmt::format("POST /api/v1/nodes/{}/revoke?tenant={}", kNodeId, kTenantId));
 }
@@ -357,12 +367,49 @@ TEST_F(Cvlanctl, RunsAJobByItsName) {
         R"({{"id":"{}","name":"sweep","nextRunAt":"{}","running":false,"finishedAt":"{}",)"
         R"("succeeded":false,"result":"no room"}})",
         kNodeId, kTime, kTime);
-    api_.reply("GET", "/api/v1/jobs", 200, fmt::format(R"({{"jobs":[{}]}})", job));
+    api_.reply("GET", "/api/v1/jobs", 200, list("jobs", job));
+    api_.reply("GET", fmt::format("/api/v1/jobs/{}", kNodeId), 200, job);
     api_.reply("POST", fmt::format("/api/v1/jobs/{}/run", kNodeId), 202, job);
     EXPECT_NE(run_it({"job", "list"}).out.find("sweep  failed"), std::string::npos);
+    EXPECT_NE(run_it({"job", "show", "sweep"}).out.find("Result       no room\n"),
+              std::string::npos);
     EXPECT_EQ(run_it({"job", "run", "sweep"}).code, kOk);
     EXPECT_EQ(api_.seen().back(), fmt::format("POST /api/v1/jobs/{}/run", kNodeId));
     EXPECT_EQ(run_it({"job", "run", "nothing"}).code, kNotFound);
+}
+
+TEST_F(Cvlanctl, ListsWithTheFiltersAndOrdersOfTheApi) {
+    const std::vector<std::string> options{"--filter",   "name=x",         "--limit", "7",
+                                           "--order-by", "createdAt desc", "-o",      "json"};
+    struct {
+        std::vector<std::string> words;
+        const char *path, *items;
+        bool in_tenant = true;
+    } const cases[] = {{{"tenant"}, "tenants", "tenants", false},
+                       {{"network"}, "networks", "networks"},
+                       {{"node"}, "nodes", "nodes"},
+                       {{"token-key"}, "token-keys", "tokenKeys"},
+                       {{"user"}, "users", "users"},
+                       {{"service-account"}, "service-accounts", "serviceAccounts"},
+                       {{"access-token"}, "access-tokens", "accessTokens", false},
+                       {{"webhook"}, "webhooks", "webhooks"},
+                       {{"job"}, "jobs", "jobs", false}};
+    for (const auto& it : cases)
+        if (std::string(it.path) != "tenants" && std::string(it.path) != "networks")
+            api_.reply("GET", fmt::format("/api/v1/{}", it.path), 200, list(it.items, ""));
+    for (const auto& it : cases) {
+        std::vector<std::string> words{it.words};
+        words.emplace_back("list");
+        words.insert(words.end(), options.begin(), options.end());
+        const Ran ran = run_it(words);
+        EXPECT_EQ(ran.code, kOk) << ran.err;
+        EXPECT_EQ(api_.seen().back(),
+                  fmt::format("GET /api/v1/{}?{}name=x&orderBy=createdAt%20desc&pageSize=7",
+                              it.path, it.in_tenant ? fmt::format("tenant={}&", kTenantId) : ""));
+        words = it.words;
+        words.insert(words.end(), {"list", "--filter", "colour=red"});
+        EXPECT_EQ(run_it(words).code, kFailed) << it.path;
+    }
 }
 
 TEST_F(Cvlanctl, AsksWhichTenantWhereThereAreSeveral) {

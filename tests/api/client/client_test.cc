@@ -149,6 +149,41 @@ TEST(Controller, SaysThatAnAnswerIsNotWhatItShouldBe) {
     EXPECT_EQ(controller_of(api).list_tenants().error().code, Code::Malformed);
 }
 
+// The connection ends in the middle of the first answer.
+TEST(Controller, AsksAgainUnderTheSameKeyWhereAnAnswerIsLost) {
+    test::FakeApi api;
+    std::vector<std::string> keys;
+    api.on("POST", "/api/v1/tenants", [&](const httplib::Request& request, httplib::Response& to) {
+        keys.push_back(request.get_header_value("Idempotency-Key"));
+        to.status = 201;
+        if (keys.size() == 1)
+            to.set_content_provider(100, "application/json",
+                                    [](size_t, size_t, httplib::DataSink&) { return false; });
+        else
+            to.set_content(tenant("acme"), "application/json");
+    });
+    int deletions = 0;
+    api.on("DELETE", "/api/v1/nodes/.*", [&](const httplib::Request&, httplib::Response& to) {
+        ++deletions;
+        to.set_content_provider(100, "application/json",
+                                [](size_t, size_t, httplib::DataSink&) { return false; });
+    });
+    api.start();
+    Controller controller = controller_of(api);
+    wire::TenantCreate wanted;
+    wanted.name = "acme";
+    auto made = controller.create_tenant(wanted);
+    ASSERT_TRUE(made) << made.error().message;
+    EXPECT_EQ(made->name, "acme");
+    ASSERT_EQ(keys.size(), 2U);
+    EXPECT_EQ(keys[0], keys[1]);
+    EXPECT_GE(keys[0].size(), 32U);
+    (void)controller.create_tenant(wanted);
+    EXPECT_NE(keys.back(), keys.front()) << "another request, another key";
+    EXPECT_FALSE(controller.delete_node("", kId));
+    EXPECT_EQ(deletions, 1) << "what has no key is sent once";
+}
+
 TEST(Agent, SendsItsRequestsToTheLocalPaths) {
     test::FakeApi api;
     api.reply("GET", "/local/v1/plan", 200, R"({"steps":["set peer"]})");
