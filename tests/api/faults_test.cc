@@ -71,5 +71,33 @@ TEST_F(FaultsTest, ADatabaseThatCanNotBeReadRevokesNoToken) {
     EXPECT_EQ(enrol_node(faulty, {request, {}, {}, faulty.store}).status, 201);
 }
 
+TEST_F(FaultsTest, WhatIsThrownOnAWorkerIsA500AndTheNextIsServed) {
+    const auto token = make_token(tenant, network);
+    const auto node = new_node();
+    const auto enrol_faulty = [&] {
+        http::Request request;
+        request.method = "POST";
+        request.path = "/api/v1/enrol";
+        request.request_id = "request-1";
+        request.peer = *Endpoint::parse("198.51.100.7:40000");
+        request.body = encode(enrol_request(node, token.token, "web"));
+        request.loop = &loop;
+        std::optional<http::Response> answer;
+        const auto exchange = std::make_shared<http::Exchange>(
+            http::Exchange{[&](http::Response response) { answer = std::move(response); }});
+        handle(faulty, {Role::Registration}, std::move(request), http::Reply(exchange));
+        for (int tries = 0; !answer && tries < 100; ++tries)
+            loop.run_once(std::chrono::milliseconds(100));
+        exchange->answer = nullptr;
+        return answer.value_or(http::Response{.status = 0});
+    };
+    failing.error = Error{Code::Internal, "std::bad_alloc", 0, {}, test::FailingStore::kThrown};
+    const auto broken = enrol_faulty();
+    EXPECT_EQ(broken.status, 500) << broken.body;
+    EXPECT_EQ(broken.body.find("bad_alloc"), std::string::npos) << "that is for the log";
+    failing.error.reset();
+    EXPECT_EQ(enrol_faulty().status, 201);
+}
+
 }  // namespace
 }  // namespace cvlan::api

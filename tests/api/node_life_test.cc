@@ -208,5 +208,45 @@ TEST_F(NodeLifeTest, AnExternalNodeIsAPeerOfTheOthersAndGetsAFileForWgQuick) {
     EXPECT_EQ(peers_of(server), (Names{"server", "silent"}));
 }
 
+// F26: what a node is and where it leads is said by administrators, never by the node.
+TEST_F(NodeLifeTest, ANodeGivesItselfNeitherTagsNorRoutes) {
+    ASSERT_EQ(
+        ask("POST", "/api/v1/tags", fmt::format(R"({{"tenantId":"{}","name":"web"}})", tenant))
+            .status,
+        201);
+    const auto other = new_one("other");
+    const auto token = make_token(tenant, network).token;
+    const auto node = new_node();
+    for (const char* forged :
+         {R"("tags":["web"])", R"("routes":["0.0.0.0/0"])",
+          R"("advertisedRoutes":["10.100.0.0/24"])", R"("addresses":["10.100.0.1"])",
+          R"("role":"VROUTER")", R"("approved":true)"}) {
+        std::string body = encode(enrol_request(node, token, "node"));
+        body.insert(1, std::string(forged) + ",");
+        EXPECT_EQ(ask("POST", "/api/v1/enrol", body).status, 400) << forged;
+    }
+    // The token is unspent, and a capability is only a word.
+    auto request = enrol_request(node, token, "node");
+    request.capabilities = std::vector<std::string>{"tag:web", "route:0.0.0.0/0"};
+    TestNode come = new_node();
+    const auto enrolment =
+        expect<wire::Enrolment>(201, ask("POST", "/api/v1/enrol", encode(request)));
+    come.enrolment = enrolment;
+    EXPECT_TRUE(shown(come).tags.empty());
+    EXPECT_EQ(shown(come).role, wire::TokenRole::Node);
+    const std::string& certificate = enrolment.certificate;
+    const auto report = [&](const std::string& path, const std::string& body) {
+        return ask("PUT", path, body, certificate).status;
+    };
+    EXPECT_EQ(report("/api/v1/node/inventory", R"({"hostname":"h","tags":["web"]})"), 400);
+    const std::string at =
+        fmt::format(R"({{"networkId":"{}","listenPort":1,"endpoints":)", network);
+    EXPECT_EQ(report("/api/v1/node/endpoints", at + R"(["0.0.0.0/0"]})"), 400);
+    EXPECT_EQ(report("/api/v1/node/endpoints", at + R"([],"routes":["0.0.0.0/0"]})"), 400);
+    EXPECT_EQ(ask("PATCH", path_of(come), R"({"tags":["web"]})", certificate).status, 401);
+    for (const auto& bytes : whole_map(poll(other)).fragments)
+        EXPECT_EQ(as_text(bytes.payload).find("0.0.0.0/0"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace cvlan::api

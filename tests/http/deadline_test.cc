@@ -2,6 +2,7 @@
 // F01, F02: each phase of a connection has a deadline. Tests make one of them short and wait for
 // what the server does then; the other deadlines are too long to matter.
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <future>
 
@@ -119,6 +120,26 @@ TEST(ADeadline, DoesNotCutOffAReaderThatTakesAllInTime) {
     RawClient client(server.at());
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_EQ(body_of(client.message()).size(), 20'000'000u);
+}
+
+// F02: of a large answer no more is held for each slow reader than fits its buffer.
+TEST(ASlowReader, HoldsNoMoreThan256KiBOfALargeAnswer) {
+    constexpr size_t kReaders = 16;
+    const auto large = std::make_shared<const std::string>(5 << 20, 'x');
+    TestServer server({}, [&](Request, Reply reply) { reply.send({.chunks = {large}}); });
+    const auto held = [] {
+        const auto heap = mallinfo2();
+        return heap.uordblks + heap.hblkhd;
+    };
+    std::vector<std::unique_ptr<RawClient>> readers;
+    const size_t before = held();
+    for (size_t i = 0; i < kReaders; ++i) {
+        readers.push_back(std::make_unique<RawClient>(server.at()));
+        readers.back()->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        EXPECT_EQ(status_of(readers.back()->message(true)), 200);  // it is being answered
+    }
+    (void)server.stats();  // and the loop has come round
+    EXPECT_LT(held() - before, kReaders * 256 * 1024);
 }
 
 }  // namespace

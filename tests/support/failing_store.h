@@ -3,6 +3,8 @@
 
 // A store in front of another, whose reads and writes fail with `error` while one is set.
 
+#include <stdexcept>
+
 #include "store/store.h"
 
 namespace cvlan::test {
@@ -10,8 +12,9 @@ namespace cvlan::test {
 class FailingStore final : public store::Store {
 public:
     explicit FailingStore(store::Store& inner) : inner_(inner) {}
-    std::optional<Error> error;  // of this one and its views
-    int failures = 0;            // of this one
+    std::optional<Error> error;                       // of this one and its views
+    static constexpr const char* kThrown = "THROWN";  // an error of this reason is, as by a library
+    int failures = 0;                                 // of this one
 
     std::unique_ptr<store::Store> as(const store::Cause& cause) override {
         return std::unique_ptr<store::Store>(new FailingStore(inner_.as(cause), error_));
@@ -196,6 +199,7 @@ private:
     template <class T, class... Parameters, class... Args>
     Result<T> ask(Result<T> (Store::*verb)(Parameters...), Args&&... args) {
         failures += error_ ? 1 : 0;
+        if (error_ && error_->reason == kThrown) throw std::runtime_error(error_->message);
         if (error_) return failed(*error_);
         return (inner_.*verb)(std::forward<Args>(args)...);
     }

@@ -239,6 +239,44 @@ TEST_F(AgentTest, ARunOutCertificateIsReplacedByATokenUnderTheSameKey) {
     EXPECT_EQ(pki::Csr::parse(controller.enrolment->csr)->key_hash(), first->key_hash());
 }
 
+// F33: the controller is away for an hour, for the certificate's life and beyond. The tunnels stay,
+// and the status says how long for.
+TEST_F(AgentTest, WithoutAControllerTheTunnelsOutliveTheCertificateAndTheStatusCountsDown) {
+    using std::chrono::hours;
+    bring_up();
+    const auto ends = machine.agent->status().self.certificate_expires_at;
+    ASSERT_TRUE(ends);
+    const auto warned_of = [&](const std::string& code) {
+        for (const auto health = machine.agent->status().self.health; const auto& item : health)
+            if (item.code == code) return item.severity + " " + item.message;
+        return std::string();
+    };
+    controller.stop();
+    ASSERT_TRUE(machine.until([&] { return machine.state() == SelfState::ControllerUnreachable; }));
+    machine.clock.advance(hours(1));
+    EXPECT_EQ(machine.state(), SelfState::ControllerUnreachable);
+    EXPECT_EQ(warned_of("CERTIFICATE_EXPIRES") + warned_of("MAP_EXPIRES"), "");
+    machine.clock.advance(hours(24 * 6));
+    EXPECT_EQ(warned_of("MAP_EXPIRES"), "warning the map runs out in 23 h");
+    machine.clock.advance(hours(24 * 2));
+    EXPECT_EQ(warned_of("MAP_EXPIRED"),
+              "error the map has run out; it is kept, so a revoked peer would stay");
+    machine.clock.advance(*ends - machine.clock.now() - hours(1));
+    EXPECT_EQ(machine.state(), SelfState::ControllerUnreachable);
+    EXPECT_EQ(warned_of("CERTIFICATE_EXPIRES"),
+              "warning the certificate runs out at " + rfc3339(*ends));
+    machine.clock.advance(hours(2));
+    EXPECT_EQ(machine.state(), SelfState::Expired);
+    EXPECT_EQ(machine.agent->status().self.certificate_expires_at, ends);
+    const size_t steps = machine.kernel.applied.size();
+    machine.clock.advance(hours(24 * 30));
+    machine.start();
+    ASSERT_TRUE(machine.until([&] { return machine.state() == SelfState::Expired; }));
+    ASSERT_NE(machine.device(), nullptr);
+    EXPECT_EQ(machine.device()->peers.size(), 2u);
+    EXPECT_EQ(machine.kernel.applied.size(), steps);
+}
+
 // A certificate that ran out is one whose controller can not be reached: the identity stays.
 TEST_F(AgentTest, ARefusalThatIsNotAboutTheNodeLeavesItsTunnels) {
     bring_up();
