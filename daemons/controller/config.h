@@ -35,6 +35,7 @@ struct ControllerConfig {
     std::map<api::Role, http::Limits> role_limits;     // of this role's
     std::map<api::Role, std::vector<Prefix>> proxies;  // load balancers before this role
     log::Level log_level = log::Level::Info;
+    bool trusts_clock = false;  // of the command line: it may be behind the database
 
     const Endpoint& at(api::Role role) const;
 };

@@ -10,6 +10,7 @@
 #include "api/webhooks.h"
 #include "base/file.h"
 #include "daemons/controller/bootstrap.h"
+#include "daemons/controller/clock_watch.h"
 #include "daemons/controller/hosts.h"
 #include "daemons/controller/jobs.h"
 
@@ -108,6 +109,8 @@ Result<void> Controller::open(Installation installation) {
         [&follower](std::function<void()> task) { follower.loop().post(std::move(task)); });
     if (!store) return failed(store.error());
     store_ = std::move(*store);
+    if (!config_.trusts_clock)
+        if (auto right = check_clock(*store_, clock_.now()); !right) return right;
     keys_ = std::make_unique<api::KeyRing>(keys_folder(config_));
     maps_ = std::make_unique<maps::Maps>(
         [this](const std::string& tenant_id, std::string payload) {
@@ -237,7 +240,7 @@ Result<void> Controller::listen() {
     renew_intermediate();
     if (auto tcp = listen_tcp(); !tcp) return tcp;
     if (auto local = listen_local(); !local) return local;
-    renewal_ = loop_.every(24h, [this] { renew_server_certificate(); });
+    renewal_ = loop_.every(24h, [this] { renew_certificates(); });
     api_thread_->call([this] { start_flushing(); });
     return {};
 }
@@ -353,7 +356,7 @@ void Controller::renew_intermediate() {
 }
 
 // The certificate lives for 90 days; daily a fresh one, so that no restart is ever needed for it.
-void Controller::renew_server_certificate() {
+void Controller::renew_certificates() {
     renew_intermediate();
     const auto complain = [](const Error& why) {
         log::error("controller.certificate_not_renewed", {{"reason", why.message}});

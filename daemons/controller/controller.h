@@ -36,6 +36,10 @@ public:
     // Stops accepting, answers what is under way, then runs `done`.
     void drain(const std::function<void()>& done);
 
+    // Done daily: a fresh certificate for each listener, and an intermediate where it is time. What
+    // is held goes on.
+    void renew_certificates();
+
 private:
     Controller(EventLoop& loop, const ControllerConfig& config, const Clock& clock);
     Result<void> open(Installation installation);
@@ -50,7 +54,6 @@ private:
     void start_flushing();
     Result<http::TlsServerOptions> tls_options(bool asks_for_client);
     void renew_intermediate();
-    void renew_server_certificate();
     void on_event(const store::Event& event);
     void forget(const store::Event& event);
     std::vector<api::ListenerFigures> listener_figures() const;

@@ -13,6 +13,7 @@
 #include "base/openssl_provider.h"
 #include "base/systemd.h"
 #include "base/version.h"
+#include "daemons/controller/clock_watch.h"
 #include "daemons/controller/controller.h"
 #include "daemons/controller/maintenance.h"
 #include "daemons/controller/pki_commands.h"
@@ -59,7 +60,8 @@ int run(const ControllerConfig& config) {
     log::set_level(config.log_level);
     harden_process();
     EventLoop loop;
-    const SystemClock clock;
+    const SystemClock system;
+    const AnchoredClock clock(system);
     auto controller = Controller::start(loop, config, clock);
     if (!controller)
         return complain(controller.error(),
@@ -72,6 +74,8 @@ int run(const ControllerConfig& config) {
         log::info("controller.draining");
         (*controller)->drain([&] { loop.stop(); });
     };
+    ClockWatch clock_watch(clock);
+    const Timer watching = loop.every(ClockWatch::kEvery, [&] { clock_watch.look(); });
     const Watch on_term = loop.on_signal(SIGTERM, stop);
     const Watch on_int = loop.on_signal(SIGINT, stop);
     sd_notify("READY=1");
@@ -113,11 +117,12 @@ int start(int argc, char** argv) {
     CLI::App app{"The CloudVLAN controller: see cvlan-controller(8)."};
     std::string config_path = "/etc/cvlan/controller.toml";
     std::string server_name;
-    bool check = false, print = false;
+    bool check = false, print = false, trusts_clock = false;
     app.set_version_flag("--version", kVersion);
     app.add_option("--config", config_path, "Configuration file")->capture_default_str();
     app.add_flag("--check-config", check, "Check the configuration and end");
     app.add_flag("--print-config", print, "Print the configuration in effect and end");
+    app.add_flag("--trust-clock", trusts_clock, "Start although the clock is behind the database");
     CLI::App* setup = app.add_subcommand("setup", "Make CA, keys and database, once");
     setup->add_option("--config", config_path, "Configuration file");
     setup->add_option("--server-name", server_name,
@@ -132,6 +137,7 @@ int start(int argc, char** argv) {
     }
     auto config = load_config(config_path);
     if (!config) return complain(config.error(), kBadConfig);
+    config->trusts_clock = trusts_clock;
     if (print) fmt::print("{}", print_config(*config));
     if (check || print) return 0;
     if (pki.is_asked()) {
