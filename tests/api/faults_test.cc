@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What nodes are told while the database fails: to come again, never that they are gone.
+#include <thread>
+
 #include "api/enrol.h"
 #include "tests/api/fixture.h"
 #include "tests/support/failing_store.h"
@@ -83,8 +85,11 @@ TEST_F(FaultsTest, WhatIsThrownOnAWorkerIsA500AndTheNextIsServed) {
         request.body = encode(enrol_request(node, token.token, "web"));
         request.loop = &loop;
         std::optional<http::Response> answer;
-        const auto exchange = std::make_shared<http::Exchange>(
-            http::Exchange{[&](http::Response response) { answer = std::move(response); }});
+        const auto here = std::this_thread::get_id();
+        const auto exchange = std::make_shared<http::Exchange>(http::Exchange{[&](auto response) {
+            EXPECT_EQ(std::this_thread::get_id(), here) << "the connection's loop answers";
+            answer = std::move(response);
+        }});
         handle(faulty, {Role::Registration}, std::move(request), http::Reply(exchange));
         for (int tries = 0; !answer && tries < 100; ++tries)
             loop.run_once(std::chrono::milliseconds(100));
