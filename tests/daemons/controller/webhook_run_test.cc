@@ -43,6 +43,7 @@ struct WebhookRunTest : testing::Test {
     WebhookParts parts{loop, clock, ca.pem(), [this](const Address&) { return is_allowed; },
                        [this](const store::Webhook&) {
                            std::vector<SecretText> made;
+                           made.reserve(secrets.size());
                            for (const char* secret : secrets) made.emplace_back(secret);
                            return made;
                        }};
