@@ -109,9 +109,9 @@ Result<Account> Accounts::insert(const Granter& granter, const NewAccount& wante
                 store_.clock_.now(), *revision)
             .run();
     if (!made) return failed(made.error());
-    if (!key.tenant_id.empty())
-        if (auto fits = store_.check_quota(key.tenant_id, SqlStore::Quota::Users); !fits)
-            return failed(fits.error());
+    auto fits = key.tenant_id.empty() ? end_bootstrap(store_.db_)
+                                      : store_.check_quota(key.tenant_id, SqlStore::Quota::Users);
+    if (!fits) return failed(fits.error());
     return store_.audited(find(key.tenant_id, key.id));
 }
 

@@ -17,4 +17,7 @@ inline constexpr const char* kIsSuspended =
     "coalesce((SELECT t.suspended FROM tenants t WHERE t.id = a.tenant_id), 0)";
 model::Account account_row(const Statement& row);  // of a row that begins with these
 
+// There is an operator: nobody becomes the first one any more.
+Result<void> end_bootstrap(Database& db);
+
 }  // namespace cvlan::store

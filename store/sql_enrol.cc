@@ -94,13 +94,14 @@ Result<void> SqlStore::insert_node(const Enrolling& enrolling) {
     return db_
         .sql(
             "INSERT INTO nodes (tenant_id, id, name, state, role, certificate_serial, "
-            "tls_key_hash, certificate_expires_at, enrolled_with, created_at, revision, approved, "
-            "ephemeral_ms, key_expires_at, owner) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
+            "tls_key_hash, certificate_expires_at, enrolled_with, created_at, enrolled_at, "
+            "revision, "
+            "approved, ephemeral_ms, key_expires_at, owner) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
             enrolling.node.tenant_id, enrolling.node.id, enrolling.name,
             is_approved ? model::NodeState::Active : model::NodeState::Pending, token.role,
             enrolling.certificate.serial, enrolling.request.tls_key_hash,
-            enrolling.certificate.expires_at, token.id, now, is_approved,
+            enrolling.certificate.expires_at, token.id, now, now, is_approved,
             count_of(token.ephemeral_after), key_end(enrolling.settings, now), token.owner)
         .run();
 }
@@ -109,6 +110,7 @@ Result<void> SqlStore::insert_node(const Enrolling& enrolling) {
 // one: the one of the key that it came with, and where that key has two, the one that was used.
 Result<void> SqlStore::renew_node(const Enrolling& enrolling) {
     const model::Token& token = enrolling.token;
+    const WallTime now = clock_.now();
     return db_
         .sql(
             "UPDATE nodes SET name = ?1, role = ?2, previous_serial = CASE WHEN state NOT IN (0, "
@@ -117,10 +119,10 @@ Result<void> SqlStore::renew_node(const Enrolling& enrolling) {
             "ELSE '' END, state = CASE approved WHEN 0 THEN 3 ELSE 0 END, "
             "certificate_serial = ?3, tls_key_hash = ?4, certificate_expires_at = ?5, "
             "enrolled_with = ?6, last_seen_at = NULL, ephemeral_ms = ?7, key_expires_at = ?8, "
-            "owner = ?9 WHERE tenant_id = ?10 AND id = ?11",
+            "owner = ?9, enrolled_at = ?10 WHERE tenant_id = ?11 AND id = ?12",
             enrolling.name, token.role, enrolling.certificate.serial,
             enrolling.request.tls_key_hash, enrolling.certificate.expires_at, token.id,
-            count_of(token.ephemeral_after), key_end(enrolling.settings, clock_.now()), token.owner,
+            count_of(token.ephemeral_after), key_end(enrolling.settings, now), token.owner, now,
             enrolling.node.tenant_id, enrolling.node.id)
         .run();
 }
@@ -271,6 +273,10 @@ Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joini
                              "network_id = ? AND node_id = ?",
                              *revision, key.tenant_id, joining.token.network_id, key.id)
                           .run();
+        if (marked)
+            marked = db_.sql("UPDATE nodes SET came_in_at = ? WHERE tenant_id = ? AND id = ?",
+                             *revision, key.tenant_id, key.id)
+                         .run();
         if (!marked) return failed(marked.error());
         node = find_node(key.tenant_id, key.id);
         if (!node) return failed(node.error());

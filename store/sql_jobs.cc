@@ -167,7 +167,8 @@ Result<bool> Jobs::has_due_nodes(WallTime up_since) {
     return store_.read([&]() -> Result<bool> {
         Statement row = store_.db_.sql(
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM nodes WHERE ephemeral_ms IS NOT NULL AND "
-            "COALESCE(last_seen_at, created_at) + ephemeral_ms <= ?1 AND ?2 + ephemeral_ms <= ?1) "
+            "COALESCE(last_seen_at, enrolled_at, created_at) + ephemeral_ms <= ?1 AND ?2 + "
+            "ephemeral_ms <= ?1) "
             "OR EXISTS (SELECT 1 FROM nodes WHERE key_expires_at IS NOT NULL AND state IN (0, 3) "
             "AND key_expires_at <= ?1)",
             store_.clock_.now(), up_since);

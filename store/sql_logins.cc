@@ -16,6 +16,10 @@ tl::unexpected<Error> link_is_void() {
 
 }  // namespace
 
+Result<void> end_bootstrap(Database& db) {
+    return db.sql("DELETE FROM one_time_links WHERE account_id = ''").run();
+}
+
 Result<void> Accounts::put_link(const Key& account, const Link& link) {
     auto gone =
         store_.db_
@@ -104,9 +108,14 @@ Result<Account> Accounts::accept(const std::string& link_hash, const std::string
 
 Result<bool> Accounts::make_bootstrap(const Link& link) {
     return store_.write([&]() -> Result<bool> {
-        Statement any = store_.db_.sql("SELECT 1 FROM accounts LIMIT 1");
+        // Operators come first.
+        Statement any = store_.db_.sql("SELECT tenant_id FROM accounts ORDER BY tenant_id LIMIT 1");
         const bool is_there = any.next();
+        const bool has_operator = is_there && any.text(0).empty();
         if (any.error()) return failed(*any.error());
+        // One that an older program has left.
+        if (has_operator)
+            if (auto ended = end_bootstrap(store_.db_); !ended) return failed(ended.error());
         if (is_there) return false;
         if (auto put = put_link({}, link); !put) return failed(put.error());
         return true;

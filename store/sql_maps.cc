@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What maps are built from at start-up, and the events since.
-#include <unordered_map>
+#include <limits>
 
 #include "store/events.h"
 #include "store/sql_rows.h"
@@ -10,26 +10,10 @@ namespace cvlan::store {
 
 namespace {
 
-// When each node last came into a network, by its id.
-Result<std::unordered_map<std::string, Revision>> came_in(Database& db, const std::string& tenant) {
-    std::unordered_map<std::string, Revision> at;
-    Statement rows = db.sql(
-        "SELECT object_id, max(revision) FROM events WHERE tenant_id = ? AND kind IN (?, ?, ?) "
-        "GROUP BY object_id",
-        tenant, EventKind::NodeEnrolled, EventKind::NodeJoined, EventKind::NodeApproved);
-    while (rows.next()) at[rows.text(0)] = rows.integer(1);
-    if (rows.error()) return failed(*rows.error());
-    return at;
-}
-
-// The last removal; no earlier than what retention has taken of the events.
-Result<Revision> removed_at(Database& db, const model::Tenant& tenant) {
-    Statement row = db.sql(
-        "SELECT coalesce(max(CASE WHEN kind IN (?, ?, ?, ?) THEN revision END), 0), "
-        "coalesce(min(revision) - 1, ?) FROM events WHERE tenant_id = ?",
-        EventKind::NodeExpired, EventKind::NodeRevoked, EventKind::NodeDeleted,
-        EventKind::NetworkDeleted, tenant.revision, tenant.id);
-    const Revision at = row.next() ? std::max(row.integer(0), row.integer(1)) : 0;
+// The last removal.
+Result<Revision> removed_at(Database& db, const std::string& tenant_id) {
+    Statement row = db.sql("SELECT removed_at FROM tenants WHERE id = ?", tenant_id);
+    const Revision at = row.next() ? row.integer(0) : 0;
     if (row.error()) return failed(*row.error());
     return at;
 }
@@ -42,11 +26,9 @@ Result<MapInputs> SqlStore::map_inputs(const std::string& tenant_id) {
         if (!tenant) return failed(tenant.error());
         MapInputs inputs;
         inputs.revision = tenant->revision;
-        auto removed = removed_at(db_, *tenant);
+        auto removed = removed_at(db_, tenant_id);
         if (!removed) return failed(removed.error());
         inputs.removed_at = *removed;
-        auto came = came_in(db_, tenant_id);
-        if (!came) return failed(came.error());
         std::vector<std::string> ids;
         {
             Statement rows =
@@ -60,17 +42,15 @@ Result<MapInputs> SqlStore::map_inputs(const std::string& tenant_id) {
             inputs.networks.push_back(std::move(*network));
         }
         Statement rows = db_.sql(
-            fmt::format(
-                "SELECT n.name, n.role, {} FROM memberships m JOIN nodes n ON n.tenant_id = "
-                "m.tenant_id AND n.id = m.node_id WHERE m.tenant_id = ? AND n.state = ? "
-                "ORDER BY m.network_id, m.node_id",
-                kMembershipColumns),
+            fmt::format("SELECT n.name, n.role, n.came_in_at, {} FROM memberships m JOIN nodes n "
+                        "ON n.tenant_id = "
+                        "m.tenant_id AND n.id = m.node_id WHERE m.tenant_id = ? AND n.state = ? "
+                        "ORDER BY m.network_id, m.node_id",
+                        kMembershipColumns),
             tenant_id, model::NodeState::Active);
         while (rows.next()) {
             inputs.members.push_back({rows.text(0), static_cast<model::TokenRole>(rows.integer(1)),
-                                      membership_row(rows, 2)});
-            MapMember& member = inputs.members.back();
-            member.came_in_at = (*came)[member.membership.node_id];
+                                      membership_row(rows, 3), rows.integer(2)});
         }
         if (rows.error()) return failed(*rows.error());
         Statement pending = db_.sql("SELECT id FROM nodes WHERE tenant_id = ? AND state = ?",

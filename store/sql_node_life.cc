@@ -121,11 +121,12 @@ Result<model::Node> SqlStore::create_external(const NewExternal& wanted) {
 
 Result<std::vector<Key>> SqlStore::delete_idle_nodes(WallTime up_since) {
     return write([&]() -> Result<std::vector<Key>> {
-        auto keys = keys_of(
-            db_.sql("SELECT tenant_id, id FROM nodes WHERE ephemeral_ms IS NOT NULL AND "
-                    "COALESCE(last_seen_at, created_at) + ephemeral_ms <= ?1 AND ?2 + ephemeral_ms "
-                    "<= ?1 LIMIT ?3",
-                    clock_.now(), up_since, kJobLimit));
+        auto keys =
+            keys_of(db_.sql("SELECT tenant_id, id FROM nodes WHERE ephemeral_ms IS NOT NULL AND "
+                            "COALESCE(last_seen_at, enrolled_at, created_at) + ephemeral_ms <= ?1 "
+                            "AND ?2 + ephemeral_ms "
+                            "<= ?1 LIMIT ?3",
+                            clock_.now(), up_since, kJobLimit));
         if (!keys) return keys;
         for (const Key& key : *keys) {
             auto node = find_node(key.tenant_id, key.id);

@@ -168,8 +168,11 @@ Result<model::Node> SqlStore::change_node(const Key& node, EventKind kind, std::
     if (!networks) return failed(networks.error());
     auto revision = record(node, kind, std::move(*networks), std::move(before));
     if (!revision) return failed(revision.error());
-    auto marked = db_.sql("UPDATE nodes SET revision = ? WHERE tenant_id = ? AND id = ?", *revision,
-                          node.tenant_id, node.id)
+    const bool comes_in = kind == EventKind::NodeEnrolled || kind == EventKind::NodeApproved;
+    auto marked = db_.sql(
+                         "UPDATE nodes SET revision = ?1, came_in_at = CASE ?2 WHEN 1 THEN ?1 ELSE "
+                         "came_in_at END WHERE tenant_id = ?3 AND id = ?4",
+                         *revision, comes_in, node.tenant_id, node.id)
                       .run();
     if (!marked) return failed(marked.error());
     marked = db_.sql("UPDATE memberships SET revision = ? WHERE tenant_id = ? AND node_id = ?",

@@ -13,6 +13,16 @@ std::unique_ptr<Store> SqlStore::under(const Lease& lease) {
     return std::make_unique<SqlStore>(engine_, cause_, lease);
 }
 
+namespace {
+
+// Who was away meanwhile is told of it by a full map alone.
+bool takes_away(EventKind kind) {
+    return kind == EventKind::NodeExpired || kind == EventKind::NodeRevoked ||
+           kind == EventKind::NodeDeleted || kind == EventKind::NetworkDeleted;
+}
+
+}  // namespace
+
 Result<Revision> SqlBase::record(const Key& object, EventKind kind,
                                  std::vector<std::string> networks, std::string before) {
     Statement next =
@@ -20,8 +30,10 @@ Result<Revision> SqlBase::record(const Key& object, EventKind kind,
             ? db_.sql(
                   "UPDATE meta SET operator_revision = operator_revision + 1 RETURNING "
                   "operator_revision")
-            : db_.sql("UPDATE tenants SET revision = revision + 1 WHERE id = ? RETURNING revision",
-                      object.tenant_id);
+            : db_.sql(
+                  "UPDATE tenants SET revision = revision + 1, removed_at = CASE ? WHEN 1 THEN "
+                  "revision + 1 ELSE removed_at END WHERE id = ? RETURNING revision",
+                  takes_away(kind), object.tenant_id);
     const bool is_there = next.next();
     if (next.error()) return failed(*next.error());
     if (!is_there) return fail(Code::NotFound, "tenant {}: not found", printable(object.tenant_id));

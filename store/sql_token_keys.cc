@@ -134,6 +134,8 @@ Result<model::Token> SqlStore::admit_offline(const model::TokenClaims& claims) {
                *revision, fmt::format("{}", fmt::join(claims.tags, " ")))
             .run();
     if (!made) return failed(made.error());
+    if (auto fits = check_quota(claims.tenant_id, Quota::Tokens); !fits)
+        return failed(fits.error());
     return audited(find_token(claims.tenant_id, claims.id));
 }
 

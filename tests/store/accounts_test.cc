@@ -158,6 +158,17 @@ TEST_F(AccountsTest, TheBootstrapMakesTheFirstOperatorAlone) {
     EXPECT_EQ(reason(accounts().bootstrap("annas", "b@example.org", "h")), "LINK_INVALID");
 }
 
+TEST_F(AccountsTest, TheBootstrapsLinkIsVoidOnceThereIsAnOperator) {
+    ASSERT_TRUE(*accounts().make_bootstrap(link("boot")));
+    const Account anna = user(acme_, "anna@example.org", TenantRole::Owner);
+    EXPECT_TRUE(accounts().link("boot")) << "a tenant's account operates nothing";
+    ASSERT_TRUE(accounts().invite({}, key(anna), link("annas")));
+    const Account root = user("", "root@example.org", TenantRole::Owner);
+    EXPECT_EQ(reason(accounts().link("boot")), "LINK_INVALID");
+    EXPECT_EQ(reason(accounts().bootstrap("boot", "b@example.org", "h")), "LINK_INVALID");
+    EXPECT_TRUE(accounts().accept("annas", "h"));
+}
+
 TEST_F(AccountsTest, GoWithTheirTenant) {
     const Account anna = working(acme_, "anna@example.org", TenantRole::Owner);
     ASSERT_TRUE(store_->delete_tenant(acme_));

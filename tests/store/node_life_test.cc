@@ -149,6 +149,26 @@ TEST_F(NodeLifeTest, AnEphemeralNodeGoesWhenItWasAwayForTooLong) {
     EXPECT_EQ(store_->network(acme, office.id)->node_count, 1);
 }
 
+// It has yet to come for its map: nobody has seen it since.
+TEST_F(NodeLifeTest, AnEphemeralNodeThatEnrolsAgainHasItsTimeAnew) {
+    const WallTime up_since = clock_.now();
+    model::TokenClaims claims = token(office);
+    claims.id = id();
+    claims.uses = 2;
+    ASSERT_TRUE(store_->create_token(claims, 10min));
+    const auto request = enrolment(claims, "runner");
+    const model::Node node = enrolled(request).node;
+    ASSERT_TRUE(store_->touch_seen(key_of(node)));
+    clock_.advance(9min);
+    ASSERT_EQ(enrolled(request).node.id, node.id);
+    clock_.advance(9min);
+    EXPECT_FALSE(*store_->jobs().has_due_nodes(up_since));
+    EXPECT_TRUE(store_->delete_idle_nodes(up_since)->empty());
+    clock_.advance(1min);
+    EXPECT_TRUE(*store_->jobs().has_due_nodes(up_since));
+    EXPECT_EQ(store_->delete_idle_nodes(up_since)->size(), 1u);
+}
+
 // While no controller was up, no node could be seen.
 TEST_F(NodeLifeTest, ARestartDoesNotDeleteThoseThatNobodyCouldSee) {
     const model::Node node = ephemeral("a");

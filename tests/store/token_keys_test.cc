@@ -89,6 +89,17 @@ TEST_F(TokenKeysTest, TheRowStaysUntilTheTokenHasExpired) {
     EXPECT_TRUE(store_->delete_token({acme_, claims.id}));
 }
 
+TEST_F(TokenKeysTest, TokensMadeOfflineCountForTheTenantsQuota) {
+    ASSERT_TRUE(store_->update_tenant(acme_, {.quotas = model::Quotas{.tokens = 1}}));
+    const auto first = offline(2), second = offline();
+    enrolled(enrolment(first));
+    const auto refused = enrol(enrolment(second));
+    EXPECT_FAILS(refused, Code::Conflict, "quota of tokens exceeded: 1/1");
+    EXPECT_EQ(refused.error().reason, kQuotaExceeded);
+    EXPECT_FAILS(store_->token(acme_, second.id), Code::NotFound, "not found");
+    enrolled(enrolment(first));
+}
+
 TEST_F(TokenKeysTest, NamesAndKeysAreOneEachInATenant) {
     EXPECT_FAILS(try_make("field", "fedcba9876543210"), Code::Exists, "field");
     EXPECT_FAILS(try_make("other", key_.kid), Code::Exists, "field");
