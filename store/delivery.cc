@@ -8,6 +8,7 @@
 #include "store/engine.h"
 #include "store/events.h"
 #include "store/feed.h"
+#include "store/missed.h"
 
 namespace cvlan::store {
 
@@ -77,6 +78,7 @@ Result<void> Engine::tell_up_to(const Event& event) {
     if (auto others = tell_others(event.tenant_id, event.revision); !others) return others;
     Revision& told = told_[event.tenant_id];
     if (event.revision <= told) return {};
+    miss(event.tenant_id, event.revision - 1);
     told = event.revision;
     tell(event);
     return {};
@@ -91,6 +93,7 @@ Result<void> Engine::tell_others(const std::string& tenant_id, Revision before) 
         if (!events) return failed(events.error());
         if (events->empty()) return {};
         for (const Event& event : *events) {
+            miss(tenant_id, event.revision - 1);
             told_[tenant_id] = event.revision;
             tell(event);
         }
@@ -98,11 +101,21 @@ Result<void> Engine::tell_others(const std::string& tenant_id, Revision before) 
     return {};
 }
 
+// Revisions have no gaps: what is not there any more up to this one, retention has taken.
+void Engine::miss(const std::string& tenant_id, Revision through) {
+    Revision& told = told_[tenant_id];
+    if (told >= through) return;
+    log::warn("store.events_missed", {{"tenant", tenant_id}, {"events", through - told}});
+    told = through;
+    tell({tenant_id, through, kEventsMissed, tenant_id, {}, clock_.now()});
+}
+
 Result<void> Engine::catch_up(const std::string& tenant_id, Revision revision) {
     const std::lock_guard one(delivery_);
     if (told_[tenant_id] >= revision) return {};
     deliverer_.store(std::this_thread::get_id());
     auto told = tell_others(tenant_id, std::numeric_limits<Revision>::max());
+    if (told) miss(tenant_id, revision);
     tell_committed();  // what a listener has written meanwhile
     deliverer_.store({});
     return told;

@@ -45,6 +45,8 @@ public:
         std::unique_ptr<Database> writer;
         UniqueFd lock;  // held as long as the engine lives
         int64_t epoch = 0;
+        // What failed before anything had happened is not tried anew after so long.
+        std::chrono::milliseconds patience{10'000};
     };
     Engine(Parts parts, const Clock& clock);
     ~Engine();
@@ -98,6 +100,7 @@ private:
     void tell_committed();
     Result<void> tell_up_to(const Event& event);
     Result<void> tell_others(const std::string& tenant_id, Revision before);
+    void miss(const std::string& tenant_id, Revision through);
     void tell(const Event& event);
 
     Parts parts_;

@@ -15,6 +15,21 @@ constexpr const char* kSelect =
 constexpr int kPrunedAtOnce = 1000;
 constexpr int kTokensAtOnce = 50;
 
+// Maps are made from what is, never from events. Those of endpoints are for other controllers that
+// were cut off for a while (who was for longer loads anew), and for webhooks that ask for them.
+constexpr std::chrono::hours kKeptEndpoints{1};
+
+Result<int64_t> prune_endpoint_events(Database& db, const std::string& tenant_id, WallTime before) {
+    // The kind is no parameter: the index is of this one alone.
+    static const std::string text = fmt::format(
+        "DELETE FROM events WHERE tenant_id = ?1 AND at < ?2 AND revision IN (SELECT revision FROM "
+        "events WHERE tenant_id = ?1 AND kind = {} ORDER BY revision LIMIT ?3)",
+        static_cast<int>(EventKind::EndpointsChanged));
+    auto gone = db.sql(text, tenant_id, before, kPrunedAtOnce).run();
+    if (!gone) return failed(gone.error());
+    return db.changes();
+}
+
 std::optional<WallTime> time_or_none(const Statement& row, int column) {
     if (row.is_null(column)) return std::nullopt;
     return row.time(column);
@@ -132,6 +147,9 @@ Result<std::vector<std::string>> Jobs::audit_chains() { return store_.chains_of(
 // The oldest at a time: nothing is searched through where none is old enough.
 Result<int64_t> Jobs::prune_events(const std::string& tenant_id, WallTime before) {
     return store_.write([&]() -> Result<int64_t> {
+        auto endpoints = prune_endpoint_events(
+            store_.db_, tenant_id, std::max(before, store_.clock_.now() - kKeptEndpoints));
+        if (!endpoints || *endpoints > 0) return endpoints;
         auto gone = store_.db_
                         .sql(
                             "DELETE FROM events WHERE tenant_id = ?1 AND at < ?2 AND revision IN "

@@ -13,6 +13,7 @@
 #include "daemons/controller/clock_watch.h"
 #include "daemons/controller/hosts.h"
 #include "daemons/controller/jobs.h"
+#include "store/missed.h"
 
 namespace cvlan::controller {
 
@@ -160,7 +161,7 @@ void Controller::forget(const store::Event& event) {
     if (event.kind == store::EventKind::EndpointsChanged) return;
     auth_->forget(event.object_id);
     if (event.kind == store::EventKind::TenantSuspended ||
-        event.kind == store::EventKind::TenantResumed)
+        event.kind == store::EventKind::TenantResumed || event.kind == store::kEventsMissed)
         auth_->forget_tenant(event.tenant_id);
 }
 

@@ -166,7 +166,7 @@ std::vector<JobKind> job_kinds(const JobSettings& settings, const Clock& clock) 
     const auto has_due = [up_since = clock.now()](store::Store& store) {
         return store.jobs().has_due_nodes(up_since).value_or(true);
     };
-    return {{"audit-retention", kDaily, audit},          {"event-retention", kDaily, events},
+    return {{"audit-retention", kDaily, audit},          {"event-retention", 1h, events},
             {"token-retention", kDaily, tokens},         {"idempotency-retention", kDaily, keys},
             {"certificate-watch", kDaily, certificates}, {"node-lifetimes", 10s, ending, has_due}};
 }

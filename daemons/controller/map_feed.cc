@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "store/missed.h"
 
 namespace cvlan::controller {
 
@@ -100,6 +101,10 @@ void MapFeed::bring_in(const std::string& tenant_id) {
 
 void MapFeed::bring_in(const store::Event& event, const Result<maps::Change>& change) {
     parts_.changed(event);
+    if (event.kind == store::kEventsMissed) {
+        if (!event.tenant_id.empty()) catch_up(event.tenant_id);
+        return;
+    }
     if (!change) parts_.maps.hold_back(event.tenant_id);
     auto touched = change ? parts_.maps.apply(*change) : failed(change.error());
     if (touched) return wake(std::move(*touched));

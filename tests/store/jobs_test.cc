@@ -86,6 +86,28 @@ TEST_F(JobsTest, WhatIsOldGoesAndTheRestStays) {
     EXPECT_EQ(store_->events_since(network.tenant_id, 0, 100)->size(), before - 3);
 }
 
+TEST_F(JobsTest, WhereNodesCanBeReachedIsForgottenBeforeTheRest) {
+    const std::string acme = tenant("acme");
+    const auto office = network(acme, "office", "10.1.0.0/24");
+    const auto key = key_of(enrolled(enrolment(token(office), "anna")).node);
+    const auto roam = [&](uint16_t port) {
+        ASSERT_TRUE(store_->set_endpoints(key, {office.id, port, {}}));
+    };
+    roam(1);
+    token(office);
+    roam(2);
+    const auto events = [&] { return store_->events_since(acme, 0, 100)->size(); };
+    const auto all = events();
+    clock_.advance(1h);
+    EXPECT_EQ(*store_->jobs().prune_events(acme, clock_.now() - 24h), 0);
+    clock_.advance(1ms);
+    roam(3);
+    EXPECT_EQ(*store_->jobs().prune_events(acme, clock_.now() - 24h), 2);
+    EXPECT_EQ(*store_->jobs().prune_events(acme, clock_.now() - 24h), 0);
+    EXPECT_EQ(events(), all - 1);
+    EXPECT_EQ(store_->events_since(acme, 0, 100)->back().kind, EventKind::EndpointsChanged);
+}
+
 TEST_F(JobsTest, MapsAreWhatTheyWereWithoutTheEvents) {
     const std::string acme = tenant("acme");
     const auto office = network(acme, "office", "10.1.0.0/24");
