@@ -11,7 +11,9 @@ constexpr const char* kSelect =
     "SELECT tenant_id, id, name, description, number, active_number, revision, created_at FROM "
     "policies";
 constexpr int64_t kMostOfATenant = 100;
-constexpr int kMostRevisions = 100;  // that are listed
+constexpr int kMostRevisions = 100;      // of a page
+constexpr int64_t kKeptRevisions = 100;  // of a document, beside the newest
+constexpr int64_t kKeptBytes = 8 << 20;
 
 model::Policy policy_row(const Statement& row) {
     model::Policy policy;
@@ -57,6 +59,33 @@ Result<void> check_free(Database& db, const model::Policy& policy) {
     return {};
 }
 
+// Old ones are forgotten.
+Result<void> check_number(Database& db, const model::Policy& policy, int64_t number) {
+    if (number == 0) return {};
+    Statement row = db.sql(
+        "SELECT 1 FROM policy_revisions WHERE tenant_id = ? AND policy_id = ? AND number = ?",
+        policy.tenant_id, policy.id, number);
+    if (row.next()) return {};
+    if (row.error()) return failed(*row.error());
+    return failed(Error{Code::Invalid,
+                        fmt::format("number: policy '{}' has no revision {}", policy.name, number),
+                        0, "/number"});
+}
+
+// What a document was has an end, in rows and in size: a tenant fills no disk with it.
+Result<void> forget_old_sources(Database& db, const model::Policy& policy, int64_t newest) {
+    return db
+        .sql(
+            "DELETE FROM policy_revisions WHERE tenant_id = ?1 AND policy_id = ?2 AND number < ?3 "
+            "AND number <> ?4 AND number IN (SELECT number FROM (SELECT number, "
+            "sum(size) "
+            "OVER (ORDER BY number DESC) AS held FROM policy_revisions WHERE tenant_id = ?1 AND "
+            "policy_id = ?2) AS sizes WHERE number < ?3 - ?5 OR held > ?6)",
+            policy.tenant_id, policy.id, newest, policy.active_number.value_or(0), kKeptRevisions,
+            kKeptBytes)
+        .run();
+}
+
 // As public_text. The source is in the history, under its number.
 std::string text_of(model::Policy policy) {
     policy.source.clear();
@@ -81,10 +110,10 @@ Result<model::Policy> SqlPolicies::find(const Scope& scope, const std::string& i
 Result<void> SqlPolicies::put_source(const model::Policy& policy, int64_t number) {
     return store_.db_
         .sql(
-            "INSERT INTO policy_revisions (tenant_id, policy_id, number, source, "
-            "created_at, created_by) VALUES (?, ?, ?, ?, ?, ?)",
-            policy.tenant_id, policy.id, number, policy.source, store_.clock_.now(),
-            store_.cause_.actor)
+            "INSERT INTO policy_revisions (tenant_id, policy_id, number, source, size, "
+            "created_at, created_by) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            policy.tenant_id, policy.id, number, policy.source, policy.source.size(),
+            store_.clock_.now(), store_.cause_.actor)
         .run();
 }
 
@@ -152,8 +181,11 @@ Result<model::Policy> SqlPolicies::update(const model::Policy& wanted) {
         if (!revision) return failed(revision.error());
         const bool is_new_source = wanted.source != before->source;
         const int64_t number = before->number + (is_new_source ? 1 : 0);
-        if (is_new_source)
-            if (auto put = put_source(wanted, number); !put) return failed(put.error());
+        if (is_new_source) {
+            auto put = put_source(wanted, number);
+            if (put) put = forget_old_sources(store_.db_, *before, number);
+            if (!put) return failed(put.error());
+        }
         auto done =
             store_.db_
                 .sql(
@@ -218,11 +250,8 @@ Result<model::Policy> SqlPolicies::activate(const Key& key, int64_t number) {
         if (!policy) return policy;
         if (auto match = check_match(store_.cause_, policy->revision); !match)
             return failed(match.error());
-        if (number < 0 || number > policy->number)
-            return failed(
-                Error{Code::Invalid,
-                      fmt::format("number: policy '{}' has no revision {}", policy->name, number),
-                      0, "/number"});
+        if (auto good = check_number(store_.db_, *policy, number); !good)
+            return failed(good.error());
         if (policy->active_number.value_or(0) == number) return policy;
         auto revision = store_.record(key, EventKind::PolicyChanged, {}, text_of(*policy));
         if (!revision) return failed(revision.error());

@@ -24,3 +24,7 @@ UPDATE tenants SET removed_at = gone.last FROM
 CREATE INDEX events_of_endpoints ON events (tenant_id, revision) WHERE kind = 15;
 -- Tenants that are gone.
 CREATE INDEX events_of_ends ON events (tenant_id, revision) WHERE kind = 2;
+
+-- Of the source, in bytes: what a history holds is known without reading it.
+ALTER TABLE policy_revisions ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+UPDATE policy_revisions SET size = length(source);

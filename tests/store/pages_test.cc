@@ -83,6 +83,39 @@ TEST_F(PagesTest, AHistoryEndsWithTheRevisionThatMakesItBig) {
     EXPECT_EQ(history->back().source, std::string(kSource, 'd'));
 }
 
+// A tenant's disk is not the controller's to fill.
+TEST_F(PagesTest, AHistoryForgetsTheOldestButForTheOneInForce) {
+    model::Policy policy = *document(1, 1);
+    const auto write = [&](const std::string& source) {
+        policy.source = source;
+        const auto written = store_->policies().update(policy);
+        EXPECT_TRUE(written) << written.error().message;
+    };
+    for (int number = 2; number <= 110; ++number) write(fmt::format("{}", number));
+    ASSERT_TRUE(store_->policies().activate({acme_, policy.id}, 11));
+    write("111");
+    write("112");
+    const auto numbers = [&] {
+        std::vector<int64_t> found;
+        const auto db = place_.database();
+        Statement rows = db->sql("SELECT number FROM policy_revisions ORDER BY number DESC");
+        while (rows.next()) found.push_back(rows.integer(0));
+        return found;
+    };
+    auto left = numbers();
+    EXPECT_EQ(left.size(), 102u) << "the newest, 100 others, and the one in force";
+    EXPECT_EQ(left.front(), 112);
+    EXPECT_EQ(left[100], 12);
+    EXPECT_EQ(left.back(), 11);
+    EXPECT_FAILS(store_->policies().activate({acme_, policy.id}, 10), Code::Invalid,
+                 "no revision 10");
+    // In size too: 256 KiB each, of which 32 make 8 MiB.
+    for (char c = 'A'; c <= 'h'; ++c) write(std::string(256 << 10, c));
+    left = numbers();
+    EXPECT_EQ(left.size(), 33u);
+    EXPECT_EQ(left.back(), 11);
+}
+
 TEST_F(PagesTest, APageOfGroupsEndsWithTheOneThatMakesItBig) {
     for (int i = 0; i < 25; ++i) {
         const auto group = store_->objects().create({acme_, {}, ObjectKind::Group, name(i), ""});
