@@ -103,9 +103,11 @@ Result<void> Engine::run_write(const Step& body) {
 }
 
 void Engine::run_batch(const std::vector<Job*>& jobs) {
-    for (int tries = 1; tries <= kTries; ++tries) {
+    const auto until = std::chrono::steady_clock::now() + parts_.patience;
+    for (int tries = 1;; ++tries) {
         Batch batch{jobs};
-        if (!try_batch(batch)) continue;
+        const bool is_over = try_batch(batch) || tries == kTries;
+        if (!is_over && std::chrono::steady_clock::now() < until) continue;
         const std::lock_guard lock(events_);
         committed_.insert(committed_.end(), batch.events.begin(), batch.events.end());
         return;

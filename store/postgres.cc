@@ -109,10 +109,10 @@ Result<void> PostgresDatabase::set_up() {
     if (PQserverVersion(conn_.get()) < 150000)
         return fail(Code::Unsupported, "PostgreSQL {} is older than 15",
                     PQserverVersion(conn_.get()) / 10000);
-    const Rows done(PQexec(conn_.get(),
-                           "SET lock_timeout = '10s'; SET statement_timeout = '12s'; "
-                           "SET idle_in_transaction_session_timeout = '10s'; "
-                           "SET synchronous_commit = on; SET bytea_output = 'hex'"));
+    const Rows done = run_in_time(
+        "SET lock_timeout = '10s'; SET statement_timeout = '12s'; "
+        "SET idle_in_transaction_session_timeout = '10s'; "
+        "SET synchronous_commit = on; SET bytea_output = 'hex'");
     if (PQresultStatus(done.get()) != PGRES_COMMAND_OK) keep_failure(done.get());
     if (auto good = outcome(); !good) return good;
     if (PQenterPipelineMode(conn_.get()) != 1)
@@ -197,7 +197,8 @@ Result<void> PostgresDatabase::sync() {
 
 // Null: the end of a statement's results, or the connection is lost.
 PostgresDatabase::Rows PostgresDatabase::wait_for_result() {
-    const auto until = std::chrono::steady_clock::now() + patience_;
+    Moment until = std::chrono::steady_clock::now() + patience_;
+    if (open_ == Access::Write) until = std::min(until, ends_by_);
     while (PQisBusy(conn_.get()) == 1) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
             until - std::chrono::steady_clock::now());
@@ -214,6 +215,15 @@ PostgresDatabase::Rows PostgresDatabase::wait_for_result() {
         }
     }
     return Rows(PQgetResult(conn_.get()));
+}
+
+// As PQexec, which waits for ever: the result of the last statement, or of the one that failed.
+PostgresDatabase::Rows PostgresDatabase::run_in_time(const char* script) {
+    Rows last;
+    if (PQsendQuery(conn_.get(), script) != 1) return last;
+    while (Rows result = wait_for_result()) last = std::move(result);
+    if (is_broken_) last.reset();
+    return last;
 }
 
 // The answers to one thing that was sent; `last` becomes the rows of a statement.
@@ -288,6 +298,7 @@ Result<void> PostgresDatabase::run_script(const std::string& script) {
     const Rows done(PQexec(conn_.get(), script.c_str()));
     const auto status = PQresultStatus(done.get());
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) keep_failure(done.get());
+    renew_deadline();
     if (!is_broken_ && PQenterPipelineMode(conn_.get()) != 1)
         return fail(Code::Internal, "database: no pipeline mode");
     return outcome();

@@ -29,8 +29,9 @@ struct PgParameter {
 
 class PostgresDatabase final : public Database {
 public:
-    // `patience`: how long an answer is waited for; the default is longer than any limit that the
-    // server has from us.
+    // `patience`: how long an answer is waited for, and half of what a transaction that writes may
+    // take, but for a script in it; the default is longer than any limit that the server has from
+    // us.
     static Result<std::unique_ptr<PostgresDatabase>> open(
         const PostgresAddress& address,
         std::chrono::milliseconds patience = std::chrono::seconds(15));
@@ -94,6 +95,9 @@ private:
     Result<Rows> read_all();
     void take(const Sent& sent, Rows& last);
     Rows wait_for_result();
+    Rows run_in_time(const char* script);
+    using Moment = std::chrono::steady_clock::time_point;
+    void renew_deadline() { ends_by_ = std::chrono::steady_clock::now() + 2 * patience_; }
     void keep_failure(const PGresult* result, const char* reason = nullptr);
     Error lose_connection(const std::string& why);
     Result<void> outcome() const;
@@ -105,6 +109,7 @@ private:
     std::deque<Sent> sent_;
     std::optional<Error> failure_;  // the transaction's first
     std::optional<Access> open_;    // the transaction's
+    Moment ends_by_{};              // where it writes
     const char* reason_ = nullptr;
     bool may_run_anew_ = false;
     bool is_committing_ = false;

@@ -121,6 +121,7 @@ Result<void> PostgresDatabase::begin(Access access) {
     is_committing_ = false;
     reason_ = nullptr;
     open_ = access;
+    renew_deadline();
     if (is_broken_) {
         may_run_anew_ = true;
         return fail(Code::Unavailable, "database: connection lost");

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A PostgreSQL that does not take writes, takes no connections, or does not answer (F45).
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <thread>
 
 #include "store/engine.h"
+#include "store/missed.h"
 #include "store/postgres_feed.h"
 #include "tests/store/store_fixture.h"
 
@@ -123,6 +128,70 @@ TEST_F(PostgresFaultsTest, ABackendThatDoesNotAnswerIsNotWaitedForBeyondPatience
     EXPECT_TRUE(comes([&] { return engine.write([] { return number("SELECT 1"); }).has_value(); }));
 }
 
+// Each answer comes in time, and there is no end of them.
+TEST_F(PostgresFaultsTest, ATransactionThatWritesIsNotWaitedForBeyondTwiceThePatience) {
+    const auto slow = database(500ms);
+    const auto crawl = [&](int statements) -> Result<void> {
+        for (int i = 0; i < statements; ++i) {
+            Statement row = slow->sql("SELECT 1 FROM pg_sleep(0.2)");
+            while (row.next()) {
+            }
+            if (row.error()) return failed(*row.error());
+        }
+        return {};
+    };
+    ASSERT_TRUE(slow->begin(Access::Write));
+    EXPECT_FAILS(crawl(20), Code::Unavailable, "no answer in time");
+    EXPECT_TRUE(slow->is_broken());
+}
+
+TEST_F(PostgresFaultsTest, AWriteIsNotTriedAnewBeyondItsPatience) {
+    for (const auto& [patience, tries] : {std::pair{0ms, 1}, std::pair{60'000ms, 5}}) {
+        int connected = 0;
+        const auto connect = [&](Access) -> Result<std::unique_ptr<Database>> {
+            ++connected;
+            return database();
+        };
+        Engine engine({connect, nullptr, {}, 1, patience}, clock_);
+        const auto written = engine.write([&] {
+            run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                "current_database() AND pid <> pg_backend_pid()");
+            return number("SELECT 1");
+        });
+        EXPECT_EQ(written.error().code, Code::Unavailable) << written.error().message;
+        EXPECT_EQ(connected, tries);
+    }
+}
+
+// A server that lets one in and says nothing more: protocol 3.0, as far as ReadyForQuery.
+TEST_F(PostgresFaultsTest, AServerThatFallsSilentAfterTheLoginIsNotWaitedFor) {
+    const test::TempDir dir;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = dir.file(".s.PGSQL.5432");
+    path.copy(static_cast<char*>(address.sun_path), sizeof address.sun_path - 1);
+    const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ASSERT_EQ(::listen(listener.get(), 1), 0);
+    std::thread mute([&] {
+        const UniqueFd peer(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        constexpr std::string_view kWelcome(
+            "R\0\0\0\x08\0\0\0\0"
+            "S\0\0\0\x18server_version\00015.0\0"
+            "Z\0\0\0\x05I",
+            9 + 25 + 6);
+        EXPECT_EQ(::write(peer.get(), kWelcome.data(), kWelcome.size()),
+                  static_cast<ssize_t>(kWelcome.size()));
+        char byte = 0;
+        while (::read(peer.get(), &byte, 1) == 1) {
+        }
+    });
+    const auto opened =
+        PostgresDatabase::open({"postgres:///x?user=u&host=" + dir.path(), {}}, 200ms);
+    mute.join();
+    EXPECT_FAILS(opened, Code::Unavailable, "no answer in time");
+}
+
 // As where the network between has gone: nothing is heard, and nothing tells so.
 TEST_F(PostgresFaultsTest, OneWhoListensFindsOutThatTheServerIsSilent) {
     const auto store = open(url_);
@@ -184,6 +253,46 @@ TEST_F(PostgresFaultsTest, WhatCouldNotBeReadForTheListenersIsReadLater) {
         run_posted();
         return heard > 0;
     }));
+}
+
+// One that was cut off for so long that retention was quicker.
+TEST_F(PostgresFaultsTest, WhoWasAwayForTooLongIsToldThatItHasMissedSomething) {
+    const auto store = open(url_);
+    const std::string acme = store->create_tenant({new_uuid(0), "acme", {}})->id;
+    std::mutex mutex;
+    std::vector<std::function<void()>> tasks;
+    Engine engine({[this](Access) -> Result<std::unique_ptr<Database>> { return database(); },
+                   database(),
+                   {},
+                   1},
+                  clock_);
+    std::vector<std::pair<EventKind, Revision>> heard;
+    engine.on_event([&](const Event& event) {
+        EXPECT_EQ(event.tenant_id, acme);
+        heard.emplace_back(event.kind, event.revision);
+    });
+    const auto post = [&](std::function<void()> task) {
+        const std::lock_guard lock(mutex);
+        tasks.push_back(std::move(task));
+    };
+    ASSERT_TRUE(engine.share(
+        std::move(*PostgresFeed::open({url_, {}}, post, {.quiet = 50ms, .patience = 15s}))));
+    for (const char* name : {"two", "three", "four"})
+        ASSERT_TRUE(store->update_tenant(acme, {.name = name}));
+    run("DELETE FROM events WHERE revision IN (2, 4)");
+    using Heard = std::vector<std::pair<EventKind, Revision>>;
+    EXPECT_TRUE(comes([&] {
+        const std::lock_guard lock(mutex);
+        for (const auto& task : std::exchange(tasks, {})) task();
+        return heard.size() >= 3;
+    }));
+    EXPECT_EQ(heard,
+              (Heard{{kEventsMissed, 2}, {EventKind::TenantRenamed, 3}, {kEventsMissed, 4}}));
+    // Nothing is missed twice.
+    ASSERT_TRUE(store->update_tenant(acme, {.name = "five"}));
+    EXPECT_TRUE(engine.catch_up_all());
+    EXPECT_EQ(heard.back(), (Heard::value_type{EventKind::TenantRenamed, 5}));
+    EXPECT_EQ(heard.size(), 4u);
 }
 
 }  // namespace
