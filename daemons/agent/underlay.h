@@ -18,7 +18,7 @@
 
 namespace cvlan::agent {
 
-inline constexpr size_t kMaxReported = 32;
+inline constexpr size_t kMaxReported = 16;  // as many as a controller takes
 
 // Usable addresses of up interfaces that are not ours: no loopback, link-local or multicast.
 reach::Underlay underlay_of(const std::vector<netlink::Link>& links,
