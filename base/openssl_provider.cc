@@ -21,6 +21,7 @@ constexpr std::array<std::string_view, 6> kUnused{"DH", "DHX", "DSA", "SM2", "X4
 
 // Lives as long as the process: what was fetched from it may be used until the very end.
 struct Filter {
+    OSSL_PROVIDER* ours = nullptr;
     OSSL_PROVIDER* all = nullptr;  // the default provider, in a library context of its own
     std::vector<OSSL_ALGORITHM> decoders{}, key_types{};
 };
@@ -94,10 +95,10 @@ int start(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH*, const OSSL_DISPATCH** f
 
 void offer_only_used_keys() {
     if (EVP_default_properties_is_fips_enabled(nullptr) == 1) return;
+    if (OSSL_PROVIDER_add_builtin(nullptr, kName, start) == 1)
+        filter().ours = OSSL_PROVIDER_try_load(nullptr, kName, 0);
     // Where it cannot be had, the default provider stays: slower, and as good.
-    if (OSSL_PROVIDER_add_builtin(nullptr, kName, start) != 1 ||
-        !OSSL_PROVIDER_try_load(nullptr, kName, 0))
-        log::warn("openssl.provider_failed", {});
+    if (!filter().ours) log::warn("openssl.provider_failed", {});
 }
 
 }  // namespace cvlan
