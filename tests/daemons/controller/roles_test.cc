@@ -187,16 +187,23 @@ TEST_F(RolesTest, NoNodeWaitsForWhatAnotherReports) {
     EXPECT_EQ(poll(second).status, 200);
 
     const auto disk = *store::SqliteDatabase::open(database_path(config));
-    ASSERT_TRUE(disk->begin(store::Access::Write));
     const auto reporting = *http::Client::open(loop, to(as(second), config.session));
     std::optional<http::Response> reported;
     wire::EndpointReport report;
     report.networks.push_back({token->claims.network_id, 51820, {"192.0.2.7:51820"}});
-    reporting->request({"PUT", "/api/v1/node/endpoints", {}, encode(report)},
-                       [&](auto got) { reported = got.value_or(http::Response{}); });
     const std::string under_way = "held_requests{listener=\"session\"} 1\n";
-    ASSERT_TRUE(until([&] { return reported || figures().find(under_way) != std::string::npos; }));
-    EXPECT_FALSE(reported);
+    // Who waits for the disk gives up after 5 s: on a slow machine that may be before it is seen.
+    for (int tries = 0; tries < 5; ++tries) {
+        ASSERT_TRUE(disk->begin(store::Access::Write));
+        reported.reset();
+        reporting->request({"PUT", "/api/v1/node/endpoints", {}, encode(report)},
+                           [&](auto got) { reported = got.value_or(http::Response{}); });
+        ASSERT_TRUE(
+            until([&] { return reported || figures().find(under_way) != std::string::npos; }));
+        if (!reported) break;
+        disk->rollback();
+    }
+    ASSERT_FALSE(reported);
     EXPECT_EQ(ask(to(as(first), config.session), {"GET", since(map)}).status, 304);
     EXPECT_FALSE(reported);
     disk->rollback();
