@@ -184,8 +184,7 @@ http::Service Controller::service(api::Roles roles, std::vector<std::string> hos
     limits.allowed_hosts = std::move(hosts);
     const bool is_session = roles.contains(api::Role::Session);
     return {[this, is_session, roles = std::move(roles)](http::Request request, http::Reply reply) {
-                if (const auto node = is_session ? context_->auth.shown(request) : nullptr)
-                    feed_->bring_in(node->tenant_id);
+                if (is_session) feed_->bring_in();
                 api::handle(*context_, roles, std::move(request), std::move(reply));
             },
             std::move(limits)};

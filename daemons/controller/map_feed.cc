@@ -2,12 +2,9 @@
 #include "daemons/controller/map_feed.h"
 
 #include <algorithm>
-#include <chrono>
-#include <deque>
-#include <map>
 #include <mutex>
-#include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "store/missed.h"
@@ -16,46 +13,15 @@ namespace cvlan::controller {
 
 namespace {
 constexpr std::chrono::milliseconds kLongestPause{30'000};
-// What was written together comes together, and no node's poll is to wait for all of it.
-constexpr std::chrono::microseconds kTurn{300};
-}  // namespace
+}
 
 struct MapFeed::Inbox {
     struct Taken {
         store::Event event;
         Result<maps::Change> change;
     };
-    using Tenants = std::map<std::string, std::deque<Taken>>;
-
     std::mutex mutex;
-    Tenants waiting;         // none of them empty
-    std::string last;        // the tenant whose turn it was
-    bool is_called = false;  // the loop has been asked to see to them
-
-    Taken pop(Tenants::iterator tenant) {
-        Taken first = std::move(tenant->second.front());
-        tenant->second.pop_front();
-        if (tenant->second.empty()) waiting.erase(tenant);
-        return first;
-    }
-    std::optional<Taken> next_of(const std::string& tenant_id) {
-        const std::lock_guard lock(mutex);
-        const auto tenant = waiting.find(tenant_id);
-        if (tenant == waiting.end()) return std::nullopt;
-        return pop(tenant);
-    }
-    // In turns, one of each tenant.
-    std::optional<Taken> next() {
-        const std::lock_guard lock(mutex);
-        if (waiting.empty()) {
-            is_called = false;
-            return std::nullopt;
-        }
-        auto tenant = waiting.upper_bound(last);
-        if (tenant == waiting.end()) tenant = waiting.begin();
-        last = tenant->first;
-        return pop(tenant);
-    }
+    std::vector<Taken> waiting;
 };
 
 MapFeed::MapFeed(Parts parts) : parts_(std::move(parts)), inbox_(std::make_shared<Inbox>()) {}
@@ -76,27 +42,25 @@ Result<void> MapFeed::load_all() {
 
 void MapFeed::take(const store::Event& event) {
     auto change = maps::read_change(event, parts_.store);
+    bool is_first = false;
     {
         const std::lock_guard lock(inbox_->mutex);
-        inbox_->waiting[event.tenant_id].push_back({event, std::move(change)});
-        if (std::exchange(inbox_->is_called, true)) return;
+        is_first = inbox_->waiting.empty();
+        inbox_->waiting.push_back({event, std::move(change)});
     }
-    call();
-}
-
-void MapFeed::call() {
+    if (!is_first) return;
     parts_.loop.post([this, alive = std::weak_ptr<Inbox>(inbox_)] {
-        if (!alive.lock()) return;
-        const auto end = std::chrono::steady_clock::now() + kTurn;
-        while (const auto one = inbox_->next()) {
-            bring_in(one->event, one->change);
-            if (std::chrono::steady_clock::now() >= end) return call();
-        }
+        if (alive.lock()) bring_in();
     });
 }
 
-void MapFeed::bring_in(const std::string& tenant_id) {
-    while (const auto one = inbox_->next_of(tenant_id)) bring_in(one->event, one->change);
+void MapFeed::bring_in() {
+    std::vector<Inbox::Taken> taken;
+    {
+        const std::lock_guard lock(inbox_->mutex);
+        taken.swap(inbox_->waiting);
+    }
+    for (const Inbox::Taken& one : taken) bring_in(one.event, one.change);
 }
 
 void MapFeed::bring_in(const store::Event& event, const Result<maps::Change>& change) {

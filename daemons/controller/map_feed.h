@@ -44,13 +44,10 @@ public:
     Result<void> load_all();
     // From any thread, which reads what changed: the loop never waits for the database here.
     void take(const store::Event& event);
-    // What was taken of this tenant, for one of its nodes that asks now. All else comes in by
-    // turns.
-    void bring_in(const std::string& tenant_id);
+    void bring_in();  // what was taken since
 
 private:
     struct Inbox;
-    void call();
     void bring_in(const store::Event& event, const Result<maps::Change>& change);
     Result<maps::Touched> load(const std::string& tenant_id);
     void catch_up(const std::string& tenant_id);

@@ -42,7 +42,7 @@ struct MapFeedTest : testing::Test {
     MapFeedTest() {
         store->on_event([this](const store::Event& event) {
             feed.take(event);
-            if (!is_deferred) feed.bring_in(event.tenant_id);
+            if (!is_deferred) feed.bring_in();
         });
         EXPECT_TRUE(keys.create(tenant));
         EXPECT_TRUE(store->create_tenant({tenant, "acme", {}}));
@@ -154,7 +154,7 @@ TEST_F(MapFeedTest, WhatAnotherThreadWroteComesInByItselfAndSoonerForWhoeverAsks
         EXPECT_TRUE(store->update_node({tenant, second}, {.name = "renamed"}));
     }).join();
     EXPECT_EQ(poll(first, last), "304");
-    feed.bring_in(tenant);
+    feed.bring_in();
     EXPECT_EQ(poll(first, last), "DELTA 1");
     std::thread([&] {
         EXPECT_TRUE(store->update_node({tenant, second}, {.name = "another"}));
@@ -163,26 +163,13 @@ TEST_F(MapFeedTest, WhatAnotherThreadWroteComesInByItselfAndSoonerForWhoeverAsks
     EXPECT_TRUE(until([&] { return poll(first, before) == "DELTA 1"; }));
 }
 
-// A tenant that writes much delays no other's nodes: theirs alone comes in for one who asks.
-TEST_F(MapFeedTest, WhatAnotherTenantWroteIsNotWhatANodeWaitsFor) {
-    EXPECT_EQ(poll(first, std::nullopt), "FULL 3");
-    is_deferred = true;
-    std::thread([&] {
-        EXPECT_TRUE(store->update_node({tenant, second}, {.name = "renamed"}));
-    }).join();
-    feed.bring_in(new_uuid(unix_ms(clock.now())));
-    EXPECT_EQ(poll(first, last), "304");
-    feed.bring_in(tenant);
-    EXPECT_EQ(poll(first, last), "DELTA 1");
-}
-
 // Events come from other threads, later than what load() reads.
 TEST_F(MapFeedTest, AnEventThatIsInWhatWasLoadedUndoesNothing) {
     EXPECT_EQ(poll(first, std::nullopt), "FULL 3");
     const auto before = last;
     ASSERT_TRUE(feed.load_all());
     feed.take({tenant, before.revision, store::EventKind::NodeExpired, second, {network.id}, {}});
-    feed.bring_in(tenant);
+    feed.bring_in();
     EXPECT_EQ(poll(first, std::nullopt), "FULL 3");
     EXPECT_EQ(last.revision, before.revision);
 }
