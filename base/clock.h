@@ -4,6 +4,7 @@
 // The two clocks that are passed to whoever needs the time, never read behind its back.
 // Wall time may jump; boot time (CLOCK_BOOTTIME) never goes back and counts suspend.
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -36,14 +37,14 @@ public:
     WallTime now() const override { return now_; }
     BootTime since_boot() const override { return since_boot_; }
     void advance(std::chrono::milliseconds by) {
-        now_ += by;
-        since_boot_ += by;
+        now_ = now_.load() + by;
+        since_boot_ = since_boot_.load() + by;
     }
     void set_wall(WallTime now) { now_ = now; }
 
 private:
-    WallTime now_;
-    BootTime since_boot_{0};
+    std::atomic<WallTime> now_;
+    std::atomic<BootTime> since_boot_{BootTime{0}};
 };
 
 inline int64_t unix_ms(WallTime time) { return time.time_since_epoch().count(); }

@@ -2,7 +2,6 @@
 // F32: a wall clock that jumps under a controller, and one that is behind as it starts.
 #include "daemons/controller/clock_watch.h"
 
-#include <atomic>
 #include <filesystem>
 
 #include "tests/daemons/controller/fixture.h"
@@ -13,25 +12,8 @@ namespace {
 using namespace std::chrono_literals;
 constexpr auto kYear = 24h * 365;
 
-// The controller's threads read it while a test sets it.
-class SharedClock final : public Clock {
-public:
-    explicit SharedClock(WallTime now) : now_(now) {}
-    WallTime now() const override { return now_; }
-    BootTime since_boot() const override { return since_boot_; }
-    void advance(std::chrono::milliseconds by) {
-        now_ = now_.load() + by;
-        since_boot_ = since_boot_.load() + by;
-    }
-    void set_wall(WallTime now) { now_ = now; }
-
-private:
-    std::atomic<WallTime> now_;
-    std::atomic<BootTime> since_boot_{BootTime{0}};
-};
-
 struct ClockTest : ControllerTest {
-    SharedClock wall{SystemClock().now()};  // TLS reads the real clock
+    ManualClock wall{SystemClock().now()};  // TLS reads the real clock
     AnchoredClock anchored{wall};
 
     ~ClockTest() override { controller.reset(); }
