@@ -182,8 +182,9 @@ http::Response enrol_node(Context& context, const Call& call) {
                        request.request_id);
     const auto port = static_cast<uint16_t>(body->listen_port.value_or(0));
     Attempt attempt{context, call};
-    auto joining = read_joining(context, attempt,
-                                {body->token, body->wireguard_public_key, port, body->endpoints});
+    auto joining =
+        read_joining(context, attempt,
+                     {body->token, body->wireguard_public_key.value_or(""), port, body->endpoints});
     if (joining) return enrol_checked(context, attempt, *body, std::move(*joining));
     // Only guesses count, and only guesses are held back: a token of ours, whatever has become of
     // it, passes where somebody else guesses from behind the same address.

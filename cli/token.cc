@@ -20,7 +20,7 @@ static Row row_of(const wire::Token& token, WallTime now) {
             fmt::format("{}/{}", token.uses_left, token.uses_total),
             std::string(text(token.role)),
             time_text(token.expires_at),
-            token.network_id};
+            token.network_id.value_or("")};
 }
 
 static int print_token(const Args& args, Io& io, const wire::Token& token) {
@@ -28,7 +28,7 @@ static int print_token(const Args& args, Io& io, const wire::Token& token) {
                         {{"Id", token.id},
                          {"State", state_of(token, io.clock.now())},
                          {"Tenant", token.tenant_id},
-                         {"Network", token.network_id},
+                         {"Network", token.network_id.value_or("")},
                          {"Role", std::string(text(token.role))},
                          {"Uses left", fmt::format("{} of {}", token.uses_left, token.uses_total)},
                          {"Created", time_text(token.created_at)},

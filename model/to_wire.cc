@@ -168,7 +168,7 @@ wire::Token to_wire(const Token& token) {
     wire::Token shown;
     shown.id = token.id;
     shown.tenant_id = token.tenant_id;
-    shown.network_id = token.network_id;
+    if (!token.network_id.empty()) shown.network_id = token.network_id;
     shown.role = to_wire(token.role);
     shown.uses_total = token.uses_total;
     shown.uses_left = token.uses_left;

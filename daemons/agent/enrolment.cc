@@ -144,7 +144,8 @@ Result<void> accept(Identity& identity, const wire::Enrolment& answer) {
     for (auto& network : kept.networks) {
         // A new node, after a deletion, is a member of nothing but what its token names.
         if (identity.kept.node_id != kept.node_id) network.joined = false;
-        if (network.network_id == answer.membership.network_id) network.joined = true;
+        if (answer.membership && network.network_id == answer.membership->network_id)
+            network.joined = true;
     }
     std::swap(identity.kept, kept);
     return {};

@@ -53,6 +53,7 @@ Result<Application> Application::make(const Token& token, const std::string& nam
 Result<Identity> accept(const Token& token, const Application& application,
                         const model::wire::Enrolment& answer) {
     if (answer.session.empty()) return fail(Code::Malformed, "enrolment: no session URL");
+    if (!answer.membership) return fail(Code::Malformed, "enrolment: no membership");
     Identity identity;
     identity.phase = model::state::Phase::Enrolled;
     identity.tenant_id = answer.tenant_id;
@@ -65,7 +66,7 @@ Result<Identity> accept(const Token& token, const Application& application,
     identity.registration = answer.registration;
     identity.session = answer.session;
     identity.trust_bundle = answer.trust_bundle;
-    identity.networks.push_back({answer.membership.network_id, "", kListenPort, true});
+    identity.networks.push_back({answer.membership->network_id, "", kListenPort, true});
     return identity;
 }
 

@@ -35,10 +35,10 @@ TEST_F(EnrolTest, ATokenAloneMakesANodeWithCertificateAddressesAndMap) {
     const auto node = enrolled(make_token(tenant, network).token, "web");
     const auto& answer = node.enrolment;
     EXPECT_EQ(answer.name, "web");
-    EXPECT_EQ(answer.membership.addresses.at(0), "10.100.0.1");
-    EXPECT_EQ(answer.membership.addresses.size(), 2u);
+    EXPECT_EQ(answer.membership->addresses.at(0), "10.100.0.1");
+    EXPECT_EQ(answer.membership->addresses.size(), 2u);
     // The address it came from is a way to reach it.
-    EXPECT_EQ(answer.membership.endpoints, std::vector<std::string>{"198.51.100.7:51820"});
+    EXPECT_EQ(answer.membership->endpoints, std::vector<std::string>{"198.51.100.7:51820"});
     const auto certificate = pki::parse_node_certificate(answer.certificate, "test.cvlan.internal");
     ASSERT_TRUE(certificate) << certificate.error().message;
     EXPECT_EQ(certificate->node_id, answer.node_id);
@@ -283,7 +283,7 @@ TEST_F(EnrolTest, AnExpiredNodeComesBackAsItselfARevokedOneNever) {
 
     const auto again = expect<wire::Enrolment>(201, enrol(node, token, ""));
     EXPECT_EQ(again.node_id, node.enrolment.node_id);
-    EXPECT_EQ(again.membership.addresses, node.enrolment.membership.addresses);
+    EXPECT_EQ(again.membership->addresses, node.enrolment.membership->addresses);
     EXPECT_EQ(code_of(ask("DELETE", "/api/v1/node", "", node.enrolment.certificate)),
               "CERTIFICATE_SUPERSEDED");
 
@@ -394,7 +394,7 @@ TEST_F(EnrolTest, ThoseWhoComeTogetherAreDoneTogether) {
             continue;
         }
         const auto enrolment = expect<wire::Enrolment>(201, answer);
-        addresses.insert(enrolment.membership.addresses.at(0));
+        addresses.insert(enrolment.membership->addresses.at(0));
     }
     EXPECT_EQ(addresses, (std::set<std::string>{"10.100.0.1", "10.100.0.2"}));
 }

@@ -69,7 +69,7 @@ Enrolled enrol_one(Bench& bench, int number) {
     body.wireguard_public_key = wireguard_key.text();
     const auto binding =
         pki::enrolment_binding(must(pki::parse_token(bench.token), "token").claims,
-                               must(from_base64(body.wireguard_public_key), "WireGuard key"));
+                               must(from_base64(*body.wireguard_public_key), "WireGuard key"));
     body.csr = must(pki::create_csr(tls_key, binding), "csr");
     body.name = fmt::format("bench-{}", number);
     body.listen_port = 51820;

@@ -9,7 +9,10 @@ namespace {
 constexpr const char* kNet = "00000000-0000-7000-8000-00000000000a";
 
 wire::MapFragment network(const char* name = "lan") {
-    wire::MapFragment fragment{kNet, wire::FragmentKind::Network, kNet, 1, {}, {}, {}};
+    wire::MapFragment fragment;
+    fragment.scope = fragment.id = kNet;
+    fragment.kind = wire::FragmentKind::Network;
+    fragment.revision = 1;
     auto& shown = fragment.network.emplace();
     shown.name = name;
     shown.mtu = 1420;
@@ -18,7 +21,11 @@ wire::MapFragment network(const char* name = "lan") {
 }
 
 wire::MapFragment peer(const std::string& id, const std::string& address, char key) {
-    wire::MapFragment fragment{kNet, wire::FragmentKind::Peer, id, 1, {}, {}, {}};
+    wire::MapFragment fragment;
+    fragment.scope = kNet;
+    fragment.kind = wire::FragmentKind::Peer;
+    fragment.id = id;
+    fragment.revision = 1;
     auto& shown = fragment.peer.emplace();
     shown.name = id;
     shown.addresses = {address};

@@ -29,7 +29,7 @@ struct AgentTest : ::testing::Test {
         machine.agent->up(request, [&](auto a) { answer = std::move(a); });
         ASSERT_TRUE(machine.until([&] { return controller.enrolment || answer; }));
         controller.publish(controller.issuer.maps.usual(
-            6, count, controller.enrolment ? controller.enrolment->wireguard_public_key : ""));
+            6, count, controller.enrolment ? *controller.enrolment->wireguard_public_key : ""));
         ASSERT_TRUE(machine.until([&] { return answer.has_value(); }));
         ASSERT_TRUE(*answer) << answer->error().error.message;
         EXPECT_TRUE((*answer)->converged) << (*answer)->detail.value_or("");

@@ -272,11 +272,11 @@ TEST(Enrolment, ItsCertificateRequestIsForItsTokenAndItsWireGuardKeyAlone) {
     ASSERT_TRUE(request) << request.error().message;
     const auto csr = pki::Csr::parse(request->csr);
     EXPECT_EQ(csr->common_name(),
-              pki::enrolment_binding(claims, *from_base64(request->wireguard_public_key)));
+              pki::enrolment_binding(claims, *from_base64(*request->wireguard_public_key)));
     auto other = claims;
     other.nonce = Bytes(32, 8);
     EXPECT_NE(csr->common_name(),
-              pki::enrolment_binding(other, *from_base64(request->wireguard_public_key)));
+              pki::enrolment_binding(other, *from_base64(*request->wireguard_public_key)));
     EXPECT_NE(csr->common_name(), pki::enrolment_binding(claims, Bytes(32, 9)));
     EXPECT_FALSE(enrol_request(*identity, kNetwork, {"nonsense", {}, {}, {}}));
 }

@@ -142,7 +142,7 @@ struct Issuer {
         answer.trust_bundle = authority.trust_bundle();
         answer.map_keys = {{maps.key.kid(), maps.key.public_key().bytes()}};
         answer.session = answer.registration = {url};
-        answer.membership.network_id = network;
+        answer.membership.emplace().network_id = network;
         return answer;
     }
 };

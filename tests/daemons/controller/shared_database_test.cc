@@ -412,7 +412,7 @@ TEST_F(SharedDatabaseTest, NoAddressIsGivenTwiceOrLostByOneThatIsKilled) {
     const auto take = [&](const http::Response& answer) {
         const auto enrolled = made<wire::Enrolment>(answer);
         EXPECT_TRUE(nodes.insert(enrolled.node_id).second);
-        EXPECT_TRUE(addresses.insert(enrolled.membership.addresses.at(0)).second);
+        EXPECT_TRUE(addresses.insert(enrolled.membership->addresses.at(0)).second);
     };
     for (size_t round = 1; round <= 3; ++round) {
         std::vector<std::string> unanswered;
