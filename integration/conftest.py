@@ -80,6 +80,15 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture
+def show(capsys):
+    """Prints what is to be seen of a scenario that passes: a table that it measured."""
+    def lines(*texts):
+        with capsys.disabled():
+            print("", *texts, sep="\n")
+    return lines
+
+
+@pytest.fixture
 def net(tmp_path):
     """An empty topology for one scenario."""
     logs = tmp_path / "logs"

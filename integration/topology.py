@@ -9,12 +9,16 @@
 A host is a network namespace. All is plain `ip`, `tc` and `nft`; names are those which the scenario gives.
 Whatever was started in a host is ended with it, by process id.
 """
+import contextlib
 import ctypes
+import fcntl
 import ipaddress
 import json
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -48,6 +52,48 @@ def _ip_batch(lines, namespace=None):
     done = subprocess.run(["ip", *where, "-batch", "-"], input="\n".join(lines) + "\n", text=True, capture_output=True)
     if done.returncode:
         raise RuntimeError(f"ip {' '.join(where)}: {done.stderr.strip()} in:\n" + "\n".join(lines))
+
+
+# Namespaces are entered and made by this thread, not by a program: under emulation the start of one costs more than
+# all that it does, and what is started from inside a namespace needs no fork of this process, only a vfork.
+CLONE_NEWNET, MS_BIND, MNT_DETACH, SIOCSIFFLAGS, IFF_UP = 0x40000000, 0x1000, 2, 0x8914, 1
+_OWN_NET = "/proc/thread-self/ns/net"
+
+
+def _must(failed, what):
+    if failed:
+        raise OSError(ctypes.get_errno(), what)
+
+
+@contextlib.contextmanager
+def _leaving():
+    """Back to the namespace of before."""
+    back = os.open(_OWN_NET, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        _must(_libc.setns(back, CLONE_NEWNET), "setns back")
+        os.close(back)
+
+
+def _namespace(name):
+    return f"/run/netns/{name}"
+
+
+def _make_namespace(name):
+    """As `ip netns add`, with lo up."""
+    os.close(os.open(_namespace(name), os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o444))
+    with _leaving():
+        _must(_libc.unshare(CLONE_NEWNET), "unshare")
+        _must(_libc.mount(_OWN_NET.encode(), _namespace(name).encode(), None, MS_BIND, None), f"mount {name}")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
+
+
+def _delete_namespace(name):
+    _libc.umount2(_namespace(name).encode(), MNT_DETACH)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(_namespace(name))
 
 
 class Process:
@@ -91,21 +137,31 @@ class Host:
         return self.name
 
     def _make(self):
-        _ip_batch([f"netns add {self.name}"])
-        _ip_batch(["link set lo up"], self.name)
+        _make_namespace(self.name)
         if self.forwards:
-            self.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+            self.sysctl(**{"net.ipv4.ip_forward": 1, "net.ipv6.conf.all.forwarding": 1})
 
-    def _enter(self):
-        fd = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
-        if _libc.setns(fd, 0x40000000):  # CLONE_NEWNET
-            raise OSError(ctypes.get_errno(), f"setns {self.name}")
+    @contextlib.contextmanager
+    def inside(self):
+        """This thread in this host: a socket that is made here, or a program that is started, is the host's."""
+        with _leaving():
+            fd = os.open(_namespace(self.name), os.O_RDONLY | os.O_CLOEXEC)
+            _must(_libc.setns(fd, CLONE_NEWNET), f"setns {self.name}")
+            os.close(fd)
+            yield
+
+    def sysctl(self, **values):
+        with self.inside():
+            for name, value in values.items():
+                with open(f"/proc/sys/{name.replace('.', '/')}", "w", encoding="ascii") as file:
+                    file.write(str(value))
 
     def run(self, *command, check=True, timeout=60, **more):
         """Runs a program to its end in this host; CompletedProcess with stdout and stderr as text."""
-        done = subprocess.run([str(word) for word in command], preexec_fn=self._enter, text=True, timeout=timeout * PATIENCE,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, **{"stdin": subprocess.DEVNULL, **more}
-                              if "input" not in more else more)
+        with self.inside():
+            done = subprocess.run([str(word) for word in command], text=True, timeout=timeout * PATIENCE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, **{"stdin": subprocess.DEVNULL, **more}
+                                  if "input" not in more else more)
         if check and done.returncode:
             raise AssertionError(f"{self.name}: {' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -114,9 +170,8 @@ class Host:
         """Starts a program in this host; it is ended with the host."""
         name = name or os.path.basename(str(command[0]))
         path = os.path.join(self.topology.logs, f"{self.name}-{name}.log")
-        with open(path, "ab") as log:
-            popen = subprocess.Popen([str(word) for word in command], preexec_fn=self._enter, stdin=subprocess.DEVNULL,
-                                     stdout=log, stderr=log, **more)
+        with open(path, "ab") as log, self.inside():
+            popen = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, **more)
         process = Process(name, popen, path)
         self.processes.append(process)
         return process
@@ -151,6 +206,15 @@ class Host:
         self.routes.append(line)
         _ip_batch([line], self.name)
 
+    def renumber(self, segment, *addresses):
+        """Other addresses on a segment, as from a DHCP server that lost its memory."""
+        link = segment.link_of(self)
+        gone, link.ends[self] = link.ends[self], [ipaddress.ip_interface(str(one)) for one in addresses]
+        # With a device's last address its routes go too.
+        _ip_batch([f"addr del {one} dev {segment.name}" for one in gone] +
+                  [f"addr add {one} dev {segment.name}{' nodad' if one.version == 6 else ''}" for one in link.ends[self]] + self.routes,
+                  self.name)
+
     def ping(self, address, count=1, timeout=10, check=True, every=0.2):
         done = self.run("ping", "-n", "-q", "-c", count, "-i", every, "-W", timeout, "-w", timeout * count, address, check=False)
         if check and done.returncode:
@@ -178,7 +242,7 @@ class Host:
         self.kill_all()
         for link in self.links:
             link.cut()
-        subprocess.run(["ip", "netns", "del", self.name], check=False)
+        _delete_namespace(self.name)
 
     def reboot(self):
         """Power off and on: every process, device, address and route is gone; files stay. The links come back."""
@@ -195,21 +259,17 @@ class Router(Host):
 
     forwards = True
 
-
-class Nat(Router):
-    """A router that hides `inside` behind its address in `outside`: masquerade, so filtering by address and port."""
-
-    def __init__(self, topology, name, inside, outside):
-        super().__init__(topology, name)
-        inside.attach(self)
-        outside.attach(self)
-        self.hide(f"{outside.name}")
-
-    def hide(self, device):
+    def block(self, *what):
+        """Drops what is forwarded of these, in nft's words (`meta l4proto udp`, `tcp dport 443`); with none, all passes again."""
+        rules = "\n".join(f"{one} drop" for one in what)
         self.run("nft", "-f", "-", input=f"""
-            table inet nat {{
-                chain out {{ type nat hook postrouting priority srcnat; oifname "{device}" masquerade; }}
-                chain in {{ type filter hook forward priority filter; iifname "{device}" ct state new drop; }}
+            table inet wall
+            delete table inet wall
+            table inet wall {{
+                chain forward {{
+                    type filter hook forward priority -10;
+                    {rules}
+                }}
             }}""")
 
 
@@ -226,17 +286,16 @@ class Link:
 
     def make(self):
         one, other = self.devices
-        _ip_batch([f"link add {self.devices[one]} netns {one.name} type veth "
-                   f"peer name {self.devices[other]} netns {other.name}"])
+        made = [f"link add name {self.devices[one]} type veth peer name {self.devices[other]} netns {other.name}"]
         for host in (one, other):
-            device, lines = self.devices[host], []
+            device, lines = self.devices[host], made if host is one else []
             if self.mtu:
-                lines.append(f"link set {device} mtu {self.mtu}")
+                lines.append(f"link set dev {device} mtu {self.mtu}")
             if host in self.bridge:
-                lines.append(f"link set {device} master {self.bridge[host]}")
+                lines.append(f"link set dev {device} master {self.bridge[host]}")
             for address in self.ends[host]:
                 lines.append(f"addr add {address} dev {device}{' nodad' if address.version == 6 else ''}")
-            _ip_batch([*lines, f"link set {device} up"], host.name)
+            _ip_batch([*lines, f"link set dev {device} up"], host.name)
             if self.netem:
                 host.run("tc", "qdisc", "add", "dev", device, "root", "netem", *self.netem.split())
 
@@ -261,11 +320,14 @@ class Switch:
         return Link({host: addresses, self.bridge: []}, {host: self.name, self.bridge: f"port{self.count}"},
                     bridge={self.bridge: "br0"}, netem=self.netem, mtu=self.mtu)
 
-    def address_of(self, host, family=4):
+    def link_of(self, host):
         for link in host.links:
             if self.bridge in link.ends:
-                return next(str(end.ip) for end in link.ends[host] if end.version == family)
+                return link
         raise LookupError(f"{host} is not on {self.name}")
+
+    def address_of(self, host, family=4):
+        return next(str(end.ip) for end in self.link_of(host).ends[host] if end.version == family)
 
 
 class Topology:
@@ -281,25 +343,22 @@ class Topology:
     def __exit__(self, *_):
         self.close()
 
-    def _own(self, host):
+    def own(self, host):
         self.hosts.append(host)
         return host
 
     def host(self, name, *segments):
-        host = self._own(Host(self, name))
+        host = self.own(Host(self, name))
         for segment in segments:
             segment.attach(host)
         return host
 
     def router(self, name, *segments):
         """A router on the segments; give it to hosts with default_route."""
-        router = self._own(Router(self, name))
+        router = self.own(Router(self, name))
         for segment in segments:
             segment.attach(router)
         return router
-
-    def nat(self, name, inside, outside):
-        return self._own(Nat(self, name, inside, outside))
 
     def switch(self, name, **more):
         return Switch(self, name, **more)
@@ -311,7 +370,7 @@ class Topology:
         for host in self.hosts:
             host.kill_all()
         for host in self.hosts:
-            subprocess.run(["ip", "netns", "del", host.name], check=False)
+            _delete_namespace(host.name)
         self.hosts = []
 
     def print_logs(self, lines=60):

@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+from nat import Nat
 from topology import default_route, wait_until
 
 
@@ -29,7 +30,7 @@ def test_a_nat_lets_out_and_not_in(net):
     internet = net.switch("internet", ipv4="203.0.113.0/24")
     home = net.switch("home", ipv4="192.168.7.0/24")
     server, inside = net.host("server", internet), net.host("inside", home)
-    nat = net.nat("nat", inside=home, outside=internet)
+    nat = Nat(net, "nat", inside=home, outside=internet)
     default_route(inside, home, nat)
     server.route("192.168.7.0/24", internet.address_of(nat))
     server.run("nft", "add table ip seen; add chain ip seen in { type filter hook input priority 0; };"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other shapes of network: more nodes, NAT, IPv6 alone, several networks and tenants, awkward addresses."""
+from nat import Nat
 from product import Overlay
 from topology import default_route, wait_until
 
@@ -21,7 +22,7 @@ def test_one_behind_a_nat_and_one_public():
     with Overlay("public", ipv6=None) as overlay:
         home = overlay.net.switch("home", ipv4="192.168.7.0/24")
         inside = overlay.net.host("inside", home)
-        nat = overlay.net.nat("nat", inside=home, outside=overlay.lan)
+        nat = Nat(overlay.net, "nat", inside=home, outside=overlay.lan)
         default_route(inside, home, nat)
         overlay.add("inside", host=inside)
         overlay.wait_until_all_know_all()
