@@ -18,7 +18,7 @@ PROGRAMS = ["cvlan-controller", "cvlan-agent", "cvlanctl"]
 LINES_AT_LEAST, PARSER_LINES_AT_LEAST = 85.0, 95.0
 # Files that read bytes from outside.
 PARSERS = ("netlink/attr_reader", "kernel-wg/parse", "http/head_scan", "http/request_reader", "http/response_reader", "model/json.cc", "model/network_map.cc",
-           "model/token_claims", "pki/token", "base/ip.cc", "base/bytes.cc", "api/query.cc")
+           "model/token_claims", "pki/token", "base/ip.cc", "base/bytes.cc", "api/query.cc", "relay/frame", "relay/websocket")
 # Presets and the package share what they compile alike.
 os.environ |= {"CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1"}
 # Code that runs on more than one thread; everything else lives on one loop.
