@@ -82,7 +82,7 @@ TEST(Encode, FollowsProto3sMapping) {
 TEST(Encode, WritesNullWhereTheReaderExpectsTheFieldAlways) {
     local::StatusPeer peer;
     peer.name = "a";
-    EXPECT_EQ(encode(peer), R"({"name":"a","id":"","addresses":[],"endpoint":null,"path":"DIRECT",)"
+    EXPECT_EQ(encode(peer), R"({"name":"a","id":"","addresses":[],"endpoint":null,"path":"NONE",)"
                             R"("lastHandshake":null,"rxBytes":"0","txBytes":"0"})");
 }
 
