@@ -14,7 +14,13 @@ set(CVLAN_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them")
 
 find_program(CCACHE ccache)
 if(CCACHE)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+    # What one clone compiled serves every other, wherever it lies.
+    set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1)
+    if(CVLAN_COVERAGE)
+        # Objects and notes of gcov hold the folder they were compiled in; by this name it is the same in every clone.
+        list(APPEND CMAKE_CXX_COMPILER_LAUNCHER PWD=/proc/self/cwd)
+    endif()
+    list(APPEND CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
 add_compile_options(-Wall -Wextra -Wconversion -Wshadow -Werror)
@@ -30,7 +36,9 @@ if(CVLAN_SANITIZE)
     add_link_options(-fsanitize=${CVLAN_SANITIZE})
 endif()
 if(CVLAN_COVERAGE)
-    add_compile_options(--coverage -fprofile-update=atomic)
+    # -pthread makes the counters atomic; ccache knows it, and not -fprofile-update. Counts go below
+    # $GCOV_PREFIX, which tests/main.cc sets; -fprofile-dir makes ccache forget the folder here too.
+    add_compile_options(--coverage -pthread -fprofile-dir=/tmp/cvlan-counts)
     add_link_options(--coverage)
 endif()
 if(CVLAN_HARDEN)

@@ -81,7 +81,15 @@ def build_release() -> str:
     return f"{len(PROGRAMS)} programs, hardened"
 
 
+def place_counts() -> None:
+    """Moves the counts of executed lines beside the objects they are of, where gcov looks for them."""
+    for counts in (BUILD / "checked/counts").rglob("*.gcda"):
+        # #proc#self#cwd#base#CMakeFiles#…: the path from the build folder, as tests/main.cc and Options.cmake have it.
+        counts.rename(BUILD / "checked" / counts.name.removeprefix("#proc#self#cwd#").replace("#", "/"))
+
+
 def coverage() -> str:
+    place_counts()
     said = run("gcovr", "-r", ".", "build/checked", "--gcov-ignore-parse-errors", "-e", "tests/", "-e", "build/", "-e", ".*main\\.cc",
                "--json-summary", "build/coverage.json", "--txt", "build/coverage.txt", "--print-summary", "-j", JOBS)
     lines = float(re.search(r"lines: ([\d.]+)%", said)[1])

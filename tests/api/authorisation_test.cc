@@ -10,6 +10,7 @@
 #include <set>
 
 #include "tests/api/support/authorisation_table.h"
+#include "tests/support/sources.h"
 
 namespace cvlan::api {
 namespace {
@@ -192,7 +193,7 @@ using Parameters = std::set<std::string>;
 class Described {
 public:
     Described() {
-        std::ifstream file(CVLAN_TEST_DATA "/../../api/openapi.yaml");
+        std::ifstream file(test::source_file("api/openapi.yaml"));
         for (std::string line; std::getline(file, line);) lines_.push_back(line);
         read_shared();
         const auto end = std::find(lines_.begin(), lines_.end(), "components:");

@@ -9,6 +9,7 @@
 #include <regex>
 
 #include "tests/api/fixture.h"
+#include "tests/support/sources.h"
 
 namespace cvlan::api {
 namespace {
@@ -108,7 +109,7 @@ TEST_F(MetricsTest, DashboardAndAlertsAskForFiguresThatThereAre) {
     const std::string text = metrics_text(context, session_figures(context));
     const std::regex figure("(cvlan_controller_[a-z_]+?|process_[a-z_]+?)(_bucket)?\\b");
     for (const char* file : {"alerts.yaml", "dashboard.json"}) {
-        std::ifstream opened(fmt::format("{}/../../docs/monitoring/{}", CVLAN_TEST_DATA, file));
+        std::ifstream opened(test::source_file(std::string("docs/monitoring/") + file));
         const std::string wanted((std::istreambuf_iterator<char>(opened)), {});
         std::sregex_iterator found(wanted.begin(), wanted.end(), figure);
         EXPECT_GT(std::distance(found, {}), 15) << file;

@@ -10,30 +10,43 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(ADeadline, RunsOnceInItsOrderAmongOtherTimers) {
+TEST(ADeadline, RunsOnceAmongOtherTimersAndTheLaterOnesWait) {
     EventLoop loop;
     std::vector<int> ran;
-    const Timer last = loop.after(40ms, [&] { loop.stop(); });
-    const Timer third = loop.deadline(20ms, [&] { ran.push_back(3); });
-    const Timer first = loop.deadline(1ms, [&] { ran.push_back(1); });
-    const Timer second = loop.after(10ms, [&] { ran.push_back(2); });
-    EXPECT_TRUE(third.pending());
+    const Timer later = loop.deadline(1h, [&] { ran.push_back(4); });
+    const Timer last = loop.after(1h, [&] { ran.push_back(5); });
+    Timer second, third, end;
+    const Timer first = loop.deadline(1ms, [&] {
+        ran.push_back(1);
+        second = loop.after(2ms, [&] {
+            ran.push_back(2);
+            third = loop.deadline(1ms, [&] {
+                ran.push_back(3);
+                end = loop.after(2ms, [&] { loop.stop(); });
+            });
+        });
+    });
+    EXPECT_TRUE(first.pending());
     loop.run();
     EXPECT_EQ(ran, (std::vector{1, 2, 3}));
-    EXPECT_FALSE(third.pending());
+    EXPECT_FALSE(first.pending());
+    EXPECT_TRUE(later.pending());
 }
 
 TEST(ADeadline, StandsFromItsLastRestart) {
     EventLoop loop;
     std::vector<int> ran;
-    Timer moved = loop.deadline(1h, [&] { ran.push_back(1); });
+    Timer end;
+    Timer moved = loop.deadline(1h, [&] {
+        ran.push_back(1);
+        end = loop.after(2ms, [&] { loop.stop(); });
+    });
     Timer again = loop.deadline(1ms, [&] {
         ran.push_back(2);
         if (ran.size() == 1) again.restart(1ms);
         if (ran.size() == 2) moved.restart(1ms);
         if (ran.size() == 2) again.cancel();
     });
-    const Timer end = loop.after(60ms, [&] { loop.stop(); });
     loop.run();
     EXPECT_EQ(ran, (std::vector{2, 2, 1}));
 }
@@ -56,9 +69,10 @@ TEST(ADeadline, MayBeOfAnyLength) {
     std::vector<Timer> timers;
     int left = 400;
     for (int i = 0; i < 400; ++i)
-        timers.push_back(loop.deadline(std::chrono::milliseconds(i % 20 + 1 + i * 1000 * (i % 2)),
-                                       [&] { --left; }));
-    const Timer end = loop.after(40ms, [&] { loop.stop(); });
+        timers.push_back(
+            loop.deadline(std::chrono::milliseconds(i % 20 + 1 + i * 1000 * (i % 2)), [&] {
+                if (--left == 200) loop.stop();
+            }));
     loop.run();
     EXPECT_EQ(left, 200);
 }

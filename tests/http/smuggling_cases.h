@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/sources.h"
+
 namespace cvlan::http::test {
 
 struct SmugglingCase {
@@ -44,7 +46,7 @@ inline std::string unescaped(const std::string& text) {
 
 inline std::vector<SmugglingCase> smuggling_cases() {
     std::vector<SmugglingCase> cases;
-    std::ifstream file(CVLAN_TEST_DATA "/http_smuggling.txt");
+    std::ifstream file(cvlan::test::source_file("tests/data/http_smuggling.txt"));
     for (std::string line; std::getline(file, line);) {
         if (line.empty() || line.starts_with('#')) continue;
         const size_t name = line.find(" | ");

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/support/sources.h"
 #include "tests/support/wg_script.h"
 
 namespace cvlan::wg {
@@ -219,7 +220,7 @@ TEST(ParseDevice, RejectsWhatIsCutShort) {
 // Recorded from a 6.1 kernel by tests/kernel-wg/client_kernel.cc: one device, 120 peers, one of
 // them with 700 allowed-ips; each message behind its length in host order.
 TEST(ParseDevice, ReadsWhatARealKernelSent) {
-    std::ifstream file(CVLAN_TEST_DATA "/wg_device_dump.bin", std::ios::binary);
+    std::ifstream file(test::source_file("tests/data/wg_device_dump.bin"), std::ios::binary);
     ASSERT_TRUE(file);
     const Bytes all{std::istreambuf_iterator<char>(file), {}};
     Device device;

@@ -9,11 +9,12 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "tests/support/sources.h"
 
 namespace cvlan::tests {
 
 inline Bytes stun_vector(const std::string& name) {
-    std::ifstream file(CVLAN_TEST_DATA "/stun/" + name + ".hex");
+    std::ifstream file(test::source_file("tests/data/stun/" + name + ".hex"));
     std::string digits{std::istreambuf_iterator<char>(file), {}};
     std::erase_if(digits, [](char c) { return c == ' ' || c == '\n'; });
     return from_hex(digits).value();

@@ -15,6 +15,7 @@
 #include "http/client.h"
 #include "tests/support/free_port.h"
 #include "tests/support/process.h"
+#include "tests/support/sources.h"
 #include "tests/support/temp_dir.h"
 
 namespace cvlan::sim {
@@ -198,7 +199,7 @@ struct ProvisionBulk : TheSimulation {
         std::vector<std::string> words{"--socket",         admin_socket, "--sim",
                                        here / "cvlan-sim", "--out",      folder.file("bulk")};
         words.insert(words.end(), more.begin(), more.end());
-        return run(CVLAN_TEST_DATA "/../../scripts/provision-bulk", std::move(words));
+        return run(test::source_file("scripts/provision-bulk"), std::move(words));
     }
 };
 
