@@ -28,6 +28,8 @@ Error errno_alone(int sys_errno) {
 
 struct Socket::Pending {
     uint32_t sequence = 0;
+    uint32_t followers = 0;  // messages behind it that share its answer
+    uint32_t answered = 0;   // the sequence that the answer came to
     bool is_done = false;
     bool is_interrupted = false;  // NLM_F_DUMP_INTR
     std::optional<int> fail_after;
@@ -91,6 +93,28 @@ std::vector<Result<void>> Socket::request_all(std::span<Message> messages) {
     return results;
 }
 
+// Only the message before the end mark asks for an ack. It comes after the errors of those before,
+// and the first of what comes is the answer to all: an error, if there is one.
+Result<void> Socket::request_batch(std::span<Message> messages, size_t& failing) {
+    failing = 0;
+    Pending pending;
+    pending.sequence = sequence_ + 1;
+    pending.followers = static_cast<uint32_t>(messages.size() - 1);
+    messages[messages.size() - 2].add_flags(NLM_F_ACK);
+    Bytes datagram;
+    for (Message& message : messages) {
+        if (message.error()) return failed(*message.error());
+        const ByteView bytes = message.seal(++sequence_, transport_->port());
+        datagram.insert(datagram.end(), bytes.begin(), bytes.end());
+    }
+    if (!count(false, pending)) return pending.result;
+    auto sent = transport_->send(datagram);
+    if (!sent) return sent;
+    collect({&pending, 1}, nullptr);
+    if (!pending.result && pending.answered != 0) failing = pending.answered - pending.sequence;
+    return pending.result;
+}
+
 Result<void> Socket::dump(Message& message, const std::function<void()>& start,
                           const OnReply& each) {
     message.add_flags(NLM_F_DUMP);
@@ -104,17 +128,22 @@ Result<void> Socket::dump(Message& message, const std::function<void()>& start,
     return fail(Code::Unavailable, "dump: changed under way {} times", kMaxRestarts + 1);
 }
 
+// False where the request is to fail unseen by the kernel.
+bool Socket::count(bool is_read, Pending& pending) {
+    if (tally_ == nullptr) return true;
+    (is_read ? tally_->reads : tally_->writes) += 1;
+    if (tally_->fail_nth == 0 || --tally_->fail_nth > 0) return true;
+    pending.fail_after = tally_->fail_errno;
+    if (tally_->fail_after) return true;
+    pending.finish({});
+    return false;
+}
+
 // Numbers and sends one message; what goes wrong ends up in `pending`.
 void Socket::send(Message& message, bool is_read, Pending& pending) {
     pending.sequence = ++sequence_;
     if (message.error()) return pending.finish(failed(*message.error()));
-    if (tally_ != nullptr) {
-        (is_read ? tally_->reads : tally_->writes) += 1;
-        if (tally_->fail_nth > 0 && --tally_->fail_nth == 0) {
-            pending.fail_after = tally_->fail_errno;
-            if (!tally_->fail_after) return pending.finish({});
-        }
-    }
+    if (!count(is_read, pending)) return;
     auto sent = transport_->send(message.seal(pending.sequence, transport_->port()));
     if (!sent) pending.finish(std::move(sent));
 }
@@ -169,9 +198,13 @@ Result<void> Socket::walk(ByteView rest, std::span<Pending> pending, const OnRep
             return fail(Code::Malformed, "answer of bad length {}", head.nlmsg_len);
         const Reply reply{head.nlmsg_type, head.nlmsg_flags,
                           rest.subspan(sizeof head, head.nlmsg_len - sizeof head)};
-        const uint32_t index = head.nlmsg_seq - pending.front().sequence;  // they are consecutive
-        if (head.nlmsg_pid == transport_->port() && index < pending.size()) {
-            take(reply, pending[index], each);
+        // They are consecutive; one that has followers is alone.
+        const uint32_t index = head.nlmsg_seq - pending.front().sequence;
+        const bool is_ours = head.nlmsg_pid == transport_->port();
+        if (is_ours && index < pending.size() + pending.front().followers) {
+            Pending& one = pending[std::min<size_t>(index, pending.size() - 1)];
+            if (!one.is_done) one.answered = head.nlmsg_seq;
+            take(reply, one, each);
         } else {
             ++dropped_;  // a late answer to a request that was given up, or a forgery
         }

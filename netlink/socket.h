@@ -71,6 +71,11 @@ public:
     // Sends all, collecting acks while sending: the results stand in the order of the messages.
     // A failure does not stop those behind it.
     std::vector<Result<void>> request_all(std::span<Message> messages);
+    // Sends all in one datagram, as nfnetlink wants its batches: from the begin mark to the end
+    // mark, which neither is acked; the kernel carries out all of them or none. On failure
+    // `failing` is the index of the first message that it refused, 0 where it was none in
+    // particular.
+    Result<void> request_batch(std::span<Message> messages, size_t& failing);
 
     // Sends a dump and hands each message to `each`. `start` is called before the first and again
     // whenever the dump has to begin anew (it changed under way, or a message was larger than the
@@ -86,6 +91,7 @@ public:
 private:
     struct Pending;
 
+    bool count(bool is_read, Pending& pending);
     void send(Message& message, bool is_read, Pending& pending);
     void collect(std::span<Pending> pending, const OnReply* each);
     Result<void> receive(std::chrono::milliseconds limit, std::span<Pending> pending,

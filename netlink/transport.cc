@@ -11,6 +11,8 @@ namespace cvlan::netlink {
 
 namespace {
 
+constexpr int kBatchBuffer = 8 * 1024 * 1024;
+
 struct Close {
     void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
 };
@@ -64,6 +66,11 @@ Result<MnlSocket> open_bound(int protocol) {
     for (const int option : {NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK}) {
         int on = 1;
         mnl_socket_setsockopt(socket.get(), option, &on, sizeof on);
+    }
+    if (protocol == NETLINK_NETFILTER) {
+        // A batch is one datagram, and the default has room for 200 KiB.
+        (void)setsockopt(mnl_socket_get_fd(socket.get()), SOL_SOCKET, SO_SNDBUFFORCE, &kBatchBuffer,
+                         sizeof kBatchBuffer);
     }
     return socket;
 }

@@ -352,6 +352,79 @@ TEST(Dump, FailsWithTheErrnoInItsEnd) {
     EXPECT_TRUE(dump(bare).result);
 }
 
+// A batch of begin mark, two messages and end mark, and what became of it.
+struct Batched {
+    Result<void> result;
+    size_t failing = 99;
+};
+
+Batched batch(Socket& socket) {
+    std::vector<Message> messages(4, Message(kType, 0));
+    Batched batched;
+    batched.result = socket.request_batch(messages, batched.failing);
+    return batched;
+}
+
+TEST(Batch, GoesOutAsOneDatagramAndAsksForOneAck) {
+    std::vector<uint16_t> flags;
+    auto socket = scripted([&](ByteView sent, uint32_t seq) {
+        for (nlmsghdr head; !sent.empty(); sent = sent.subspan(head.nlmsg_len)) {
+            std::memcpy(&head, sent.data(), sizeof head);
+            EXPECT_EQ(head.nlmsg_seq, seq + flags.size());
+            flags.push_back(head.nlmsg_flags);
+        }
+        return Answers{{ack(seq + 2)}};
+    });
+    EXPECT_TRUE(batch(socket).result);
+    const std::vector<uint16_t> expected{NLM_F_REQUEST, NLM_F_REQUEST, NLM_F_REQUEST | NLM_F_ACK,
+                                         NLM_F_REQUEST};
+    EXPECT_EQ(flags, expected);
+}
+
+TEST(Batch, NamesTheFirstMessageThatWasRefused) {
+    auto socket = scripted([](ByteView, uint32_t seq) {
+        return Answers{{joined({ack(seq + 1, EEXIST), ack(seq + 2, EBUSY)})}};
+    });
+    const Batched refused = batch(socket);
+    ASSERT_FALSE(refused.result);
+    EXPECT_EQ(refused.result.error().code, Code::Exists);
+    EXPECT_EQ(refused.failing, 1u);
+}
+
+TEST(Batch, AnErrorBeforeTheAckOfTheLastIsTheAnswerAndTheAckIsOfNobodyElse) {
+    auto socket = scripted([](ByteView sent, uint32_t seq) {
+        if (sent.size() == NLMSG_HDRLEN) return Answers{{ack(seq)}};
+        return Answers{{ack(seq, EPERM)}, {ack(seq + 2)}};  // refused as a whole, at its begin mark
+    });
+    const Batched refused = batch(socket);
+    ASSERT_FALSE(refused.result);
+    EXPECT_EQ(refused.result.error().code, Code::Denied);
+    EXPECT_EQ(refused.failing, 0u);
+    Message next(kType, 0);
+    EXPECT_TRUE(socket.request(next));
+    EXPECT_EQ(socket.dropped(), 1u);
+}
+
+TEST(Batch, ASilentKernelAndAMessageThatDoesNotFitAreErrors) {
+    auto silent = scripted([](ByteView, uint32_t) { return Answers{}; });
+    EXPECT_EQ(batch(silent).result.error().code, Code::Unavailable);
+    std::vector<Message> messages(3, Message(kType, 0));
+    messages[1].put_bytes(1, Bytes(70000));
+    size_t failing = 0;
+    EXPECT_EQ(silent.request_batch(messages, failing).error().code, Code::TooLarge);
+}
+
+TEST(Batch, CountsAsOneWriteThatCanBeMadeToFail) {
+    auto socket = scripted([](ByteView, uint32_t seq) { return Answers{{ack(seq + 2)}}; });
+    Tally tally;
+    tally.fail_nth = 2;
+    tally.fail_errno = ENOMEM;
+    socket.set_tally(&tally);
+    EXPECT_TRUE(batch(socket).result);
+    EXPECT_EQ(batch(socket).result.error().sys_errno, ENOMEM);
+    EXPECT_EQ(tally.writes, 2u);
+}
+
 TEST(Tally, CountsReadsAndWritesApart) {
     Tally tally;
     auto socket = scripted([](ByteView, uint32_t seq) { return Answers{{joined({ack(seq)})}}; });
