@@ -10,12 +10,13 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "tests/support/sources.h"
 
 namespace cvlan::tests {
 
 // What follows the netlink header of the message `name`.
 inline Bytes nft_recorded(const std::string& name) {
-    std::ifstream file(CVLAN_TEST_DATA "/nft_recorded.txt");
+    std::ifstream file(test::source_file("tests/data/nft_recorded.txt"));
     for (std::string line; std::getline(file, line);) {
         if (!line.starts_with(name + ": ")) continue;
         const Bytes message = from_hex(line.substr(name.size() + 2)).value();
