@@ -12,6 +12,7 @@ pkg_check_modules(NL_ROUTE IMPORTED_TARGET libnl-route-3.0 libnl-3.0)
 pkg_check_modules(SQLITE IMPORTED_TARGET sqlite3)
 pkg_check_modules(ARGON2 REQUIRED IMPORTED_TARGET libargon2)
 pkg_check_modules(POSTGRES IMPORTED_TARGET libpq)
+pkg_check_modules(MINIUPNPC REQUIRED IMPORTED_TARGET miniupnpc)
 pkg_check_modules(YAMLCPP IMPORTED_TARGET yaml-cpp)
 
 # cvlan_library(kernel-wg DEPENDS netlink LIBS PkgConfig::MNL): every .cc of this folder.
