@@ -5,6 +5,7 @@
 // and `?1`, the SQL is what SQLite 3.40 and PostgreSQL 15 both read. Not for several threads at
 // once. Only store includes it.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -120,6 +121,11 @@ public:
     Statement rows(std::string_view text, size_t columns) {
         return Statement(prepare_rows(text, columns));
     }
+    // What `questions` asks is answered all at once when the first of it is asked for: a server is
+    // waited for one time. It is run to hear what it asks, with no row for an answer; who asks the
+    // same, before anything was changed, has the answer that was sent for. It changes nothing.
+    // SQLite, which is not waited for, does not run it.
+    virtual void ask_ahead(const std::function<void()>& questions) { (void)questions; }
     // Several statements without parameters.
     virtual Result<void> run_script(const std::string& script) = 0;
     virtual int64_t changes() = 0;        // rows that the last statement changed

@@ -133,6 +133,9 @@ public:
         return Engine::work().db.sql(text, args...);
     }
     int64_t changes() const { return Engine::work().db.changes(); }
+    void ask_ahead(const std::function<void()>& questions) const {
+        Engine::work().db.ask_ahead(questions);
+    }
     operator Database&() const { return Engine::work().db; }
 };
 

@@ -3,6 +3,8 @@
 
 #include <poll.h>
 
+#include <algorithm>
+#include <cassert>
 #include <charconv>
 
 #include "base/file.h"
@@ -255,6 +257,7 @@ Result<PostgresDatabase::Rows> PostgresDatabase::read_all() {
         const Sent sent = std::move(sent_.front());
         sent_.pop_front();
         take(sent, last);
+        if (sent.ahead) sent.ahead->rows = std::move(last);
         if (sent.kind != Kind::Execute || !last) continue;
         const std::string_view count = PQcmdTuples(last.get());
         if (count.empty() || std::string_view(PQcmdStatus(last.get())).starts_with("SELECT"))
@@ -270,13 +273,46 @@ Result<PostgresDatabase::Rows> PostgresDatabase::read_all() {
 Result<PostgresDatabase::Rows> PostgresDatabase::ask(const std::string& text,
                                                      const std::vector<PgParameter>& parameters) {
     if (!open_) failure_.reset();
+    if (const auto ahead = sent_ahead(text, parameters)) {
+        if (!ahead->rows)
+            if (auto done = check(); !done) return failed(done.error());
+        return std::move(ahead->rows);
+    }
+    if (!text.starts_with("SELECT")) ahead_.clear();  // it may change what was asked
     if (auto sent = send(text, parameters); !sent) return failed(sent.error());
     if (auto synced = sync(); !synced) return failed(synced.error());
     return read_all();
 }
 
+void PostgresDatabase::ask_ahead(const std::function<void()>& questions) {
+    is_asking_ahead_ = open_.has_value();
+    if (is_asking_ahead_) questions();
+    is_asking_ahead_ = false;
+}
+
+void PostgresDatabase::send_ahead(const std::string& text, std::vector<PgParameter> parameters) {
+    if (sent_.size() >= kSentAtOnce || !send(text, parameters)) return;  // then it is asked in turn
+    ahead_.push_back(std::make_shared<Ahead>(Ahead{text, std::move(parameters)}));
+    sent_.back().ahead = ahead_.back();
+}
+
+// Each answer is for one who asks.
+std::shared_ptr<PostgresDatabase::Ahead> PostgresDatabase::sent_ahead(
+    const std::string& text, const std::vector<PgParameter>& parameters) {
+    const auto is_it = [&](const auto& ahead) {
+        return ahead->text == text && ahead->parameters == parameters;
+    };
+    const auto found = std::find_if(ahead_.begin(), ahead_.end(), is_it);
+    if (found == ahead_.end()) return nullptr;
+    auto ahead = std::move(*found);
+    ahead_.erase(found);
+    return ahead;
+}
+
 Result<void> PostgresDatabase::tell(const std::string& text,
                                     const std::vector<PgParameter>& parameters) {
+    assert(!is_asking_ahead_ && "what is asked ahead changes nothing");
+    ahead_.clear();
     if (!open_ || sent_.size() >= kSentAtOnce) {
         if (auto done = ask(text, parameters); !done) return failed(done.error());
         return {};

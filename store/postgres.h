@@ -4,7 +4,7 @@
 // PostgreSQL's connection by libpq, behind the shape that both databases have. It is in pipeline
 // mode: a statement that has no answer (Statement::run in a transaction) is sent and not waited
 // for; the next one that has, or the commit, reads what became of those before it. So a verb costs
-// a round trip for each question it asks, and one for its commit. After a failure the server skips
+// a round trip for each question that it did not ask ahead, and one for its commit. After a failure the server skips
 // what follows, and so does this side: the first failure is what everyone is told.
 //
 // libpq's documentation, chapters 34.5 "Pipeline Mode" and 34.9 "Asynchronous Notification".
@@ -12,6 +12,7 @@
 #include <libpq-fe.h>
 
 #include <deque>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -25,6 +26,7 @@ inline constexpr const char* kEventChannel = "cvlan_events";
 struct PgParameter {
     Oid type = 0;  // 0: NULL
     std::string value{};
+    bool operator==(const PgParameter&) const = default;
 };
 
 class PostgresDatabase final : public Database {
@@ -37,6 +39,7 @@ public:
         std::chrono::milliseconds patience = std::chrono::seconds(15));
     ~PostgresDatabase() override;
 
+    void ask_ahead(const std::function<void()>& questions) override;
     Result<void> run_script(const std::string& script) override;
     int64_t changes() override;
     int64_t total_changes() override { return total_changes_; }
@@ -70,6 +73,9 @@ public:
     using Rows = std::unique_ptr<PGresult, ClearResult>;
     // Waits for the statement's answer.
     Result<Rows> ask(const std::string& text, const std::vector<PgParameter>& parameters);
+    // Sends it for who asks the same next.
+    void send_ahead(const std::string& text, std::vector<PgParameter> parameters);
+    bool is_asking_ahead() const { return is_asking_ahead_; }
     // Does not wait, inside a transaction.
     Result<void> tell(const std::string& text, const std::vector<PgParameter>& parameters);
 
@@ -78,11 +84,18 @@ private:
         void operator()(PGconn* conn) const { PQfinish(conn); }
     };
     enum class Kind { Prepare, Execute, Sync };
+    // A question that was sent ahead, and its rows once they are here.
+    struct Ahead {
+        std::string text;
+        std::vector<PgParameter> parameters;
+        Rows rows{};
+    };
     // What was sent and not answered yet.
     struct Sent {
         Kind kind = Kind::Execute;
         std::string text{};  // of the statement
         const char* reason = nullptr;
+        std::shared_ptr<Ahead> ahead{};
     };
 
     PostgresDatabase(PGconn* conn, std::chrono::milliseconds patience)
@@ -93,6 +106,8 @@ private:
     Result<void> send(const std::string& text, const std::vector<PgParameter>& parameters);
     Result<void> sync();
     Result<Rows> read_all();
+    std::shared_ptr<Ahead> sent_ahead(const std::string& text,
+                                      const std::vector<PgParameter>& parameters);
     void take(const Sent& sent, Rows& last);
     Rows wait_for_result();
     Rows run_in_time(const char* script);
@@ -107,6 +122,8 @@ private:
     std::unordered_map<std::string, std::string> names_;  // of statements the server has prepared
     uint64_t named_ = 0;
     std::deque<Sent> sent_;
+    std::vector<std::shared_ptr<Ahead>> ahead_;  // until something is changed
+    bool is_asking_ahead_ = false;
     std::optional<Error> failure_;  // the transaction's first
     std::optional<Access> open_;    // the transaction's
     Moment ends_by_{};              // where it writes

@@ -69,6 +69,10 @@ private:
 
 bool PostgresCursor::next() {
     if (error_) return false;
+    if (!rows_ && db_.is_asking_ahead()) {
+        db_.send_ahead(text_, parameters());
+        return false;
+    }
     if (!rows_) {
         auto rows = db_.ask(text_, parameters());
         if (!rows) {
@@ -116,6 +120,7 @@ std::unique_ptr<Cursor> PostgresDatabase::prepare_rows(std::string_view text, si
 // that was written before the lock was had.
 Result<void> PostgresDatabase::begin(Access access) {
     if (!sent_.empty()) (void)read_all();  // the end of the last one that read
+    ahead_.clear();
     failure_.reset();
     may_run_anew_ = false;
     is_committing_ = false;
@@ -133,6 +138,7 @@ Result<void> PostgresDatabase::begin(Access access) {
 
 // What one reads is known before the transaction's end: that is not waited for.
 Result<void> PostgresDatabase::commit() {
+    ahead_.clear();
     if (auto good = outcome(); !good) return good;
     const bool is_read = open_ == Access::Read;
     if (auto sent = send("COMMIT", {}); !sent) return sent;
@@ -150,6 +156,7 @@ Result<void> PostgresDatabase::commit() {
 }
 
 void PostgresDatabase::rollback() {
+    ahead_.clear();
     const bool was_open = open_.has_value();
     if (!sent_.empty() && sync()) (void)read_all();
     const bool again = may_run_anew_;
@@ -173,6 +180,7 @@ Result<void> PostgresDatabase::end_part() {
 }
 
 void PostgresDatabase::undo_part() {
+    ahead_.clear();
     if (!sent_.empty() && sync()) (void)read_all();
     if (is_lost()) return;
     failure_.reset();

@@ -15,6 +15,10 @@ namespace {
 // As long as a map lives: a peer may hold an old one that long.
 constexpr std::chrono::days kQuarantine{7};
 
+const std::optional<Prefix>& prefix_of(const model::Network& network, Family family) {
+    return family == Family::V4 ? network.ipv4 : network.ipv6;
+}
+
 }  // namespace
 
 Result<std::vector<Address>> SqlStore::allocate_released(const model::Network& network,
@@ -40,7 +44,7 @@ Result<std::vector<Address>> SqlStore::allocate_released(const model::Network& n
     return addresses;
 }
 
-Result<SqlStore::Pool> SqlStore::find_pool(const model::Network& network, Family family) {
+Result<SqlStore::Pool> SqlStore::find_pool(const Key& network, Family family) {
     constexpr const char* kQuery =
         "SELECT {}, EXISTS (SELECT 1 FROM released_addresses r WHERE r.tenant_id = n.tenant_id AND "
         "r.network_id = n.id AND r.family = ?) FROM networks n WHERE tenant_id = ? AND id = ?";
@@ -57,7 +61,7 @@ Result<std::vector<Address>> SqlStore::allocate_fresh(const model::Network& netw
                                                       std::optional<Address> next, size_t count) {
     const bool is_v4 = family == Family::V4;
     std::vector<Address> addresses;
-    const Address last = usable_range(is_v4 ? *network.ipv4 : *network.ipv6).last;
+    const Address last = usable_range(*prefix_of(network, family)).last;
     while (next && addresses.size() < count) {
         addresses.push_back(*next);
         next = *next == last ? std::optional<Address>() : next->plus(1);
@@ -74,32 +78,48 @@ Result<std::vector<Address>> SqlStore::allocate_fresh(const model::Network& netw
 // The lowest that are free: fewer than asked for, where there are no more.
 Result<std::vector<Address>> SqlStore::allocate_many(const model::Network& network, Family family,
                                                      size_t count) {
-    if (!(family == Family::V4 ? network.ipv4 : network.ipv6)) return std::vector<Address>{};
-    auto pool = find_pool(network, family);
+    if (!prefix_of(network, family)) return std::vector<Address>{};
+    auto pool = find_pool({network.tenant_id, network.id}, family);
     if (!pool) return failed(pool.error());
+    return allocate_from(*pool, network, family, count);
+}
+
+Result<std::vector<Address>> SqlStore::allocate_from(const Pool& pool,
+                                                     const model::Network& network, Family family,
+                                                     size_t count) {
     std::vector<Address> addresses;
-    if (pool->has_released) {
+    if (pool.has_released) {
         auto released = allocate_released(network, family, count);
         if (!released || released->size() == count) return released;
         addresses = std::move(*released);
     }
-    auto fresh = allocate_fresh(network, family, pool->next, count - addresses.size());
+    auto fresh = allocate_fresh(network, family, pool.next, count - addresses.size());
     if (!fresh) return fresh;
     addresses.insert(addresses.end(), fresh->begin(), fresh->end());
     return addresses;
 }
 
-// No address, where the network has no prefix of that family.
-Result<std::optional<Address>> SqlStore::allocate(const model::Network& network, Family family) {
-    if (!(family == Family::V4 ? network.ipv4 : network.ipv6)) return std::nullopt;
-    auto addresses = allocate_many(network, family, 1);
-    if (!addresses) return failed(addresses.error());
-    if (addresses->empty()) return failed(exhausted(network, family));
-    return addresses->front();
+// An address of each family that the network has a prefix of.
+Result<SqlStore::Place> SqlStore::allocate_place(const model::Network& network) {
+    const Key key{network.tenant_id, network.id};
+    // Both are asked before one is changed (Database::ask_ahead).
+    auto ipv4 = find_pool(key, Family::V4);
+    auto ipv6 = find_pool(key, Family::V6);
+    if (!ipv4 || !ipv6) return failed(ipv4 ? ipv6.error() : ipv4.error());
+    Place place;
+    for (const Family family : {Family::V4, Family::V6}) {
+        if (!prefix_of(network, family)) continue;
+        const bool is_v4 = family == Family::V4;
+        auto found = allocate_from(is_v4 ? *ipv4 : *ipv6, network, family, 1);
+        if (!found) return failed(found.error());
+        if (found->empty()) return failed(exhausted(network, family));
+        (is_v4 ? place.ipv4 : place.ipv6) = found->front();
+    }
+    return place;
 }
 
 Error SqlStore::exhausted(const model::Network& network, Family family) {
-    const auto& prefix = family == Family::V4 ? network.ipv4 : network.ipv6;
+    const auto& prefix = prefix_of(network, family);
     if (!prefix)
         return {Code::Conflict,
                 fmt::format("network '{}' has no prefix of that family", network.name)};

@@ -23,6 +23,11 @@ std::string label_of(std::string_view hostname) {
     return label.empty() ? "node" : label;
 }
 
+// The one it asks for, or one made of its host's.
+std::string name_asked(const Enrolment& request) {
+    return request.name.empty() ? label_of(request.inventory.hostname) : request.name;
+}
+
 bool is_in(model::NodeState state) {
     return state == model::NodeState::Active || state == model::NodeState::Pending;
 }
@@ -43,10 +48,30 @@ struct SqlStore::Enrolling {
     Key node;
     const Enrolment& request;
     model::Token token;
+    model::Tenant tenant;
     model::Settings settings;
+    bool is_new = true;
     std::string name{};
     CertificateRow certificate{};
 };
+
+// All that a new node's enrolment asks before it changes anything.
+void SqlStore::ask_ahead_of(const Enrolment& request) {
+    const Joining& joining = request.joining;
+    const model::TokenClaims& claims = joining.token;
+    db_.ask_ahead([&] {
+        (void)find_token(claims.tenant_id, claims.id);
+        (void)find_tenant(claims.tenant_id);
+        (void)check_keys(joining, request.tls_key_hash);
+        (void)find_settings(db_, claims.tenant_id);
+        (void)node_of_tls_key(db_, claims.tenant_id, request.tls_key_hash);
+        (void)is_name_free(claims.tenant_id, name_asked(request));
+        (void)check_wireguard_key({}, joining);
+        (void)find_network(claims.tenant_id, claims.network_id);
+        (void)find_pool({claims.tenant_id, claims.network_id}, Family::V4);
+        (void)find_pool({claims.tenant_id, claims.network_id}, Family::V6);
+    });
+}
 
 Result<void> SqlStore::check_keys(const Joining& joining, const std::string& tls_key_hash) {
     auto barred = is_barred(db_, BarredKind::Wireguard, wireguard_key_hash(joining.wireguard_key));
@@ -59,21 +84,21 @@ Result<void> SqlStore::check_keys(const Joining& joining, const std::string& tls
 
 // A key belongs to one node in one network, in all tenants. Who has it is not said.
 Result<void> SqlStore::check_wireguard_key(const Key& node, const Joining& joining) {
-    Statement row = db_.sql(
-        "SELECT 1 FROM memberships WHERE wireguard_key = ? AND NOT (tenant_id = ? AND node_id = ? "
-        "AND "
-        "network_id = ?)",
-        joining.wireguard_key, node.tenant_id, node.id, joining.token.network_id);
-    const bool is_taken = row.next();
+    Statement row =
+        db_.sql("SELECT tenant_id, node_id, network_id FROM memberships WHERE wireguard_key = ?",
+                joining.wireguard_key);
+    const bool is_used = row.next();
     if (row.error()) return failed(*row.error());
-    if (is_taken) return fail(Code::Exists, "the WireGuard key is already in use");
+    const bool is_its_own = is_used && row.text(0) == node.tenant_id && row.text(1) == node.id &&
+                            row.text(2) == joining.token.network_id;
+    if (is_used && !is_its_own) return fail(Code::Exists, "the WireGuard key is already in use");
     return {};
 }
 
 Result<std::string> SqlStore::choose_name(const Enrolment& request) {
     const std::string& tenant_id = request.joining.token.tenant_id;
     const bool is_asked = !request.name.empty();
-    const std::string wanted = is_asked ? request.name : label_of(request.inventory.hostname);
+    const std::string wanted = name_asked(request);
     if (auto good = model::check_name("name", wanted); !good) return failed(good.error());
     // Many hosts are called localhost: after a few numbers, chance finds a free name sooner.
     std::string name = wanted;
@@ -87,22 +112,26 @@ Result<std::string> SqlStore::choose_name(const Enrolment& request) {
     }
 }
 
-Result<void> SqlStore::insert_node(const Enrolling& enrolling) {
+Result<void> SqlStore::insert_node(const Enrolling& enrolling, Revision revision) {
     const WallTime now = clock_.now();
     const model::Token& token = enrolling.token;
+    const model::Inventory& inventory = enrolling.request.inventory;
     const bool is_approved = !enrolling.settings.device_approval;
     return db_
         .sql(
             "INSERT INTO nodes (tenant_id, id, name, state, role, certificate_serial, "
             "tls_key_hash, certificate_expires_at, enrolled_with, created_at, enrolled_at, "
-            "revision, "
-            "approved, ephemeral_ms, key_expires_at, owner) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
+            "revision, came_in_at, approved, ephemeral_ms, key_expires_at, owner, hostname, os, "
+            "kernel, architecture, agent_version) "
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?11, ?12, ?13, ?14, ?15, "
+            "?16, ?17, ?18, ?19, ?20)",
             enrolling.node.tenant_id, enrolling.node.id, enrolling.name,
             is_approved ? model::NodeState::Active : model::NodeState::Pending, token.role,
             enrolling.certificate.serial, enrolling.request.tls_key_hash,
-            enrolling.certificate.expires_at, token.id, now, now, is_approved,
-            count_of(token.ephemeral_after), key_end(enrolling.settings, now), token.owner)
+            enrolling.certificate.expires_at, token.id, now, revision, is_approved,
+            count_of(token.ephemeral_after), key_end(enrolling.settings, now), token.owner,
+            inventory.hostname, inventory.os, inventory.kernel, inventory.architecture,
+            inventory.agent_version)
         .run();
 }
 
@@ -141,16 +170,20 @@ Result<void> SqlStore::put_membership(const Key& node, const Joining& joining) {
 
     auto network = find_network(node.tenant_id, network_id);
     if (!network) return failed(network.error());
-    auto ipv4 = allocate(*network, Family::V4);
-    if (!ipv4) return failed(ipv4.error());
-    auto ipv6 = allocate(*network, Family::V6);
-    if (!ipv6) return failed(ipv6.error());
+    auto place = allocate_place(*network);
+    if (!place) return failed(place.error());
+    return insert_membership(node, joining, *place, 0);
+}
+
+Result<void> SqlStore::insert_membership(const Key& node, const Joining& joining,
+                                         const Place& place, Revision revision) {
+    const std::string& network_id = joining.token.network_id;
     auto made = db_.sql(
                        "INSERT INTO memberships (tenant_id, network_id, node_id, wireguard_key, "
                        "ipv4, ipv6, listen_port, endpoints, revision) "
-                       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
-                       node.tenant_id, network_id, node.id, joining.wireguard_key, *ipv4, *ipv6,
-                       joining.listen_port, endpoints_text(joining.endpoints))
+                       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                       node.tenant_id, network_id, node.id, joining.wireguard_key, place.ipv4,
+                       place.ipv6, joining.listen_port, endpoints_text(joining.endpoints), revision)
                     .run();
     if (!made) return made;
     return db_
@@ -169,35 +202,52 @@ Result<Enrolled> SqlStore::finish(const model::Node& node, const Joining& joinin
     return Enrolled{node, std::move(*network), *membership, revision, false};
 }
 
+// Whether it may come in, and as whom. Changes nothing, but for a token that was made offline.
+Result<SqlStore::Enrolling> SqlStore::admit(const Enrolment& request) {
+    const Joining& joining = request.joining;
+    const std::string& tenant_id = joining.token.tenant_id;
+    auto token = check_token(joining);
+    if (!token) return failed(token.error());
+    auto tenant = check_not_suspended(tenant_id);
+    if (!tenant) return failed(tenant.error());
+    if (auto good = check_keys(joining, request.tls_key_hash); !good) return failed(good.error());
+    auto settings = find_settings(db_, tenant_id);
+    if (!settings) return failed(settings.error());
+    auto known = node_of_tls_key(db_, tenant_id, request.tls_key_hash);
+    if (!known) return failed(known.error());
+    const bool is_new = !*known;
+    return Enrolling{is_new ? Key{tenant_id, new_uuid(unix_ms(clock_.now()))} : **known, request,
+                     std::move(*token), std::move(*tenant), std::move(*settings), is_new};
+}
+
 Result<Enrolled> SqlStore::enrol(const Enrolment& request, const IssueCertificate& issue) {
     const Joining& joining = request.joining;
-    const model::TokenClaims& token = joining.token;
     return write([&]() -> Result<Enrolled> {
-        auto row = check_token(joining);
-        if (!row) return failed(row.error());
-        if (auto good = check_keys(joining, request.tls_key_hash); !good)
-            return failed(good.error());
-        auto settings = find_settings(db_, token.tenant_id);
-        if (!settings) return failed(settings.error());
-        auto known = node_of_tls_key(db_, token.tenant_id, request.tls_key_hash);
-        if (!known) return failed(known.error());
-        const bool is_new = !*known;
-
-        Enrolling enrolling{
-            is_new ? Key{token.tenant_id, new_uuid(unix_ms(clock_.now()))} : **known, request,
-            std::move(*row), std::move(*settings)};
-        auto is_repeat = is_new ? Result<bool>(false) : repeats(enrolling);
+        ask_ahead_of(request);
+        auto enrolling = admit(request);
+        if (!enrolling) return failed(enrolling.error());
+        const bool is_new = enrolling->is_new;
+        auto is_repeat = is_new ? Result<bool>(false) : repeats(*enrolling);
         if (!is_repeat) return failed(is_repeat.error());
         if (!*is_repeat)
-            if (auto spent = spend_token(token); !spent) return failed(spent.error());
-
-        auto name = is_new ? choose_name(request) : name_of_known(enrolling);
+            if (auto left = check_uses(enrolling->token); !left) return failed(left.error());
+        auto name = is_new ? choose_name(request) : name_of_known(*enrolling);
         if (!name) return failed(name.error());
-        enrolling.name = std::move(*name);
-        auto certificate = issue(enrolling.node);
+        enrolling->name = std::move(*name);
+        if (auto good = check_wireguard_key(enrolling->node, joining); !good)
+            return failed(good.error());
+        auto network = find_network(enrolling->node.tenant_id, joining.token.network_id);
+        if (!network) return failed(network.error());
+        // From here on it is written.
+        auto place = is_new ? allocate_place(*network) : Place{};
+        if (!place) return failed(place.error());
+        if (!*is_repeat)
+            if (auto spent = spend_token(enrolling->token); !spent) return failed(spent.error());
+        auto certificate = issue(enrolling->node);
         if (!certificate) return failed(certificate.error());
-        enrolling.certificate = std::move(*certificate);
-        return store_enrolled(enrolling, is_new);
+        enrolling->certificate = std::move(*certificate);
+        return is_new ? store_new(*enrolling, std::move(*network), *place)
+                      : store_known(*enrolling);
     });
 }
 
@@ -225,35 +275,48 @@ Result<std::string> SqlStore::name_of_known(const Enrolling& enrolling) {
     return choose_name(enrolling.request);
 }
 
-Result<Enrolled> SqlStore::store_enrolled(const Enrolling& enrolling, bool is_new) {
+Result<Enrolled> SqlStore::store_new(const Enrolling& enrolling, model::Network network,
+                                     const Place& place) {
+    const Key& key = enrolling.node;
     const Joining& joining = enrolling.request.joining;
-    std::string before;
-    if (!is_new) {
-        auto known = find_node(enrolling.node.tenant_id, enrolling.node.id);
-        if (!known) return failed(known.error());
-        before = public_text(*known);
-    }
-    auto stored = is_new ? insert_node(enrolling) : renew_node(enrolling);
+    auto revision = record(key, EventKind::NodeEnrolled, {network.id});
+    if (!revision) return failed(revision.error());
+    auto stored = insert_node(enrolling, *revision);
+    if (stored) stored = insert_membership(key, joining, place, *revision);
+    if (stored) stored = put_mac_addresses(key, enrolling.request.inventory);
+    if (stored && !joining.token.tags.empty()) stored = put_tags(db_, key, joining.token.tags);
+    if (!stored) return failed(stored.error());
+    auto node = audited(find_node(key.tenant_id, key.id));
+    if (!node) return failed(node.error());
+    if (auto fits = check_quota(enrolling.tenant, Quota::Nodes); !fits) return failed(fits.error());
+    const model::Membership* membership = membership_in(*node, network.id);
+    if (!membership) return fail(Code::Internal, "a membership is missing");
+    ++network.node_count;
+    return Enrolled{*node, std::move(network), *membership, *revision, true};
+}
+
+Result<Enrolled> SqlStore::store_known(const Enrolling& enrolling) {
+    const Joining& joining = enrolling.request.joining;
+    auto known = find_node(enrolling.node.tenant_id, enrolling.node.id);
+    if (!known) return failed(known.error());
+    auto stored = renew_node(enrolling);
     if (stored) stored = put_membership(enrolling.node, joining);
     if (stored) stored = put_inventory(enrolling.node, enrolling.request.inventory);
     // A node that comes back with a token without tags keeps those it has.
     if (stored && !joining.token.tags.empty())
         stored = put_tags(db_, enrolling.node, joining.token.tags);
     if (!stored) return failed(stored.error());
-    auto node = change_node(enrolling.node, EventKind::NodeEnrolled, std::move(before));
+    auto node = change_node(enrolling.node, EventKind::NodeEnrolled, public_text(*known));
     if (!node) return failed(node.error());
-    if (is_new)
-        if (auto fits = check_quota(node->tenant_id, Quota::Nodes); !fits)
-            return failed(fits.error());
-    auto enrolled = finish(*node, joining, node->revision);
-    if (enrolled) enrolled->is_new = is_new;
-    return enrolled;
+    return finish(*node, joining, node->revision);
 }
 
 Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joining) {
     const Key key{joining.token.tenant_id, node_id};
     return write([&]() -> Result<Enrolled> {
-        if (auto good = check_token(joining); !good) return failed(good.error());
+        auto token = check_token(joining);
+        if (!token) return failed(token.error());
+        if (auto good = check_not_suspended(key.tenant_id); !good) return failed(good.error());
         auto node = find_node(key.tenant_id, key.id);
         if (!node) return failed(node.error());
         if (!is_in(node->state)) return fail(Code::Denied, "the node must enrol again first");
@@ -263,7 +326,8 @@ Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joini
         if (has && has->wireguard_key == joining.wireguard_key)
             return finish(*node, joining, node->revision);
 
-        if (auto spent = spend_token(joining.token); !spent) return failed(spent.error());
+        if (auto left = check_uses(*token); !left) return failed(left.error());
+        if (auto spent = spend_token(*token); !spent) return failed(spent.error());
         if (auto put = put_membership(key, joining); !put) return failed(put.error());
         auto revision =
             record(key, EventKind::NodeJoined, {joining.token.network_id}, public_text(*node));

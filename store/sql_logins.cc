@@ -53,8 +53,10 @@ Result<Key> Accounts::spend_link(const std::string& hash) {
 
 // Above tenants there is none to be suspended.
 Result<void> Accounts::check_link_of(const Key& account) {
-    return account.tenant_id.empty() ? Result<void>{}
-                                     : store_.check_not_suspended(account.tenant_id);
+    if (account.tenant_id.empty()) return {};
+    if (auto tenant = store_.check_not_suspended(account.tenant_id); !tenant)
+        return failed(tenant.error());
+    return {};
 }
 
 Result<Key> Accounts::link(const std::string& hash) {

@@ -58,18 +58,31 @@ Result<std::vector<std::string>> networks_of(Database& db, const Key& node) {
 
 }  // namespace
 
-Result<model::Node> SqlStore::find_node(const Scope& scope, const std::string& id) {
+Result<std::optional<model::Node>> SqlStore::find_row(const Scope& scope, const std::string& id) {
     Statement row = db_.sql(fmt::format("SELECT {} FROM nodes n WHERE n.id = ?{}", kColumns,
                                         scope ? " AND n.tenant_id = ?" : ""),
                             id);
     if (scope) row.bind(*scope);
-    if (!row.next()) {
-        if (row.error()) return failed(*row.error());
-        return fail(Code::NotFound, "node {}: not found", printable(id));
-    }
-    model::Node node = node_row(row);
-    if (auto loaded = load_parts(node); !loaded) return failed(loaded.error());
+    std::optional<model::Node> node;
+    if (row.next()) node = node_row(row);
+    if (row.error()) return failed(*row.error());
     return node;
+}
+
+Result<model::Node> SqlStore::find_node(const Scope& scope, const std::string& id) {
+    if (scope)
+        db_.ask_ahead([&] {
+            model::Node node;
+            node.tenant_id = *scope;
+            node.id = id;
+            (void)find_row(scope, id);
+            (void)load_parts(node);
+        });
+    auto node = find_row(scope, id);
+    if (!node) return failed(node.error());
+    if (!*node) return fail(Code::NotFound, "node {}: not found", printable(id));
+    if (auto loaded = load_parts(**node); !loaded) return failed(loaded.error());
+    return std::move(**node);
 }
 
 Result<void> SqlStore::load_parts(model::Node& node) {
@@ -319,6 +332,17 @@ Result<std::optional<Revision>> SqlStore::set_endpoints(const Key& key,
     });
 }
 
+Result<void> SqlStore::put_mac_addresses(const Key& key, const model::Inventory& inventory) {
+    Result<void> done;
+    for (size_t i = 0; done && i < inventory.mac_addresses.size(); ++i)
+        done = db_.sql(
+                      "INSERT INTO node_mac_addresses (tenant_id, node_id, position, mac_address) "
+                      "VALUES (?, ?, ?, ?)",
+                      key.tenant_id, key.id, i, inventory.mac_addresses[i])
+                   .run();
+    return done;
+}
+
 Result<void> SqlStore::put_inventory(const Key& key, const model::Inventory& inventory) {
     auto done = db_.sql(
                        "UPDATE nodes SET hostname = ?, os = ?, kernel = ?, architecture = ?, "
@@ -330,13 +354,8 @@ Result<void> SqlStore::put_inventory(const Key& key, const model::Inventory& inv
     done = db_.sql("DELETE FROM node_mac_addresses WHERE tenant_id = ? AND node_id = ?",
                    key.tenant_id, key.id)
                .run();
-    for (size_t i = 0; done && i < inventory.mac_addresses.size(); ++i)
-        done = db_.sql(
-                      "INSERT INTO node_mac_addresses (tenant_id, node_id, position, mac_address) "
-                      "VALUES (?, ?, ?, ?)",
-                      key.tenant_id, key.id, i, inventory.mac_addresses[i])
-                   .run();
-    return done;
+    if (!done) return done;
+    return put_mac_addresses(key, inventory);
 }
 
 Result<void> SqlStore::set_inventory(const Key& key, const model::Inventory& inventory) {

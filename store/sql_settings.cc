@@ -44,7 +44,11 @@ Result<void> check_room(Statement& held, int64_t most, std::string_view nouns) {
 Result<void> SqlStore::check_quota(const std::string& tenant_id, Quota quota) {
     auto tenant = find_tenant(tenant_id);
     if (!tenant) return failed(tenant.error());
-    const model::Quotas& quotas = tenant->quotas;
+    return check_quota(*tenant, quota);
+}
+
+Result<void> SqlStore::check_quota(const model::Tenant& tenant, Quota quota) {
+    const model::Quotas& quotas = tenant.quotas;
     struct Counted {
         const char* table;
         std::optional<int64_t> limit;
@@ -64,7 +68,7 @@ Result<void> SqlStore::check_quota(const std::string& tenant_id, Quota quota) {
     }();
     if (!counted.limit) return {};
     Statement held = db_.sql(
-        fmt::format("SELECT count(*) FROM {} WHERE tenant_id = ?", counted.table), tenant_id);
+        fmt::format("SELECT count(*) FROM {} WHERE tenant_id = ?", counted.table), tenant.id);
     return check_room(held, *counted.limit, counted.table);
 }
 

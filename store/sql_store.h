@@ -110,14 +110,20 @@ private:
     friend class SqlPolicies;
     enum class Quota { Networks, Nodes, Users, Tokens };
     struct Enrolling;  // one enrolment on its way through the transaction
+    struct Place {     // a node's in a network
+        std::optional<Address> ipv4{};
+        std::optional<Address> ipv6{};
+    };
 
     // Conflict QUOTA_EXCEEDED. After the insert, whose event has locked the tenant's row.
     Result<void> check_quota(const std::string& tenant_id, Quota quota);
+    Result<void> check_quota(const model::Tenant& tenant, Quota quota);
     Result<model::Tenant> find_tenant(const std::string& id);
-    Result<void> check_not_suspended(const std::string& tenant_id);
+    Result<model::Tenant> check_not_suspended(const std::string& tenant_id);
     Result<model::Network> find_network(const Scope& scope, const std::string& id);
     Result<model::Token> find_token(const Scope& scope, const std::string& id);
     Result<model::Node> find_node(const Scope& scope, const std::string& id);
+    Result<std::optional<model::Node>> find_row(const Scope& scope, const std::string& id);
     Result<void> load_parts(model::Node& node);
     Result<model::Node> change_node(const Key& node, EventKind kind, std::string before);
     Result<void> bar_keys(const model::Node& node);
@@ -127,22 +133,29 @@ private:
     Result<model::TokenKey> find_token_key_of(const std::string& tenant_id, const std::string& kid);
     Result<model::Token> admit_offline(const model::TokenClaims& claims);
     Result<model::Token> check_token(const Joining& joining);
-    Result<void> spend_token(const model::TokenClaims& token);
+    Result<void> check_uses(const model::Token& token);
+    Result<void> spend_token(const model::Token& token);
     Result<void> check_keys(const Joining& joining, const std::string& tls_key_hash);
     Result<void> check_wireguard_key(const Key& node, const Joining& joining);
     Result<bool> is_name_free(const std::string& tenant_id, const std::string& name);
     Result<std::string> choose_name(const Enrolment& request);
-    Result<void> insert_node(const Enrolling& enrolling);
+    Result<Enrolling> admit(const Enrolment& request);
+    void ask_ahead_of(const Enrolment& request);
+    Result<void> insert_node(const Enrolling& enrolling, Revision revision);
     Result<void> renew_node(const Enrolling& enrolling);
     Result<void> put_inventory(const Key& node, const model::Inventory& inventory);
+    Result<void> put_mac_addresses(const Key& node, const model::Inventory& inventory);
     Result<void> put_membership(const Key& node, const Joining& joining);
+    Result<void> insert_membership(const Key& node, const Joining& joining, const Place& place,
+                                   Revision revision);
     Result<bool> repeats(const Enrolling& enrolling);
     Result<std::string> name_of_known(const Enrolling& enrolling);
-    Result<Enrolled> store_enrolled(const Enrolling& enrolling, bool is_new);
+    Result<Enrolled> store_new(const Enrolling& enrolling, model::Network network,
+                               const Place& place);
+    Result<Enrolled> store_known(const Enrolling& enrolling);
     Result<model::Node> change_certificate(const Key& node, std::string before);
     Result<Enrolled> finish(const model::Node& node, const Joining& joining, Revision revision);
 
-    Result<std::optional<Address>> allocate(const model::Network& network, Family family);
     Result<std::vector<Address>> allocate_released(const model::Network& network, Family family,
                                                    size_t count);
     // What a network has to give: the lowest address that was never given, and whether some came
@@ -151,7 +164,10 @@ private:
         std::optional<Address> next{};
         bool has_released = false;
     };
-    Result<Pool> find_pool(const model::Network& network, Family family);
+    Result<Pool> find_pool(const Key& network, Family family);
+    Result<std::vector<Address>> allocate_from(const Pool& pool, const model::Network& network,
+                                               Family family, size_t count);
+    Result<Place> allocate_place(const model::Network& network);
     Result<std::vector<Address>> allocate_fresh(const model::Network& network, Family family,
                                                 std::optional<Address> next, size_t count);
     Result<void> release(const Key& node);

@@ -74,10 +74,9 @@ Result<model::Tenant> SqlStore::find_tenant(const std::string& id) {
     return fail(Code::NotFound, "tenant {}: not found", printable(id));
 }
 
-Result<void> SqlStore::check_not_suspended(const std::string& tenant_id) {
+Result<model::Tenant> SqlStore::check_not_suspended(const std::string& tenant_id) {
     auto tenant = find_tenant(tenant_id);
-    if (!tenant) return failed(tenant.error());
-    if (!tenant->suspended) return {};
+    if (!tenant || !tenant->suspended) return tenant;
     return fail_as(kTenantSuspended, Code::Denied, "the tenant is suspended");
 }
 

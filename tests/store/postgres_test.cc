@@ -115,6 +115,55 @@ TEST_F(PostgresTest, PipelinesWhatNeedsNoAnswer) {
     EXPECT_EQ(ask(*watcher, "SELECT count(*) FROM marks"), 10);
 }
 
+TEST_F(PostgresTest, WaitsOnceForWhatIsAskedAhead) {
+    const auto db = database();
+    ASSERT_TRUE(db->begin(Access::Read));
+    EXPECT_EQ(ask(*db, "SELECT 1"), 1);
+    const uint64_t trips = db->round_trips();
+    db->ask_ahead([&] {
+        for (const char* query : {"SELECT 2", "SELECT 3", "SELECT 4"})
+            EXPECT_FALSE(db->sql(query).next()) << "nothing is known yet";
+    });
+    EXPECT_EQ(db->round_trips(), trips);
+    EXPECT_EQ(ask(*db, "SELECT 4"), 4);
+    EXPECT_EQ(ask(*db, "SELECT 2"), 2);
+    EXPECT_EQ(ask(*db, "SELECT 3"), 3);
+    EXPECT_EQ(db->round_trips(), trips + 1);
+    EXPECT_EQ(ask(*db, "SELECT 3"), 3);  // an answer is for one who asks
+    EXPECT_EQ(db->round_trips(), trips + 2);
+    EXPECT_TRUE(db->commit());
+}
+
+TEST_F(PostgresTest, AsksAnewWhatWasAskedBeforeAChange) {
+    const auto db = database();
+    ASSERT_TRUE(db->run_script("CREATE TABLE marks (mark BIGINT)"));
+    const std::string count = "SELECT count(*) FROM marks";
+    for (const char* change : {"INSERT INTO marks (mark) VALUES (?)",
+                               "INSERT INTO marks (mark) VALUES (?) RETURNING mark"}) {
+        ASSERT_TRUE(db->begin(Access::Write));
+        const int64_t before = ask(*db, count);
+        db->ask_ahead([&] { (void)db->sql(count).next(); });
+        if (std::string_view(change).ends_with("mark"))
+            EXPECT_TRUE(db->sql(change, 7).next());
+        else
+            EXPECT_TRUE(db->sql(change, 7).run());
+        EXPECT_EQ(ask(*db, count), before + 1);
+        EXPECT_TRUE(db->commit());
+    }
+}
+
+TEST_F(PostgresTest, TellsThePartInWhichWhatWasAskedAheadFailed) {
+    const auto db = database();
+    ASSERT_TRUE(db->begin(Access::Write));
+    ASSERT_TRUE(db->begin_part());
+    db->ask_ahead([&] { (void)db->sql("SELECT 1 / 0").next(); });
+    EXPECT_FALSE(db->sql("SELECT 1 / 0").next());
+    EXPECT_FALSE(db->end_part());
+    db->undo_part();
+    EXPECT_EQ(ask(*db, "SELECT 5"), 5);
+    EXPECT_TRUE(db->commit());
+}
+
 TEST_F(PostgresTest, ListensOnAConnectionOfItsOwn) {
     const auto store = open();
     const auto watcher = database();
