@@ -22,6 +22,7 @@
 #include "api/query.h"
 #include "api/refusals.h"
 #include "api/roles.h"
+#include "api/verified_tokens.h"
 #include "api/warnings.h"
 #include "base/snapshot.h"
 #include "base/workers.h"
@@ -65,6 +66,7 @@ struct Context {
     std::unique_ptr<Metrics> metrics = std::make_unique<Metrics>();
     std::unique_ptr<Refusals> refusals = std::make_unique<Refusals>(store, clock);
     std::unique_ptr<Warnings> warnings = std::make_unique<Warnings>(clock);
+    std::unique_ptr<VerifiedTokens> verified_tokens = std::make_unique<VerifiedTokens>();
 };
 
 // Whom a refusal is noted for in the audit.

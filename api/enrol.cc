@@ -66,7 +66,7 @@ Result<model::TokenClaims> verified(Context& context, const std::string& text, A
     if (!key && key.error().code == Code::NotFound)
         return fail_as(model::kTokenInvalid, Code::Denied, "token is not of this controller");
     if (!key) return failed(key.error());
-    auto good = pki::verify_token(*token, *key, context.clock.now());
+    auto good = context.verified_tokens->verify(text, *token, *key, context.clock.now());
     if (good || good.error().reason == model::kTokenExpired) {
         attempt.tenant = token->claims.tenant_id;
         attempt.token = token->claims.id;

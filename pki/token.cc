@@ -54,6 +54,10 @@ std::string enrolment_binding(const model::TokenClaims& claims, ByteView wiregua
 Result<void> verify_token(const UnverifiedToken& token, const VerifyKey& key, WallTime now) {
     if (token.claims.kid != key.kid() || !key.verify(as_bytes(token.signed_text), token.signature))
         return fail_as(model::kTokenInvalid, Code::Denied, "token is not of this controller");
+    return check_expiry(token, now);
+}
+
+Result<void> check_expiry(const UnverifiedToken& token, WallTime now) {
     if (now >= token.claims.expires_at)
         return fail_as(model::kTokenExpired, Code::Gone, "token has expired");
     return {};

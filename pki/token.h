@@ -36,5 +36,7 @@ std::string enrolment_binding(const model::TokenClaims& claims, ByteView wiregua
 // `key` is the tenant's key of claims.kid. A bad signature is Code::Denied, kTokenInvalid; after
 // that an expired token is Code::Gone, kTokenExpired.
 Result<void> verify_token(const UnverifiedToken& token, const VerifyKey& key, WallTime now);
+// Its last step, for a token whose signature is known to be good.
+Result<void> check_expiry(const UnverifiedToken& token, WallTime now);
 
 }  // namespace cvlan::pki
