@@ -36,7 +36,8 @@ class Nat(Router):
         topology.own(self)
         assert kind in KINDS[1:] and not (hairpin and kind == SYMMETRIC), (kind, hairpin)
         self.kind, self.hairpin, self.outside, self.seconds, self.rebinds = kind, hairpin, outside, 30, 0
-        for segment in inside if isinstance(inside, (list, tuple)) else [inside]:
+        self.inside_segments = inside if isinstance(inside, (list, tuple)) else [inside]
+        for segment in self.inside_segments:
             segment.attach(self)
         outside.attach(self)
         self._load()

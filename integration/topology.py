@@ -215,6 +215,13 @@ class Host:
                   [f"addr add {one} dev {segment.name}{' nodad' if one.version == 6 else ''}" for one in link.ends[self]] + self.routes,
                   self.name)
 
+    def unplug(self):
+        _ip_batch([f"link set dev {link.devices[self]} down" for link in self.links], self.name)
+
+    def plug(self):
+        """With the routes that the kernel took away; IPv6 addresses are not made anew."""
+        _ip_batch([f"link set dev {link.devices[self]} up" for link in self.links] + self.routes, self.name)
+
     def ping(self, address, count=1, timeout=10, check=True, every=0.2):
         done = self.run("ping", "-n", "-q", "-c", count, "-i", every, "-W", timeout, "-w", timeout * count, address, check=False)
         if check and done.returncode:
@@ -314,9 +321,9 @@ class Switch:
         self.bridge = topology.host(f"sw-{name}")
         _ip_batch(["link add br0 type bridge forward_delay 0 mcast_snooping 0", "link set br0 up"], self.bridge.name)
 
-    def attach(self, host):
+    def attach(self, host, families=(4, 6)):
         self.count += 1
-        addresses = [f"{prefix[self.count]}/{prefix.prefixlen}" for prefix in self.prefixes]
+        addresses = [f"{prefix[self.count]}/{prefix.prefixlen}" for prefix in self.prefixes if prefix.version in families]
         return Link({host: addresses, self.bridge: []}, {host: self.name, self.bridge: f"port{self.count}"},
                     bridge={self.bridge: "br0"}, netem=self.netem, mtu=self.mtu)
 

@@ -4,6 +4,7 @@ import re
 import subprocess
 
 from nat import Nat
+from pulse import Pulse
 from topology import default_route, wait_until
 
 
@@ -24,6 +25,32 @@ def test_two_namespaces_talk_through_plain_wireguard(net):
     a.run("wg", "set", "wg0", "peer", keys[b], "allowed-ips", "10.9.0.2/32", "endpoint", f"[{b.ipv6}]:51820")
     b.run("wg", "set", "wg0", "peer", keys[a], "allowed-ips", "10.9.0.1/32", "endpoint", f"[{a.ipv6}]:51820")
     a.ping("10.9.0.2", count=3)
+
+
+def test_a_pulse_tells_since_when_a_peer_is_known_and_how_long_it_was_silent(net):
+    lan = net.switch("lan", ipv4="203.0.113.0/24")
+    a, b = net.host("a", lan), net.host("b", lan)
+    a.ip("route", "add", "unreachable", "10.9.0.0/24", "metric", 4000)
+    with Pulse() as pulse:
+        pulse.add("a>b", a, "10.9.0.2")
+        keys = {host: plain_wireguard(host, "wg0", f"10.9.0.{i}/24", 51820) for i, host in enumerate((a, b), 1)}
+        b.run("wg", "set", "wg0", "peer", keys[a], "allowed-ips", "10.9.0.1/32")
+        before = pulse.now()
+        assert pulse.known("a>b") is None, "a device without the peer"
+        a.run("wg", "set", "wg0", "peer", keys[b], "allowed-ips", "10.9.0.2/32", "endpoint", f"{b.ipv4}:51820")
+        wait_until(lambda: pulse.first("a>b", before), what="b answers")
+        assert before < pulse.known("a>b") <= pulse.first("a>b")
+        b.unplug()
+        gone = pulse.now()
+        wait_until(lambda: pulse.now() > gone + 1, what="a second has passed")
+        assert pulse.silence("a>b", gone + 0.2) > 0.5
+        b.plug()
+        back = pulse.now()
+        wait_until(lambda: pulse.first("a>b", back), what="b answers again")
+        again = pulse.first("a>b", back)
+        assert pulse.silence("a>b", gone) >= back - gone - 0.2 and pulse.silence("a>b", back, again) <= again - back
+        asked, lost = pulse.unanswered("a>b", before, back)
+        assert 0 < lost < asked and pulse.doubles("a>b") == 0
 
 
 def test_a_nat_lets_out_and_not_in(net):
