@@ -81,6 +81,7 @@ void PortMapping::start(BootTime now) {
     protocol_ = MappingProtocol::None;
     status_ = MappingStatus::Searching;
     why_.clear();
+    is_lost_ = false;
     renew_at_.reset();
     expires_at_.reset();
     absent_at_ = now + kPatience;
@@ -138,7 +139,8 @@ void PortMapping::renew(BootTime now) {
     else
         send_natpmp(true);
     const milliseconds left = *expires_at_ - now;
-    renew_at_ = now + std::max(spread(left / 2, left / 8), kLeastRenewal);
+    renew_at_ =
+        now + (is_lost_ ? kLeastRenewal : std::max(spread(left / 2, left / 8), kLeastRenewal));
 }
 
 void PortMapping::send_pcp(uint32_t lifetime_s) {
@@ -242,6 +244,7 @@ void PortMapping::adopt(MappingProtocol protocol, const Endpoint& external, uint
     pcp_at_.reset();
     natpmp_at_.reset();
     absent_at_.reset();
+    is_lost_ = false;
     natpmp_address_.reset();
     natpmp_map_.reset();
     const milliseconds life = std::clamp<milliseconds>(seconds(lifetime_s), kLeastLife, kMostPause);
@@ -267,8 +270,10 @@ void PortMapping::look_at_epoch(uint32_t epoch_s, BootTime now) {
     if (!epoch_.is_continued(epoch_s, now) && expires_at_) renew_soon(now);
 }
 
-// The mapping is lost, most likely; where nobody answers it does not stand for long.
+// The mapping is lost, most likely; where nobody answers it does not stand for long. A gateway that
+// is just starting may lose the first request, so that it is not the only one.
 void PortMapping::renew_soon(BootTime now) {
+    is_lost_ = true;
     renew_at_ = sooner(renew_at_, now + spread(0ms, kAnnounceSpread));
     expires_at_ = sooner(expires_at_, now + kShortPause * 2);
 }

@@ -102,6 +102,7 @@ private:
     std::optional<natpmp::MapAnswer> natpmp_map_;
 
     std::optional<BootTime> renew_at_, expires_at_;
+    bool is_lost_ = false;  // the gateway forgot it, as its epoch says
     std::optional<BootTime> announced_at_;
 };
 

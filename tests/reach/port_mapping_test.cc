@@ -296,6 +296,19 @@ TEST(PortMapping, AGatewayThatBeganAnewIsAskedAgainWithinFiveSeconds) {
     }
 }
 
+TEST(PortMapping, AGatewayThatBeganAnewIsAskedUntilItAnswers) {
+    Link link;
+    link.start();
+    link.pass(10min);
+    link.gateway.reboot();
+    link.mapping.announced(link.gateway.announcement(true), link.now);
+    link.is_cut = true;
+    link.pass(20s);
+    link.is_cut = false;
+    link.pass(4s);
+    EXPECT_TRUE(link.gateway.mappings.contains(51820));
+}
+
 TEST(PortMapping, AnAnnouncementOfAGatewayThatWentOnChangesNothing) {
     Link link({.has_pcp = false});
     link.start();
