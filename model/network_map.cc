@@ -61,6 +61,7 @@ Result<MapPeer> check_peer(const MapNetwork& network, const wire::MapFragment& f
         return fail(Code::Invalid, "wireguardPublicKey is no key of 32 bytes");
     for (const std::string& text : fragment.peer->endpoints)
         if (auto endpoint = Endpoint::parse(text)) peer.endpoints.push_back(*endpoint);
+    peer.relay_id = fragment.peer->relay_id.value_or("");
     return peer;
 }
 
@@ -89,6 +90,15 @@ void place_peers(const std::vector<wire::MapFragment>& fragments, NetworkMap& ma
         if (fragment.id == map.node_id) place(fragment);
     for (const wire::MapFragment& fragment : fragments)
         if (fragment.id != map.node_id) place(fragment);
+}
+
+// A peer's home may have been deleted, or have no place in the map yet.
+void forget_lost_relays(NetworkMap& map) {
+    for (auto& [id, network] : map.networks) {
+        if (!map.relays.contains(network.self.relay_id)) network.self.relay_id.clear();
+        for (auto& [node_id, peer] : network.peers)
+            if (!map.relays.contains(peer.relay_id)) peer.relay_id.clear();
+    }
 }
 
 }  // namespace
@@ -120,7 +130,9 @@ NetworkMap build_map(const wire::MapHead& head, const std::vector<wire::MapFragm
         return std::count(head.network_ids.begin(), head.network_ids.end(), entry.first) == 0;
     });
 
+    place_relays(fragments, map.tenant_id, map.relays, map.refused);
     place_peers(fragments, map, refuse);
+    forget_lost_relays(map);
     std::erase_if(map.networks, [&](const auto& entry) {
         if (!entry.second.self.node_id.empty()) return false;
         map.refused.push_back(

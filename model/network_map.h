@@ -22,6 +22,18 @@ struct MapPeer {
     std::vector<Address> addresses;   // overlay, each inside its network
     std::string wireguard_key;        // base64, 32 bytes; empty where the peer has none
     std::vector<Endpoint> endpoints;  // underlay candidates, best guess first
+    std::string relay_id;             // its home relay, one of the map's; empty: none
+};
+
+// A relay of the tenant. Its TLS shows the certificate of the node `node_id`.
+struct MapRelay {
+    std::string id;
+    std::string name;  // an RFC 1123 label
+    std::string region_id;
+    std::string region;  // its name, likewise; empty: in none
+    std::string node_id;
+    std::vector<Endpoint> endpoints;  // of its TLS, at least one
+    uint16_t stun_port = 3478;        // UDP, at each of these addresses
 };
 
 struct MapNetwork {
@@ -43,15 +55,20 @@ struct NetworkMap {
     WallTime expires_at{};
     wire::MapExpiry expiry = wire::MapExpiry::Keep;
     std::map<std::string, MapNetwork> networks;  // by id
+    std::map<std::string, MapRelay> relays;      // of the whole tenant, by id
     // What was left out and why ("peer <id>: address 10.9.0.1 is outside 10.1.0.0/24"): one bad
     // object never spoils the rest.
     std::vector<std::string> refused;
 };
 
-// Puts a map together. Fragments of networks that are not in the head, tombstones and fragments
-// that fail a check are left out. A network whose own membership is missing is left out with a
-// line. `revision` is that of the newest answer, at least the head's.
+// Puts a map together. Fragments of networks that are not in the head or of another tenant,
+// tombstones and fragments that fail a check are left out. A network whose own membership is
+// missing is left out with a line. `revision` is that of the newest answer, at least the head's.
 NetworkMap build_map(const wire::MapHead& head, const std::vector<wire::MapFragment>& fragments,
                      int64_t revision);
+
+// The RELAY fragments among them that are of this tenant.
+void place_relays(const std::vector<wire::MapFragment>& fragments, const std::string& tenant_id,
+                  std::map<std::string, MapRelay>& relays, std::vector<std::string>& refused);
 
 }  // namespace cvlan::model

@@ -64,7 +64,7 @@ enum class TokenRole { Node, Vrouter, Relay };
 struct Token {
     std::string tenant_id;
     std::string id;
-    std::string network_id;
+    std::string network_id;  // empty where the role is Relay
     TokenRole role = TokenRole::Node;
     std::string nonce_hash;  // hex SHA-256 of the nonce; the token itself is never stored
     int64_t uses_total = 1;
@@ -117,6 +117,7 @@ struct Membership {
     uint16_t listen_port = 0;
     std::vector<Endpoint> endpoints;  // as the node reported them, and as the controller saw it
     int64_t revision = 0;
+    std::string relay_id{};  // the node's home relay by its own word, or empty
 };
 
 struct Node {
@@ -147,6 +148,8 @@ struct Node {
 enum class ObjectKind { Tag, Group, Region, Relay, Vrouter };
 enum class Relation { OwnerUser, OwnerGroup, MemberUser, MemberNode, Region, Node, Network };
 
+inline constexpr uint16_t kStunPort = 3478;
+
 struct Object {
     std::string tenant_id;
     std::string id{};
@@ -154,7 +157,9 @@ struct Object {
     std::string name;
     std::string description;
     std::map<Relation, std::vector<std::string>> links{};  // ids, in their order
-    std::vector<std::string> endpoints{};                  // of a relay
+    std::vector<std::string> endpoints{};                  // of a relay, as the next two
+    uint16_t stun_port = kStunPort;
+    std::optional<WallTime> last_seen_at{};  // of the node it runs on; only where it is read
     int64_t revision = 0;
     WallTime created_at{};
 };

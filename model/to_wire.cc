@@ -133,6 +133,8 @@ wire::Relay to_wire<wire::Relay>(const Object& object) {
     shown.region_id = link_of(object, Relation::Region);
     shown.node_id = link_of(object, Relation::Node);
     shown.endpoints = object.endpoints;
+    shown.stun_port = object.stun_port;
+    shown.last_seen_at = object.last_seen_at;
     return shown;
 }
 
@@ -211,6 +213,7 @@ wire::NodeMembership to_wire(const Membership& membership) {
     shown.listen_port = membership.listen_port;
     for (const Endpoint& endpoint : membership.endpoints)
         shown.endpoints.push_back(endpoint.text());
+    if (!membership.relay_id.empty()) shown.relay_id = membership.relay_id;
     return shown;
 }
 

@@ -27,7 +27,7 @@ std::string encode_claims(const TokenClaims& claims) {
     out["kid"] = claims.kid;
     out["id"] = claims.id;
     out["tenant"] = claims.tenant_id;
-    out["network"] = claims.network_id;
+    if (!claims.network_id.empty()) out["network"] = claims.network_id;
     out["role"] = kRoles[static_cast<size_t>(claims.role)];
     out["tags"] = claims.tags;
     out["exp"] = unix_ms(claims.expires_at) / 1000;
@@ -54,11 +54,12 @@ Result<TokenClaims> decode_claims(std::string_view json) {
     const Rule uuid{.form = Rule::Form::Uuid};
     TokenClaims claims;
     std::string role, nonce, ca_spki;
+    std::optional<std::string> network;
     int64_t expires_s = 0;
     in.required("kid", Rule{.max_length = 64}, claims.kid);
     in.required("id", uuid, claims.id);
     in.required("tenant", uuid, claims.tenant_id);
-    in.required("network", uuid, claims.network_id);
+    in.optional("network", uuid, network);
     in.required("role", Rule{.max_length = 16}, role);
     in.optional("tags", Rule{.max_length = 64, .max_items = 32}, claims.tags);
     in.required("exp", Rule{.lowest = 0, .highest = kLastSecond}, expires_s);
@@ -71,6 +72,9 @@ Result<TokenClaims> decode_claims(std::string_view json) {
     const auto* known = std::find(std::begin(kRoles), std::end(kRoles), role);
     if (known == std::end(kRoles)) return fail(Code::Invalid, "/role: not a known role");
     claims.role = static_cast<TokenRole>(known - std::begin(kRoles));
+    if (!network && claims.role != TokenRole::Relay)
+        return fail(Code::Invalid, "/network: is required");
+    claims.network_id = network.value_or("");
     claims.expires_at = from_unix_ms(expires_s * 1000);
     auto nonce_bytes = read_32("nonce", nonce);
     if (!nonce_bytes) return failed(nonce_bytes.error());

@@ -28,7 +28,7 @@ struct TokenClaims {
     std::string kid;  // of the tenant's token key
     std::string id;
     std::string tenant_id;
-    std::string network_id;
+    std::string network_id;  // empty where the role is Relay
     TokenRole role = TokenRole::Node;
     std::vector<std::string> tags;
     WallTime expires_at{};  // whole seconds

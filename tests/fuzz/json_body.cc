@@ -5,6 +5,7 @@
 
 #include "model/local.h"
 #include "model/network_map.h"
+#include "model/relay_map.h"
 #include "model/wire.h"
 
 namespace {
@@ -26,6 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(bytes), size);
     round_trip<model::wire::EnrolRequest>(text, model::kRequest);
     round_trip<model::wire::EndpointReport>(text, model::kRequest);
+    round_trip<model::wire::HealthReport>(text, model::kRequest);
     round_trip<model::wire::NetworkCreate>(text, model::kRequest);
     round_trip<model::wire::TokenCreate>(text, model::kRequest);
     round_trip<model::wire::NodeMap>(text, model::kDocument);
@@ -35,7 +37,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
         model::wire::MapHead head;
         head.network_ids = {fragment->scope};
         head.node_id = fragment->id;
+        head.tenant_id = fragment->scope;
         (void)model::build_map(head, {*fragment}, 1);
+        (void)model::build_relay_map(head, {*fragment}, 1);
     }
     return 0;
 }

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "base/bytes.h"
+#include "model/relay_map.h"
+
 namespace cvlan::model {
 namespace {
 
@@ -103,6 +106,109 @@ TEST(BuildMap, TombstonesForeignScopesAndAMissingSelfAreLeftOut) {
     EXPECT_TRUE(without_self.networks.empty());
     EXPECT_EQ(without_self.refused.size(), 1u);
     EXPECT_TRUE(built({network("../etc"), peer("self", "10.1.0.1", 1)}).networks.empty());
+}
+
+constexpr const char* kTenant = "00000000-0000-7000-8000-00000000ac3e";
+
+wire::MapFragment relay(const std::string& id, const std::string& name = "one") {
+    wire::MapFragment fragment;
+    fragment.scope = kTenant;
+    fragment.kind = wire::FragmentKind::Relay;
+    fragment.id = id;
+    auto& shown = fragment.relay.emplace();
+    shown.name = name;
+    shown.node_id = "machine";
+    shown.endpoints = {"192.0.2.1:443", "nonsense"};
+    shown.stun_port = 3478;
+    return fragment;
+}
+
+wire::MapHead head_of_tenant() {
+    wire::MapHead head;
+    head.tenant_id = kTenant;
+    head.node_id = "self";
+    head.network_ids = {kNet};
+    return head;
+}
+
+TEST(BuildMap, RelaysOfTheTenantAreThereAndPeersNameTheirHome) {
+    auto here = peer("b", "10.1.0.2", 2), lost = peer("c", "10.1.0.3", 3);
+    here.peer->relay_id = "r1";
+    lost.peer->relay_id = "r2";
+    const auto map = build_map(
+        head_of_tenant(), {network(), peer("self", "10.1.0.1", 1), here, lost, relay("r1")}, 5);
+    ASSERT_EQ(map.relays.size(), 1u);
+    EXPECT_EQ(map.relays.at("r1").node_id, "machine");
+    EXPECT_EQ(map.relays.at("r1").endpoints, std::vector{*Endpoint::parse("192.0.2.1:443")});
+    EXPECT_EQ(map.networks.at(kNet).peers.at("b").relay_id, "r1");
+    EXPECT_EQ(map.networks.at(kNet).peers.at("c").relay_id, "") << "that relay is gone";
+    EXPECT_TRUE(map.refused.empty());
+}
+
+TEST(BuildMap, ARelayOfAnotherScopeOrABadOneIsLeftOut) {
+    auto foreign = relay("r1");
+    foreign.scope = kNet;
+    auto gone = relay("r2");
+    gone.removed = true;
+    auto nowhere = relay("r3");
+    nowhere.relay->endpoints = {"192.0.2.1:0"};
+    auto region = relay("r4");
+    region.relay->region = "a;reboot";
+    auto empty = relay("r5");
+    empty.relay.reset();
+    const auto map = build_map(head_of_tenant(),
+                               {foreign, gone, relay("r6", "../etc"), nowhere, region, empty}, 5);
+    EXPECT_TRUE(map.relays.empty());
+    EXPECT_EQ(map.refused.size(), 4u);
+}
+
+TEST(BuildRelayMap, HasRelaysAndTheBarredAndNothingOfANetwork) {
+    wire::MapFragment barred;
+    barred.scope = kTenant;
+    barred.kind = wire::FragmentKind::Barred;
+    barred.id = "b1";
+    barred.barred.emplace().node_id = "b";
+    barred.barred->until = from_unix_ms(5000);
+    auto in_one = barred;
+    in_one.barred->node_id = "c";
+    in_one.barred->network_id = kNet;
+    auto foreign = barred;
+    foreign.scope = kNet;
+    foreign.barred->node_id = "d";
+    auto nobody = barred;
+    nobody.barred.reset();
+    const auto map = build_relay_map(
+        head_of_tenant(),
+        {network(), peer("b", "10.1.0.2", 2), relay("r1"), barred, in_one, foreign, nobody}, 5);
+    EXPECT_EQ(map.relays.size(), 1u);
+    EXPECT_EQ(map.barred.size(), 2u);
+    EXPECT_EQ(map.refused.size(), 1u);
+    EXPECT_TRUE(map.is_barred("b", kNet, from_unix_ms(4999)));
+    EXPECT_FALSE(map.is_barred("b", kNet, from_unix_ms(5000)));
+    EXPECT_TRUE(map.is_barred("c", kNet, from_unix_ms(0)));
+    EXPECT_FALSE(map.is_barred("c", "another", from_unix_ms(0)));
+    EXPECT_FALSE(map.is_barred("d", kNet, from_unix_ms(0)));
+}
+
+// What an agent of 0.1.0 does with kinds and fields that it does not know is what this one does
+// with those of the next: a document of them is read, and what can not be read is one fragment.
+TEST(MapFragments, OfANewerControllerAreReadOrRefusedOneByOne) {
+    const std::string known = R"({"scope":"00000000-0000-7000-8000-00000000000a","kind":"PEER",)"
+                              R"("id":"00000000-0000-7000-8000-00000000000b","revision":"1",)"
+                              R"("peer":{"name":"b","addresses":["10.1.0.2"],)"
+                              R"("dataPlane":"WIREGUARD","mood":"good"},"colour":{"red":1}})";
+    EXPECT_TRUE(decode<wire::MapFragment>(known, kDocument));
+    const std::string unknown = R"({"scope":"00000000-0000-7000-8000-00000000000a","kind":"MOON",)"
+                                R"("id":"00000000-0000-7000-8000-00000000000b","revision":"1"})";
+    EXPECT_FALSE(decode<wire::MapFragment>(unknown, kDocument));
+    // ... and one that was written before there were relays.
+    const std::string older = R"({"scope":"00000000-0000-7000-8000-00000000000a","kind":"PEER",)"
+                              R"("id":"00000000-0000-7000-8000-00000000000b","revision":"1",)"
+                              R"("peer":{"name":"b","addresses":["10.1.0.2"],)"
+                              R"("dataPlane":"WIREGUARD"}})";
+    const auto read = decode<wire::MapFragment>(older, kDocument);
+    ASSERT_TRUE(read);
+    EXPECT_FALSE(read->relay || read->barred || read->peer->relay_id);
 }
 
 }  // namespace
