@@ -36,6 +36,8 @@ std::optional<int64_t> count_of(const std::optional<std::chrono::milliseconds>& 
     return span ? std::optional<int64_t>(span->count()) : std::nullopt;
 }
 
+bool is_relay(const model::TokenClaims& token) { return token.role == model::TokenRole::Relay; }
+
 const model::Membership* membership_in(const model::Node& node, const std::string& network_id) {
     for (const model::Membership& membership : node.memberships)
         if (membership.network_id == network_id) return &membership;
@@ -195,6 +197,7 @@ Result<void> SqlStore::insert_membership(const Key& node, const Joining& joining
 // `node` as it is in the database now.
 Result<Enrolled> SqlStore::finish(const model::Node& node, const Joining& joining,
                                   Revision revision) {
+    if (is_relay(joining.token)) return Enrolled{node, {}, {}, revision, false};
     auto network = find_network(node.tenant_id, joining.token.network_id);
     if (!network) return failed(network.error());
     const model::Membership* membership = membership_in(node, network->id);
@@ -216,8 +219,12 @@ Result<SqlStore::Enrolling> SqlStore::admit(const Enrolment& request) {
     auto known = node_of_tls_key(db_, tenant_id, request.tls_key_hash);
     if (!known) return failed(known.error());
     const bool is_new = !*known;
-    return Enrolling{is_new ? Key{tenant_id, new_uuid(unix_ms(clock_.now()))} : **known, request,
-                     std::move(*token), std::move(*tenant), std::move(*settings), is_new};
+    return Enrolling{is_new ? Key{tenant_id, new_uuid(unix_ms(clock_.now()))} : **known,
+                     request,
+                     std::move(*token),
+                     std::move(*tenant),
+                     std::move(*settings),
+                     is_new};
 }
 
 Result<Enrolled> SqlStore::enrol(const Enrolment& request, const IssueCertificate& issue) {
@@ -236,10 +243,12 @@ Result<Enrolled> SqlStore::enrol(const Enrolment& request, const IssueCertificat
         enrolling->name = std::move(*name);
         if (auto good = check_wireguard_key(enrolling->node, joining); !good)
             return failed(good.error());
-        auto network = find_network(enrolling->node.tenant_id, joining.token.network_id);
+        const bool has_place = !is_relay(joining.token);
+        auto network = has_place ? find_network(enrolling->node.tenant_id, joining.token.network_id)
+                                 : Result<model::Network>(model::Network{});
         if (!network) return failed(network.error());
         // From here on it is written.
-        auto place = is_new ? allocate_place(*network) : Place{};
+        auto place = is_new && has_place ? allocate_place(*network) : Place{};
         if (!place) return failed(place.error());
         if (!*is_repeat)
             if (auto spent = spend_token(enrolling->token); !spent) return failed(spent.error());
@@ -256,10 +265,10 @@ Result<Enrolled> SqlStore::enrol(const Enrolment& request, const IssueCertificat
 Result<bool> SqlStore::repeats(const Enrolling& enrolling) {
     const Joining& joining = enrolling.request.joining;
     Statement row = db_.sql(
-        "SELECT 1 FROM nodes n JOIN memberships m ON m.tenant_id = n.tenant_id AND m.node_id = "
-        "n.id "
-        "WHERE n.tenant_id = ? AND n.id = ? AND n.state IN (0, 3) AND n.enrolled_with = ? AND "
-        "n.last_seen_at IS NULL AND m.network_id = ? AND m.wireguard_key = ?",
+        "SELECT 1 FROM nodes n WHERE n.tenant_id = ? AND n.id = ? AND n.state IN (0, 3) AND "
+        "n.enrolled_with = ? AND n.last_seen_at IS NULL AND (n.role = 2 OR EXISTS (SELECT 1 FROM "
+        "memberships m WHERE m.tenant_id = n.tenant_id AND m.node_id = n.id AND m.network_id = ? "
+        "AND m.wireguard_key = ?))",
         enrolling.node.tenant_id, enrolling.node.id, joining.token.id, joining.token.network_id,
         joining.wireguard_key);
     const bool is_repeat = row.next();
@@ -279,16 +288,19 @@ Result<Enrolled> SqlStore::store_new(const Enrolling& enrolling, model::Network 
                                      const Place& place) {
     const Key& key = enrolling.node;
     const Joining& joining = enrolling.request.joining;
-    auto revision = record(key, EventKind::NodeEnrolled, {network.id});
+    const bool is_in_none = is_relay(joining.token);
+    auto revision = record(key, EventKind::NodeEnrolled,
+                           is_in_none ? std::vector<std::string>{} : std::vector{network.id});
     if (!revision) return failed(revision.error());
     auto stored = insert_node(enrolling, *revision);
-    if (stored) stored = insert_membership(key, joining, place, *revision);
+    if (stored && !is_in_none) stored = insert_membership(key, joining, place, *revision);
     if (stored) stored = put_mac_addresses(key, enrolling.request.inventory);
     if (stored && !joining.token.tags.empty()) stored = put_tags(db_, key, joining.token.tags);
     if (!stored) return failed(stored.error());
     auto node = audited(find_node(key.tenant_id, key.id));
     if (!node) return failed(node.error());
     if (auto fits = check_quota(enrolling.tenant, Quota::Nodes); !fits) return failed(fits.error());
+    if (is_in_none) return Enrolled{*node, {}, {}, *revision, true};
     const model::Membership* membership = membership_in(*node, network.id);
     if (!membership) return fail(Code::Internal, "a membership is missing");
     ++network.node_count;
@@ -299,8 +311,12 @@ Result<Enrolled> SqlStore::store_known(const Enrolling& enrolling) {
     const Joining& joining = enrolling.request.joining;
     auto known = find_node(enrolling.node.tenant_id, enrolling.node.id);
     if (!known) return failed(known.error());
+    // What a relay shows to nodes is no node's; what a node has in its networks, no relay has.
+    if ((known->role == model::TokenRole::Relay) != is_relay(joining.token))
+        return fail(Code::Conflict, "node '{}' enrolled in another role: delete it first",
+                    known->name);
     auto stored = renew_node(enrolling);
-    if (stored) stored = put_membership(enrolling.node, joining);
+    if (stored && !is_relay(joining.token)) stored = put_membership(enrolling.node, joining);
     if (stored) stored = put_inventory(enrolling.node, enrolling.request.inventory);
     // A node that comes back with a token without tags keeps those it has.
     if (stored && !joining.token.tags.empty())
@@ -320,6 +336,8 @@ Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joini
         auto node = find_node(key.tenant_id, key.id);
         if (!node) return failed(node.error());
         if (!is_in(node->state)) return fail(Code::Denied, "the node must enrol again first");
+        if (is_relay(joining.token) || node->role == model::TokenRole::Relay)
+            return fail(Code::Conflict, "a relay is in no network");
         if (auto good = check_keys(joining, {}); !good) return failed(good.error());
         // The answer was lost, and the node asks again: it has what it asks for.
         const model::Membership* has = membership_in(*node, joining.token.network_id);

@@ -39,6 +39,17 @@ model::Node node_row(const Statement& row) {
     return node;
 }
 
+// That the tenant has it; none is good.
+Result<void> check_relay(Database& db, const std::string& tenant_id, const std::string& id) {
+    if (id.empty()) return {};
+    Statement row = db.sql("SELECT 1 FROM objects WHERE tenant_id = ? AND id = ? AND kind = ?",
+                           tenant_id, id, model::ObjectKind::Relay);
+    if (row.next()) return {};
+    if (row.error()) return failed(*row.error());
+    return failed(Error{Code::Invalid, fmt::format("relayId: there is no relay {}", printable(id)),
+                        0, "/relayId"});
+}
+
 std::vector<std::string> network_ids(const model::Node& node) {
     std::vector<std::string> ids;
     for (const model::Membership& membership : node.memberships)
@@ -181,6 +192,9 @@ Result<model::Node> SqlStore::change_node(const Key& node, EventKind kind, std::
     if (!networks) return failed(networks.error());
     auto revision = record(node, kind, std::move(*networks), std::move(before));
     if (!revision) return failed(revision.error());
+    if (kind == EventKind::NodeExpired || kind == EventKind::NodeRevoked)
+        if (auto barred = bar_at_relays(db_, node, clock_.now()); !barred)
+            return failed(barred.error());
     const bool comes_in = kind == EventKind::NodeEnrolled || kind == EventKind::NodeApproved;
     auto marked = db_.sql(
                          "UPDATE nodes SET revision = ?1, came_in_at = CASE ?2 WHEN 1 THEN ?1 ELSE "
@@ -255,6 +269,7 @@ Result<Revision> SqlStore::remove_node(const model::Node& node) {
     const Key key{node.tenant_id, node.id};
     auto revision = record(key, EventKind::NodeDeleted, network_ids(node), public_text(node));
     if (!revision) return revision;
+    if (auto barred = bar_at_relays(db_, key, clock_.now()); !barred) return failed(barred.error());
     if (auto released = release(key); !released) return failed(released.error());
     if (auto done = drop_links_to(db_, key); !done) return failed(done.error());
     constexpr const char* kSteps[] = {
@@ -317,15 +332,19 @@ Result<std::optional<Revision>> SqlStore::set_endpoints(const Key& key,
         if (found == node->memberships.end())
             return fail(Code::NotFound, "network {}: the node is not in it",
                         printable(wanted.network_id));
-        if (found->listen_port == wanted.listen_port && found->endpoints == wanted.endpoints)
+        if (found->listen_port == wanted.listen_port && found->endpoints == wanted.endpoints &&
+            found->relay_id == wanted.relay_id)
             return std::nullopt;
+        if (found->relay_id != wanted.relay_id)
+            if (auto good = check_relay(db_, key.tenant_id, wanted.relay_id); !good)
+                return failed(good.error());
         auto revision = record(key, EventKind::EndpointsChanged, {wanted.network_id});
         if (!revision) return failed(revision.error());
         auto done = db_.sql(
-                           "UPDATE memberships SET listen_port = ?, endpoints = ?, revision = ? "
-                           "WHERE tenant_id = ? AND network_id = ? AND node_id = ?",
-                           wanted.listen_port, endpoints_text(wanted.endpoints), *revision,
-                           key.tenant_id, wanted.network_id, key.id)
+                           "UPDATE memberships SET listen_port = ?, endpoints = ?, relay_id = ?, "
+                           "revision = ? WHERE tenant_id = ? AND network_id = ? AND node_id = ?",
+                           wanted.listen_port, endpoints_text(wanted.endpoints), wanted.relay_id,
+                           *revision, key.tenant_id, wanted.network_id, key.id)
                         .run();
         if (!done) return failed(done.error());
         return *revision;

@@ -15,7 +15,9 @@ using model::ObjectKind;
 using model::Relation;
 
 constexpr const char* kSelect =
-    "SELECT tenant_id, id, kind, name, description, endpoints, revision, created_at FROM objects";
+    "SELECT tenant_id, id, kind, name, description, endpoints, revision, created_at, stun_port "
+    "FROM "
+    "objects";
 constexpr int64_t kMostOfAKind = 1000;
 constexpr const char* kNames[] = {"tag", "group", "region", "relay", "vrouter"};
 std::string_view name_of(ObjectKind kind) { return kNames[static_cast<size_t>(kind)]; }
@@ -30,10 +32,12 @@ constexpr const char* kGroups = "SELECT 1 FROM objects WHERE tenant_id = ? AND i
 constexpr const char* kRegions =
     "SELECT 1 FROM objects WHERE tenant_id = ? AND id = ? AND kind = 2";
 constexpr const char* kNodes = "SELECT 1 FROM nodes WHERE tenant_id = ? AND id = ?";
+constexpr const char* kRelayNodes =
+    "SELECT 1 FROM nodes WHERE tenant_id = ? AND id = ? AND role = 2";
 constexpr const char* kUsers = "SELECT 1 FROM accounts WHERE tenant_id = ? AND id = ? AND kind = 0";
 constexpr const char* kNetworks = "SELECT 1 FROM networks WHERE tenant_id = ? AND id = ?";
 
-Target target_of(Relation relation) {
+Target target_of(ObjectKind kind, Relation relation) {
     switch (relation) {
         case Relation::OwnerGroup:
             return {kGroups, "ownerGroupIds", "group"};
@@ -42,6 +46,8 @@ Target target_of(Relation relation) {
         case Relation::Region:
             return {kRegions, "regionId", "region"};
         case Relation::Node:
+            // Of others the certificate is no server's.
+            if (kind == ObjectKind::Relay) return {kRelayNodes, "nodeId", "node of the role RELAY"};
             return {kNodes, "nodeId", "node"};
         case Relation::Network:
             return {kNetworks, "networkIds", "network"};
@@ -63,6 +69,7 @@ model::Object object_row(const Statement& row) {
     object.endpoints = split_words(row.text(5));
     object.revision = row.integer(6);
     object.created_at = row.time(7);
+    object.stun_port = static_cast<uint16_t>(row.integer(8));
     return object;
 }
 
@@ -118,7 +125,7 @@ Result<void> check_free(Database& db, const model::Object& object) {
 
 Result<void> check_target(Database& db, const model::Object& object, Relation relation,
                           const std::string& id) {
-    const Target target = target_of(relation);
+    const Target target = target_of(object.kind, relation);
     Statement row = db.sql(target.query, object.tenant_id, id);
     if (row.next()) return {};
     if (row.error()) return failed(*row.error());
@@ -151,7 +158,14 @@ Result<void> check_unused(Database& db, const model::Object& object) {
 // The event and the audit's entry, by the noun's own name.
 Result<Revision> SqlObjects::note(const model::Object& object, EventKind kind, std::string before) {
     auto revision = store_.record({object.tenant_id, object.id}, kind, {}, std::move(before));
-    if (revision) Engine::work().drafts.back().object_kind = name_of(object.kind);
+    if (!revision) return revision;
+    Engine::work().drafts.back().object_kind = name_of(object.kind);
+    // A relay may leave the maps by this: who is away meanwhile is told by a full one.
+    if (object.kind != ObjectKind::Relay || kind == EventKind::ObjectCreated) return revision;
+    auto marked =
+        store_.db_.sql("UPDATE tenants SET removed_at = revision WHERE id = ?", object.tenant_id)
+            .run();
+    if (!marked) return failed(marked.error());
     return revision;
 }
 
@@ -169,6 +183,17 @@ Result<void> SqlObjects::load_links(model::Object& object) {
     while (rows.next())
         object.links[static_cast<Relation>(rows.integer(0))].push_back(rows.text(1));
     if (rows.error()) return failed(*rows.error());
+    return {};
+}
+
+// No part of the object: it is in no audit.
+Result<void> SqlObjects::load_last_seen(model::Object& object) {
+    const auto node = object.links.find(Relation::Node);
+    if (object.kind != ObjectKind::Relay || node == object.links.end()) return {};
+    Statement row = store_.db_.sql("SELECT last_seen_at FROM nodes WHERE tenant_id = ? AND id = ?",
+                                   object.tenant_id, node->second.front());
+    if (row.next() && !row.is_null(0)) object.last_seen_at = row.time(0);
+    if (row.error()) return failed(*row.error());
     return {};
 }
 
@@ -217,13 +242,15 @@ Result<model::Object> SqlObjects::create(const model::Object& wanted) {
         auto revision = note(object, EventKind::ObjectCreated, "");
         if (!revision) return failed(revision.error());
         if (auto free = check_free(store_.db_, object); !free) return failed(free.error());
-        auto made = store_.db_
-                        .sql(
-                            "INSERT INTO objects (tenant_id, id, kind, name, description, "
-                            "endpoints, revision, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                            object.tenant_id, object.id, object.kind, object.name,
-                            object.description, joined(object.endpoints), *revision, now)
-                        .run();
+        auto made =
+            store_.db_
+                .sql(
+                    "INSERT INTO objects (tenant_id, id, kind, name, description, "
+                    "endpoints, stun_port, revision, created_at) VALUES (?, ?, ?, ?, ?, ?, "
+                    "?, ?, ?)",
+                    object.tenant_id, object.id, object.kind, object.name, object.description,
+                    joined(object.endpoints), object.stun_port, *revision, now)
+                .run();
         if (!made) return failed(made.error());
         Statement held =
             store_.db_.sql("SELECT count(*) FROM objects WHERE tenant_id = ? AND kind = ?",
@@ -247,7 +274,9 @@ Result<Page<model::Object>> SqlObjects::list(ObjectKind kind, const Filter& filt
         auto page = read_page<model::Object>(rows, filter, object_row);
         if (!page) return page;
         const auto load = [&](model::Object& object) -> Result<size_t> {
-            if (auto loaded = load_links(object); !loaded) return failed(loaded.error());
+            auto loaded = load_links(object);
+            if (loaded) loaded = load_last_seen(object);
+            if (!loaded) return failed(loaded.error());
             return bytes_of(object.links);
         };
         return fill_page(std::move(*page), load,
@@ -256,7 +285,12 @@ Result<Page<model::Object>> SqlObjects::list(ObjectKind kind, const Filter& filt
 }
 
 Result<model::Object> SqlObjects::get(ObjectKind kind, const Scope& scope, const std::string& id) {
-    return store_.read([&] { return find(kind, scope, id); });
+    return store_.read([&]() -> Result<model::Object> {
+        auto object = find(kind, scope, id);
+        if (!object) return object;
+        if (auto loaded = load_last_seen(*object); !loaded) return failed(loaded.error());
+        return object;
+    });
 }
 
 Result<model::Object> SqlObjects::update(const model::Object& wanted) {
@@ -271,10 +305,10 @@ Result<model::Object> SqlObjects::update(const model::Object& wanted) {
         if (!revision) return failed(revision.error());
         auto done = store_.db_
                         .sql(
-                            "UPDATE objects SET name = ?, description = ?, endpoints = ?, revision "
-                            "= ? WHERE tenant_id = ? AND id = ?",
-                            wanted.name, wanted.description, joined(wanted.endpoints), *revision,
-                            wanted.tenant_id, wanted.id)
+                            "UPDATE objects SET name = ?, description = ?, endpoints = ?, "
+                            "stun_port = ?, revision = ? WHERE tenant_id = ? AND id = ?",
+                            wanted.name, wanted.description, joined(wanted.endpoints),
+                            wanted.stun_port, *revision, wanted.tenant_id, wanted.id)
                         .run();
         if (!done) return failed(done.error());
         if (auto put = put_links(wanted); !put) return failed(put.error());

@@ -24,6 +24,7 @@ private:
     Result<Revision> note(const model::Object& object, EventKind kind, std::string before);
     Result<model::Object> changed(const model::Object& object);
     Result<void> load_links(model::Object& object);
+    Result<void> load_last_seen(model::Object& object);
     Result<void> put_links(const model::Object& object);
 
     SqlStore& store_;

@@ -22,6 +22,7 @@ model::Membership membership_row(const Statement& row, int first_column) {
     for (const std::string& word : split_words(row.text(c + 6)))
         if (auto endpoint = Endpoint::parse(word)) membership.endpoints.push_back(*endpoint);
     membership.revision = row.integer(c + 7);
+    membership.relay_id = row.text(c + 8);
     return membership;
 }
 
@@ -61,6 +62,11 @@ RowInsert::Slice RowInsert::slice(Dialect dialect, size_t left) const {
 }
 
 std::string wireguard_key_hash(const std::string& key) { return hex(sha256(as_bytes(key))); }
+
+std::optional<std::string> network_of(const model::TokenClaims& claims) {
+    if (claims.role == model::TokenRole::Relay) return std::nullopt;
+    return claims.network_id;
+}
 
 Result<void> check_description(const std::string& text) {
     if (text.size() <= kLongestDescription && is_utf8(text)) return {};

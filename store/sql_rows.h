@@ -16,7 +16,7 @@ namespace cvlan::store {
 
 inline constexpr const char* kMembershipColumns =
     "m.network_id, m.node_id, m.wireguard_key, m.ipv4, m.ipv6, m.listen_port, m.endpoints, "
-    "m.revision";
+    "m.revision, m.relay_id";
 model::Membership membership_row(const Statement& row, int first_column);
 
 std::string endpoints_text(const std::vector<Endpoint>& endpoints);
@@ -61,6 +61,8 @@ Result<bool> is_barred(Database& db, BarredKind kind, std::string_view hash);
 Result<std::optional<Key>> node_of_tls_key(Database& db, const std::string& tenant_id,
                                            const std::string& tls_key_hash);
 
+// As a token's row has it: a relay is in none, whatever its token says.
+std::optional<std::string> network_of(const model::TokenClaims& claims);
 // At most 1024 bytes of UTF-8.
 Result<void> check_description(const std::string& text);
 // Conflict QUOTA_EXCEEDED where `held` counts more than that. After the insert, as check_quota.
@@ -69,6 +71,9 @@ Result<void> check_room(Statement& held, int64_t most, std::string_view nouns);
 Result<void> check_match(const Cause& cause, Revision revision);
 // The defaults, where there is no row.
 Result<model::Settings> find_settings(Database& db, const std::string& tenant_id);
+// Relays are told not to forward for the node, until the last grant that it may have has run out.
+// After record(), and while the node's row is there.
+Result<void> bar_at_relays(Database& db, const Key& node, WallTime now);
 // When a node that enrols now must enrol again.
 std::optional<WallTime> key_end(const model::Settings& settings, WallTime now);
 // Invalid for a tag that the tenant has not. put_tags replaces those of the node.

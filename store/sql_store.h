@@ -35,6 +35,7 @@ public:
     Result<Counts> counts() override;
     Accounts accounts() override { return Accounts(*this); }
     Idempotency idempotency() override { return Idempotency(*this); }
+    Health health() override { return Health(*this); }
     Objects& objects() override { return objects_; }
     Policies& policies() override { return policies_; }
 
@@ -102,6 +103,7 @@ public:
 private:
     friend class Accounts;
     friend class Addresses;
+    friend class Health;
     friend class Idempotency;
     friend class Jobs;
     friend class Upkeep;

@@ -129,7 +129,7 @@ Result<model::Token> SqlStore::admit_offline(const model::TokenClaims& claims) {
                "INSERT INTO tokens (tenant_id, id, network_id, role, nonce_hash, "
                "uses_total, uses_left, created_at, expires_at, token_key_id, revision, tags) "
                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-               claims.tenant_id, claims.id, claims.network_id, claims.role,
+               claims.tenant_id, claims.id, network_of(claims), claims.role,
                model::nonce_hash(claims), claims.uses, claims.uses, now, claims.expires_at, key->id,
                *revision, fmt::format("{}", fmt::join(claims.tags, " ")))
             .run();

@@ -73,8 +73,9 @@ Result<model::Token> SqlStore::create_token(
     return write([&]() -> Result<model::Token> {
         if (claims.expires_at <= clock_.now())
             return fail(Code::Invalid, "the expiry is in the past");
-        auto network = find_network(claims.tenant_id, claims.network_id);
-        if (!network) return failed(network.error());
+        if (claims.role != model::TokenRole::Relay)
+            if (auto network = find_network(claims.tenant_id, claims.network_id); !network)
+                return failed(network.error());
         if (auto good = check_tags(db_, claims.tenant_id, claims.tags); !good)
             return failed(good.error());
         auto revision = record({claims.tenant_id, claims.id}, EventKind::TokenCreated, {});
@@ -83,7 +84,7 @@ Result<model::Token> SqlStore::create_token(
                            "INSERT INTO tokens (tenant_id, id, network_id, role, nonce_hash, "
                            "uses_total, uses_left, created_at, expires_at, revision, tags, "
                            "ephemeral_ms, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                           claims.tenant_id, claims.id, claims.network_id, claims.role,
+                           claims.tenant_id, claims.id, network_of(claims), claims.role,
                            model::nonce_hash(claims), claims.uses, claims.uses, clock_.now(),
                            claims.expires_at, *revision,
                            fmt::format("{}", fmt::join(claims.tags, " ")), ephemeral_ms, owner())
@@ -160,7 +161,7 @@ Result<model::Token> SqlStore::check_token(const Joining& joining) {
     if (!token && token.error().code == Code::NotFound) token = admit_offline(claims);
     if (!token) return failed(token.error());
     if (!same_hash(token->nonce_hash, model::nonce_hash(claims)) ||
-        token->network_id != claims.network_id)
+        token->network_id != network_of(claims).value_or(""))
         return fail_as(model::kTokenInvalid, Code::Denied, "token is unknown here");
     if (token->revoked) return fail_as(model::kTokenRevoked, Code::Gone, "token was revoked");
     if (clock_.now() >= token->expires_at)

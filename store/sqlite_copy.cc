@@ -167,6 +167,22 @@ std::string quoted(const std::string& text) {
     return quoted + "'";
 }
 
+// Relays must not serve whom they must not serve now. Before schema 19 there was no such table, and
+// there were no grants.
+Result<std::string> barred_too(sqlite3* db) {
+    auto tables = number(db,
+                         "SELECT (SELECT count(*) FROM main.sqlite_schema WHERE name = "
+                         "'barred_nodes') + (SELECT count(*) FROM old.sqlite_schema WHERE name = "
+                         "'barred_nodes')");
+    if (!tables) return failed(tables.error());
+    if (*tables != 2) return std::string();
+    return std::string(
+        "INSERT INTO main.barred_nodes (tenant_id, node_id, barred_until, revision) SELECT "
+        "b.tenant_id, b.node_id, b.barred_until, 0 FROM old.barred_nodes b JOIN main.tenants t ON "
+        "t.id = b.tenant_id WHERE true ON CONFLICT (tenant_id, node_id) DO UPDATE SET "
+        "barred_until = max(barred_until, excluded.barred_until);");
+}
+
 // A node whose keys are barred stays revoked; what can not be read of the old database is lost.
 Result<int64_t> keep_revocations(sqlite3* db, const std::string& old) {
     if (auto attached = run(db, "ATTACH " + quoted(old) + " AS old"); !attached)
@@ -177,7 +193,8 @@ Result<int64_t> keep_revocations(sqlite3* db, const std::string& old) {
         "UPDATE nodes SET state = {0} WHERE state <> {0} AND EXISTS (SELECT 1 FROM old.nodes o "
         "WHERE o.tenant_id = nodes.tenant_id AND o.id = nodes.id AND o.state = {0});",
         static_cast<int>(model::NodeState::Revoked));
-    auto kept = run(db, "BEGIN IMMEDIATE;" + script);
+    auto too = barred_too(db);
+    auto kept = too ? run(db, "BEGIN IMMEDIATE;" + *too + script) : failed(too.error());
     const int revoked = sqlite3_changes(db);
     auto ended = run(db, kept ? "COMMIT" : "ROLLBACK");
     auto detached = run(db, "DETACH old");

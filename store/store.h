@@ -24,6 +24,7 @@
 #include "model/token_claims.h"
 #include "store/accounts.h"
 #include "store/audit.h"
+#include "store/health.h"
 #include "store/idempotency.h"
 #include "store/jobs.h"
 #include "store/objects.h"
@@ -62,6 +63,8 @@ public:
     // Users, service accounts, and what they prove themselves by.
     virtual Accounts accounts() = 0;
     virtual Idempotency idempotency() = 0;
+    // By which path nodes reach each other.
+    virtual Health health() = 0;
 
     virtual Result<model::Tenant> create_tenant(const NewTenant& tenant) = 0;
     virtual Result<Page<model::Tenant>> tenants(const Filter& filter) = 0;

@@ -83,7 +83,7 @@ struct Enrolment {
 
 struct Enrolled {
     model::Node node;
-    model::Network network;        // the token's
+    model::Network network;        // the token's; of a relay none, as the next
     model::Membership membership;  // the node's in it
     Revision revision = 0;
     bool is_new = false;  // false: the node came back
@@ -130,6 +130,7 @@ struct NodeEndpoints {
     std::string network_id;
     uint16_t listen_port = 0;
     std::vector<Endpoint> endpoints;
+    std::string relay_id{};  // its home, a relay of its tenant; empty: none
 };
 
 // Over all tenants.
@@ -146,14 +147,40 @@ struct MapMember {
     model::Membership membership;
     Revision came_in_at = 0;  // the node enrolled, was approved, or joined a further one
 };
+// A relay, and what else is told of it. `revision` is of the last change of any of this.
+struct MapRelay {
+    model::Object object;
+    std::string region_name{};
+    Revision revision = 0;
+
+    const std::string& node_id() const { return target(model::Relation::Node); }
+    const std::string& region_id() const { return target(model::Relation::Region); }
+
+private:
+    const std::string& target(model::Relation relation) const;  // empty: none
+};
+// A node of the role Relay that is ACTIVE.
+struct MapRelayNode {
+    std::string id;
+    Revision came_in_at = 0;
+};
+// A node that was shut out, and for which relays must not forward until then.
+struct MapBarred {
+    std::string node_id;
+    WallTime until{};
+    Revision revision = 0;
+};
 struct MapInputs {
     Revision revision = 0;
     std::vector<model::Network> networks;
     std::vector<MapMember> members;
     std::vector<std::string> pending{};  // ids of nodes that wait for approval
     model::MapExpiry map_expiry = model::MapExpiry::Keep;
-    // A node or a network was last taken away; what is older than this is not known.
+    // A node, a network or a relay was last taken away; what is older than this is not known.
     Revision removed_at = 0;
+    std::vector<MapRelay> relays{};
+    std::vector<MapRelayNode> relay_nodes{};
+    std::vector<MapBarred> barred{};
 };
 
 }  // namespace cvlan::store

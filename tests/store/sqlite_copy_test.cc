@@ -151,6 +151,7 @@ TEST_F(SqliteCopyTest, PutBackItHasANewEpochAndWhatWasRevokedSinceStaysSo) {
     EXPECT_EQ(store_->epoch(), restored->state.epoch);
     EXPECT_EQ(store_->tenant(key.tenant_id)->name, "acme");
     EXPECT_EQ(store_->node({}, key.id)->state, model::NodeState::Revoked);
+    EXPECT_EQ(store_->map_inputs(key.tenant_id)->barred.at(0).node_id, key.id) << "at relays too";
     const auto again = store_->enrol(request, [](const Key&) -> Result<CertificateRow> {
         return CertificateRow{"ff", from_unix_ms(1)};
     });
