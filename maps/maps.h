@@ -2,10 +2,14 @@
 #pragma once
 
 // The controller's side of the map: what changed -> one signed fragment -> the deltas of the nodes
-// it concerns. A fragment (a peer or a network, in the scope of one network) is encoded and signed
-// once, where it changes, and so is a delta: all who have the same revision of the same networks
-// get the same bytes. A node costs a signature only when its head is renewed. A change costs one
-// fragment, however many members its network has: it names the network, not them.
+// it concerns. A fragment (a peer or a network, in the scope of one network; a relay or whom relays
+// must not serve, in the tenant's) is encoded and signed once, where it changes, and so is a delta:
+// all who have the same revision of the same networks get the same bytes. A node costs a signature
+// only when its head is renewed. A change costs one fragment, however many members its network has:
+// it names the network, not them.
+//
+// A node hears of its networks and of the tenant's relays. A relay hears of relays and of whom it
+// must not serve: nothing about any other node comes into its map.
 //
 // Belongs to one thread. Fragments are immutable and outlive their replacement while an answer is
 // on its way. Wire format: api/openapi.yaml, NodeMap.
@@ -64,10 +68,14 @@ struct Change {
     std::optional<model::Network> network{};
     std::optional<model::Node> node{};
     std::optional<model::MapExpiry> map_expiry{};
+    std::optional<store::MapRelay> relay{};
+    std::optional<model::Object> region{};
 };
 // From whichever thread tells the event, so that the maps' own never waits for the database. An
 // object that is gone already is left out: the event that says so is on its way.
 Result<Change> read_change(const store::Event& event, store::Store& store);
+
+struct Barring;
 
 class Maps {
 public:
@@ -95,6 +103,13 @@ public:
     Result<Touched> remove_node(const std::string& tenant_id, const std::string& node_id,
                                 int64_t revision);
 
+    // Every node hears of a relay that can be used: it names a node that is in as one, and
+    // endpoints. A region is in the maps by its name.
+    Result<Touched> put_relay(const store::MapRelay& relay, int64_t revision);
+    Result<Touched> remove_relay(const std::string& tenant_id, const std::string& relay_id,
+                                 int64_t revision);
+    Result<Touched> put_region(const model::Object& region, int64_t revision);
+
     // Every node of the tenant gets a new head.
     Result<Touched> set_map_expiry(const std::string& tenant_id, model::MapExpiry expiry);
 
@@ -118,8 +133,10 @@ public:
 
 private:
     struct Fragment;
+    struct Shelf;
     struct Network;
     struct Node;
+    struct Relay;
     struct Tenant;
 
     Result<std::shared_ptr<const Fragment>> encode(const Tenant& tenant,
@@ -127,6 +144,16 @@ private:
     struct Update;  // one change on its way in
 
     Result<void> publish(Update& update, const model::wire::MapFragment& fragment);
+    Result<void> let_in(Update& update, const model::Node& node);
+    void load_members(Update& update, const store::MapInputs& inputs);
+    void load_relays(Update& update, const store::MapInputs& inputs);
+    Result<void> show_relay(Update& update, Relay& entry);
+    Result<void> show_relays_on(Update& update, const std::string& node_id);
+    // At the relays: nothing is forwarded for the node in the network, or in any where that is
+    // empty.
+    Result<void> bar(Update& update, const std::string& node_id, const std::string& network_id);
+    Result<void> put_barring(Update& update, const Barring& barring);
+    Result<void> lift(Update& update, const std::string& node_id, const std::string& network_id);
     Result<void> publish_membership(Update& update, const model::Node& node,
                                     const model::Membership& membership);
     Result<void> withdraw(Update& update, const std::string& network_id,
