@@ -17,6 +17,7 @@
 #include "api/keyring.h"
 #include "api/limiter.h"
 #include "api/metrics.h"
+#include "api/pace.h"
 #include "api/passwords.h"
 #include "api/polls.h"
 #include "api/query.h"
@@ -67,6 +68,7 @@ struct Context {
     std::unique_ptr<Refusals> refusals = std::make_unique<Refusals>(store, clock);
     std::unique_ptr<Warnings> warnings = std::make_unique<Warnings>(clock);
     std::unique_ptr<VerifiedTokens> verified_tokens = std::make_unique<VerifiedTokens>();
+    std::unique_ptr<Pace> health_reports = std::make_unique<Pace>(std::chrono::seconds(5), clock);
 };
 
 // Whom a refusal is noted for in the audit.

@@ -78,7 +78,7 @@ Result<model::TokenClaims> verified(Context& context, const std::string& text, A
 
 struct JoinInputs {
     const std::string& token;
-    const std::string& wireguard_key;
+    const std::optional<std::string>& wireguard_key;
     uint16_t listen_port;
     const std::vector<std::string>& endpoints;
 };
@@ -86,7 +86,15 @@ struct JoinInputs {
 Result<store::Joining> read_joining(Context& context, Attempt& attempt, const JoinInputs& inputs) {
     auto claims = verified(context, inputs.token, attempt);
     if (!claims) return failed(claims.error());
-    if (auto key = check_wireguard_key(inputs.wireguard_key); !key) return failed(key.error());
+    if (claims->role == model::TokenRole::Relay && inputs.wireguard_key)
+        return failed(
+            Error{Code::Invalid, "wireguardPublicKey: a relay has none", 0, "/wireguardPublicKey"});
+    // It is in no network, and others find it by the object that names it.
+    if (claims->role == model::TokenRole::Relay) return store::Joining{*claims, "", 0, {}};
+    if (!inputs.wireguard_key)
+        return failed(
+            Error{Code::Invalid, "wireguardPublicKey: is required", 0, "/wireguardPublicKey"});
+    if (auto key = check_wireguard_key(*inputs.wireguard_key); !key) return failed(key.error());
     auto network = context.store.network(claims->tenant_id, claims->network_id);
     if (!network && network.error().code == Code::NotFound)
         return fail_as(model::kTokenRevoked, Code::Gone, "token was revoked: its network is gone");
@@ -94,7 +102,8 @@ Result<store::Joining> read_joining(Context& context, Attempt& attempt, const Jo
     auto endpoints = read_endpoints(inputs.endpoints, *network);
     if (!endpoints) return failed(endpoints.error());
     add_observed(*endpoints, attempt.call.request.peer, inputs.listen_port, *network);
-    return store::Joining{*claims, inputs.wireguard_key, inputs.listen_port, std::move(*endpoints)};
+    return store::Joining{*claims, *inputs.wireguard_key, inputs.listen_port,
+                          std::move(*endpoints)};
 }
 
 wire::Enrolment welcome(Context& context, const store::Enrolled& enrolled,
@@ -108,7 +117,8 @@ wire::Enrolment welcome(Context& context, const store::Enrolled& enrolled,
     answer.map_keys = map_keys(keys);
     answer.session = context.settings.session_urls;
     answer.registration = context.settings.registration_urls;
-    answer.membership = to_wire(enrolled.membership);
+    if (enrolled.node.role != model::TokenRole::Relay)
+        answer.membership = to_wire(enrolled.membership);
     return answer;
 }
 
@@ -182,9 +192,8 @@ http::Response enrol_node(Context& context, const Call& call) {
                        request.request_id);
     const auto port = static_cast<uint16_t>(body->listen_port.value_or(0));
     Attempt attempt{context, call};
-    auto joining =
-        read_joining(context, attempt,
-                     {body->token, body->wireguard_public_key.value_or(""), port, body->endpoints});
+    auto joining = read_joining(context, attempt,
+                                {body->token, body->wireguard_public_key, port, body->endpoints});
     if (joining) return enrol_checked(context, attempt, *body, std::move(*joining));
     // Only guesses count, and only guesses are held back: a token of ours, whatever has become of
     // it, passes where somebody else guesses from behind the same address.

@@ -14,6 +14,8 @@ namespace {
 
 wire::Node show(const model::Node& node) { return model::to_wire(node); }
 
+}  // namespace
+
 Result<model::Node> find_node(const Call& call, const AdminIdentity& who) {
     auto scope = scope_of(who, call.query);
     if (!scope) return failed(scope.error());
@@ -22,6 +24,8 @@ Result<model::Node> find_node(const Call& call, const AdminIdentity& who) {
         if (auto own = check_owner(who, node->owner); !own) return failed(own.error());
     return node;
 }
+
+namespace {
 
 using NodeVerb = Result<model::Node> (store::Store::*)(const store::Key&);
 

@@ -7,6 +7,9 @@
 
 namespace cvlan::api {
 
+// The node of the path. NotFound where the caller may not look at it.
+Result<model::Node> find_node(const Call& call, const AdminIdentity& who);
+
 http::Response list_nodes(Context& context, const Call& call, const AdminIdentity& who);
 http::Response create_external_node(Context& context, const Call& call, const AdminIdentity& who);
 http::Response get_node(Context& context, const Call& call, const AdminIdentity& who);

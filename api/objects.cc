@@ -62,6 +62,7 @@ struct Relay {
         link(object, Relation::Region, body.region_id);
         link(object, Relation::Node, body.node_id);
         object.endpoints = body.endpoints;
+        object.stun_port = static_cast<uint16_t>(body.stun_port.value_or(model::kStunPort));
     }
 };
 

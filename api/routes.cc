@@ -11,6 +11,7 @@
 #include "api/nodes.h"
 #include "api/objects.h"
 #include "api/policies.h"
+#include "api/reach.h"
 #include "api/self.h"
 #include "api/service.h"
 #include "api/tenants.h"
@@ -35,6 +36,8 @@ const std::vector<Route> kPlainRoutes{
     {Role::Session, "GET", "/api/v1/node/map", node_map, {"since", "wait", "protocolVersion"}},
     {Role::Session, "PUT", "/api/v1/node/endpoints", report_endpoints},
     {Role::Session, "PUT", "/api/v1/node/inventory", report_inventory},
+    {Role::Session, "PUT", "/api/v1/node/health", report_health},
+    {Role::Session, "POST", "/api/v1/node/relay-grants", make_relay_grants},
     {Role::Session, "POST", "/api/v1/node/certificate", renew_certificate},
     {Role::Session, "POST", "/api/v1/node/memberships", join_network},
     {Role::Session, "DELETE", "/api/v1/node", leave},
@@ -141,6 +144,7 @@ const std::vector<Route> kPlainRoutes{
      "/api/v1/nodes/{id}/approve",
      may(Write, approve_node),
      {"tenant", "validateOnly"}},
+    {Role::Api, "GET", "/api/v1/nodes/{id}/peers", may(Member, list_node_peers), {"tenant"}},
     {Role::Api,
      "GET",
      "/api/v1/nodes/{id}/wireguard-config",

@@ -21,7 +21,8 @@ http::Response report_endpoints(Context& context, const Call& call, const NodeId
         if (!endpoints) return error_response(endpoints.error(), call.request.request_id);
         const auto port = static_cast<uint16_t>(entry.listen_port);
         add_observed(*endpoints, call.request.peer, port, *network);
-        reports.push_back({entry.network_id, port, std::move(*endpoints)});
+        reports.push_back(
+            {entry.network_id, port, std::move(*endpoints), body->relay_id.value_or("")});
     }
     for (const store::NodeEndpoints& report : reports) {
         auto set = call.store.set_endpoints(who.key(), report);

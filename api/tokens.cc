@@ -35,8 +35,8 @@ model::TokenClaims claims_for(const Context& context, const wire::TokenCreate& b
     model::TokenClaims claims;
     claims.id = new_uuid(unix_ms(context.clock.now()));
     claims.tenant_id = body.tenant_id;
-    claims.network_id = body.network_id.value_or("");
     claims.role = from_wire(body.role.value_or(wire::TokenRole::Node));
+    if (claims.role != model::TokenRole::Relay) claims.network_id = body.network_id.value_or("");
     claims.expires_at = std::chrono::floor<std::chrono::seconds>(context.clock.now()) + life;
     claims.uses = body.uses.value_or(1);
     claims.tags = body.tags;
@@ -87,7 +87,7 @@ http::Response create_token(Context& context, const Call& call, const AdminIdent
     if (auto own = check_tenant(who, body->tenant_id); !own)
         return error_response(own.error(), call.request.request_id);
     const auto role = from_wire(body->role.value_or(wire::TokenRole::Node));
-    if (!body->network_id)
+    if (!body->network_id && role != model::TokenRole::Relay)
         return error_response(Error{Code::Invalid, "networkId: is required", 0, "/networkId"},
                               call.request.request_id);
     if (auto good = check_token_role(who, role); !good)

@@ -149,6 +149,10 @@ Result<wire::WireguardConfig> Controller::wireguard_config(const std::string& te
                                                            const std::string& id) {
     return call<wire::WireguardConfig>("GET", one("node", id, tenant, "/wireguard-config"));
 }
+Result<wire::NodePeerList> Controller::list_node_peers(const std::string& tenant,
+                                                       const std::string& id) {
+    return call<wire::NodePeerList>("GET", one("node", id, tenant, "/peers"));
+}
 Result<void> Controller::delete_node(const std::string& tenant, const std::string& id) {
     return remove(one("node", id, tenant));
 }

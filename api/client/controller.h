@@ -45,6 +45,7 @@ public:
     Result<wire::Node> create_external_node(const wire::ExternalNodeCreate& node);
     Result<wire::WireguardConfig> wireguard_config(const std::string& tenant,
                                                    const std::string& id);
+    Result<wire::NodePeerList> list_node_peers(const std::string& tenant, const std::string& id);
     Result<void> delete_node(const std::string& tenant, const std::string& id);
 
     // What to read of the audit; empty fields do not narrow it.

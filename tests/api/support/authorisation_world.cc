@@ -285,6 +285,11 @@ std::string endpoints(AuthorisationTest& t) {
         R"({{"networks":[{{"networkId":"{}","listenPort":1,"endpoints":["192.0.2.9:1"]}}]}})",
         t.network);
 }
+std::string health(AuthorisationTest& t) {
+    t.clock.advance(std::chrono::seconds(5));  // as often as it is taken
+    return fmt::format(R"({{"peers":[{{"networkId":"{}","nodeId":"{}","path":"NONE"}}]}})",
+                       t.network, missing(t));
+}
 std::string csr(AuthorisationTest&) {
     return encode(wire::RenewRequest{*pki::create_csr(*pki::TlsKey::generate())});
 }

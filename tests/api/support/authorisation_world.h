@@ -117,6 +117,7 @@ std::string some_settings(AuthorisationTest& t);
 std::string new_external(AuthorisationTest& t);
 std::string inventory(AuthorisationTest& t);
 std::string endpoints(AuthorisationTest& t);
+std::string health(AuthorisationTest& t);
 std::string csr(AuthorisationTest& t);
 std::string enrolment(AuthorisationTest& t);
 std::string joining(AuthorisationTest& t);

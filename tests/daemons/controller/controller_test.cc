@@ -169,6 +169,33 @@ TEST_F(ControllerTest, AHeldPollHearsOfANewNodeAndOfItsOwnRevocation) {
     EXPECT_EQ(model::decode<wire::Problem>(refused.body, model::kDocument)->code, "NODE_REVOKED");
 }
 
+// A relay goes on forwarding for a node until it hears otherwise.
+TEST_F(ControllerTest, ARelayThatWaitsHearsOfARevocationWithinSeconds) {
+    start();
+    make_token();
+    const auto node = enrol();
+    const auto relay = enrol_relay();
+    const auto map = map_of(ask(as(relay), {"GET", "/api/v1/node/map"}));
+    EXPECT_TRUE(map.fragments.empty());
+
+    http::ClientOptions operator_options;
+    operator_options.unix_path = config.admin_socket;
+    auto admin_client = *http::Client::open(loop, std::move(operator_options));
+    std::chrono::steady_clock::time_point asked;
+    const Timer revoke = loop.after(std::chrono::milliseconds(20), [&] {
+        asked = std::chrono::steady_clock::now();
+        admin_client->request({"POST", "/api/v1/nodes/" + node.enrolment.node_id + "/revoke"},
+                              [](auto) {});
+    });
+    const auto told = map_of(ask(as(relay), {"GET", held_since(map)}));
+    EXPECT_LT(std::chrono::steady_clock::now() - asked, std::chrono::seconds(5));
+    EXPECT_EQ(told.kind, wire::MapKind::Delta);
+    ASSERT_EQ(told.fragments.size(), 1u);
+    const auto fragment = model::decode<wire::MapFragment>(as_text(told.fragments[0].payload));
+    ASSERT_TRUE(fragment && fragment->barred);
+    EXPECT_EQ(fragment->barred->node_id, node.enrolment.node_id);
+}
+
 // T8: two machines with one identity ended each other's polls with 304, and asked again at once.
 TEST_F(ControllerTest, TheNewestPollOfANodeWinsAndTheOneBeforeIsToldSo) {
     start();

@@ -124,6 +124,20 @@ struct ControllerTest : testing::Test {
         const auto answer = ask(tls(), {"POST", "/api/v1/enrol", {}, encode(enrol_request(key))});
         return {made<wire::Enrolment>(answer), *key.to_pem()};
     }
+    TestNode enrol_relay() {
+        const auto key = *pki::TlsKey::generate();
+        wire::EnrolRequest request;
+        request.token =
+            made<wire::TokenCreated>(admin("POST", "/api/v1/tokens",
+                                           fmt::format(R"({{"tenantId":"{}","role":"RELAY"}})",
+                                                       token->claims.tenant_id)))
+                .token;
+        const auto claims = pki::parse_token(request.token)->claims;
+        request.csr = *pki::create_csr(key, pki::enrolment_binding(claims, Bytes{}));
+        request.protocol_version = 1;
+        const auto answer = ask(tls(), {"POST", "/api/v1/enrol", {}, encode(request)});
+        return {made<wire::Enrolment>(answer), *key.to_pem()};
+    }
     wire::NodeMap map_of(const http::Response& response) {
         EXPECT_EQ(response.status, 200) << response.body;
         return model::decode<wire::NodeMap>(response.body, model::kDocument)
