@@ -46,6 +46,8 @@ int token_create(const Args& args, Io& io);
 int token_list(const Args& args, Io& io);
 int token_show(const Args& args, Io& io);
 void token_create_options(CLI::App& app, Args& args);
+// False, and said so, where a token needs a network and none is named.
+bool says_network(const Args& args, Io& io);
 // token_key.cc
 int token_key_create(const Args& args, Io& io);
 int token_key_list(const Args& args, Io& io);
@@ -56,6 +58,7 @@ void token_make_options(CLI::App& app, Args& args);
 // node.cc
 int node_list(const Args& args, Io& io);
 int node_show(const Args& args, Io& io);
+int node_peers(const Args& args, Io& io);
 void node_list_options(CLI::App& app, Args& args);
 // external.cc
 int node_create(const Args& args, Io& io);

@@ -17,16 +17,41 @@ static Row row_of(const wire::Node& node) {
             join(networks), time_text(node.last_seen_at),  node.id};
 }
 
-static int print_node(const Args& args, Io& io, const wire::Node& node) {
-    std::vector<std::pair<std::string, std::string>> fields{
-        {"Name", node.name},
-        {"Id", node.id},
-        {"Tenant", node.tenant_id},
-        {"State", std::string(text(node.state))},
-        {"Role", std::string(text(node.role))},
-        {"Created", time_text(node.created_at)},
-        {"Last seen", time_text(node.last_seen_at)},
-        {"Certificate until", time_text(node.certificate_expires_at)}};
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+static std::string round_trip(const wire::NodePeer& peer) {
+    return peer.rtt_ms ? fmt::format("{} ms", *peer.rtt_ms) : "";
+}
+
+// "DIRECT 192.0.2.9:51820, 12 ms" or "RELAY_UDP berlin, 31 ms".
+static std::string path_text(const wire::NodePeer& peer) {
+    std::string out(text(peer.path));
+    const bool is_relayed = peer.relay_name || peer.relay_id;
+    const std::string by = is_relayed ? peer.relay_name.value_or(peer.relay_id.value_or(""))
+                                      : peer.endpoint.value_or("");
+    if (!by.empty()) out += " " + by;
+    if (peer.rtt_ms) out += ", " + round_trip(peer);
+    return out;
+}
+
+static void add_peers(Fields& fields, const wire::NodePeerList& list) {
+    if (!list.reported_at) return;
+    fields.emplace_back("Peers as of", time_text(list.reported_at));
+    for (const wire::NodePeer& peer : list.peers)
+        fields.emplace_back(fmt::format("  {} in {}", peer.name, peer.network_name),
+                            path_text(peer));
+}
+
+static int print_node(const Args& args, Io& io, const wire::Node& node,
+                      const wire::NodePeerList& peers) {
+    Fields fields{{"Name", node.name},
+                  {"Id", node.id},
+                  {"Tenant", node.tenant_id},
+                  {"State", std::string(text(node.state))},
+                  {"Role", std::string(text(node.role))},
+                  {"Created", time_text(node.created_at)},
+                  {"Last seen", time_text(node.last_seen_at)},
+                  {"Certificate until", time_text(node.certificate_expires_at)}};
     for (const wire::NodeMembership& place : node.memberships) {
         fields.emplace_back("Network",
                             fmt::format("{} ({})", place.network_name, place.network_id));
@@ -42,6 +67,7 @@ static int print_node(const Args& args, Io& io, const wire::Node& node) {
         fields.emplace_back("Agent", machine->agent_version.value_or(""));
         fields.emplace_back("MAC addresses", join(machine->mac_addresses));
     }
+    add_peers(fields, peers);
     return print_object(args, io, node, fields);
 }
 
@@ -70,7 +96,29 @@ int node_show(const Args& args, Io& io) {
     if (!session) return fail(io, session.error());
     auto node = session->controller.find_node(session->tenant_id, args.name);
     if (!node) return fail(io, node.error());
-    return print_node(args, io, *node);
+    if (args.output != Output::Table) return print_node(args, io, *node, {});
+    auto peers = session->controller.list_node_peers(node->tenant_id, node->id);
+    // A controller from before there were reports has no such list.
+    if (!peers && peers.error().code != Code::NotFound) return fail(io, peers.error());
+    return print_node(args, io, *node, peers.value_or(wire::NodePeerList{}));
+}
+
+int node_peers(const Args& args, Io& io) {
+    auto session = connect_to_tenant(args);
+    if (!session) return fail(io, session.error());
+    auto node = session->controller.find_node(session->tenant_id, args.name);
+    if (!node) return fail(io, node.error());
+    auto list = session->controller.list_node_peers(node->tenant_id, node->id);
+    if (!list) return fail(io, list.error());
+    const auto or_none = [](const std::string& text) { return text.empty() ? "-" : text; };
+    std::vector<Row> rows;
+    for (const wire::NodePeer& peer : list->peers)
+        rows.push_back({peer.name, peer.network_name, std::string(text(peer.path)),
+                        or_none(peer.endpoint.value_or("")),
+                        or_none(peer.relay_name.value_or(peer.relay_id.value_or(""))),
+                        or_none(round_trip(peer)), peer.node_id});
+    return print_list(args, io, *list,
+                      {"PEER", "NETWORK", "PATH", "ENDPOINT", "RELAY", "ROUND TRIP", "ID"}, rows);
 }
 
 }  // namespace cvlan::cli

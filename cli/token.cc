@@ -36,8 +36,8 @@ static int print_token(const Args& args, Io& io, const wire::Token& token) {
 }
 
 void token_create_options(CLI::App& app, Args& args) {
-    app.add_option("--network", args.network, "the network it admits to, by id or name")
-        ->required();
+    app.add_option("--network", args.network,
+                   "the network it admits to, by id or name; a relay is in none");
     app.add_option("--uses", args.uses, "how many machines it may enrol")
         ->check(CLI::Range(1, 100000))
         ->capture_default_str();
@@ -49,14 +49,23 @@ void token_create_options(CLI::App& app, Args& args) {
                                 "what enrols with it: node (default), vrouter or relay");
 }
 
+bool says_network(const Args& args, Io& io) {
+    if (!args.network.empty() || args.role == wire::TokenRole::Relay) return true;
+    io.err << "cvlanctl: --network is required, unless --role is relay\n";
+    return false;
+}
+
 int token_create(const Args& args, Io& io) {
+    if (!says_network(args, io)) return kUsage;
     auto session = connect_to_tenant(args);
     if (!session) return fail(io, session.error());
-    auto network = session->controller.find_network(session->tenant_id, args.network);
-    if (!network) return fail(io, network.error());
     wire::TokenCreate wanted;
     wanted.tenant_id = session->tenant_id;
-    wanted.network_id = network->id;
+    if (!args.network.empty()) {
+        auto network = session->controller.find_network(session->tenant_id, args.network);
+        if (!network) return fail(io, network.error());
+        wanted.network_id = network->id;
+    }
     wanted.uses = args.uses;
     wanted.expires_in = fmt::format("{}s", args.expires.count());
     wanted.role = args.role;

@@ -57,15 +57,15 @@ Result<SecretText> make_token(const Args& args, const Clock& clock) {
     const SecretText pem(std::move(file->private_key));
     auto key = pki::SigningKey::from_pem(pem);
     if (!key) return failed(key.error().while_doing(args.signing_key));
-    if (!is_uuid(args.network))
+    if (!args.network.empty() && !is_uuid(args.network))
         return cvlan::fail(Code::Invalid,
                            "--network: must be the network's id: its name is not known offline");
     const WallTime now = clock.now();
     model::TokenClaims claims;
     claims.id = new_uuid(unix_ms(now));
     claims.tenant_id = file->tenant_id;
-    claims.network_id = args.network;
     claims.role = static_cast<model::TokenRole>(args.role);
+    if (claims.role != model::TokenRole::Relay) claims.network_id = args.network;
     claims.expires_at = std::chrono::floor<std::chrono::seconds>(now) + args.expires;
     claims.uses = args.uses;
     claims.nonce = random_bytes(32);
@@ -124,6 +124,7 @@ int token_key_show(const Args& args, Io& io) {
 
 // Asks nobody: the machine may have no network at all.
 int token_make(const Args& args, Io& io) {
+    if (!says_network(args, io)) return kUsage;
     auto token = make_token(args, io.clock);
     if (!token) return fail(io, token.error());
     io.out << token->reveal() << '\n';

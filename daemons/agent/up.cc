@@ -96,6 +96,9 @@ void Agent::enrol(const std::string& text, const std::optional<std::string>& nam
         return done(
             tl::unexpected(refusal(403, "TOKEN_INVALID", Code::Denied, token.error().message)));
     const model::TokenClaims& claims = token->claims;
+    if (claims.role == model::TokenRole::Relay)
+        return done(tl::unexpected(refusal(403, "TOKEN_INVALID", Code::Denied,
+                                           "this token is a relay's: it is for cvlan-relay")));
     Node* node = node_of(claims.tenant_id);
     if (node && node->identity().kept.phase == state::Phase::Revoked)
         return done(tl::unexpected(

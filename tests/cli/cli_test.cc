@@ -110,6 +110,57 @@ TEST_F(Cvlanctl, ListsNodesAsATable) {
     EXPECT_EQ(run_it({"node", "list", "-o", "name"}).out, "n1\na-longer-name\n");
 }
 
+TEST_F(Cvlanctl, ATokenOfARelayNeedsNoNetwork) {
+    api_.reply(
+        "POST", "/api/v1/tokens", 201,
+        fmt::format(R"({{"token":"cvlan_reg_x.y","id":"{}","record":{}}})", kTokenId, token()));
+    EXPECT_EQ(run_it({"token", "create", "--role", "relay"}).out, "cvlan_reg_x.y\n");
+    EXPECT_EQ(api_.bodies().back(),
+              fmt::format(R"({{"tenantId":"{}","uses":1,"expiresIn":"86400s","role":"RELAY"}})",
+                          kTenantId));
+    for (const char* role : {"node", "vrouter"}) {
+        const Ran ran = run_it({"token", "create", "--role", role});
+        EXPECT_EQ(ran.code, kUsage);
+        EXPECT_EQ(ran.err, "cvlanctl: --network is required, unless --role is relay\n");
+    }
+}
+
+TEST_F(Cvlanctl, ShowsByWhichPathANodeReachesItsPeers) {
+    const auto peer = [](const std::string& name, const std::string& more) {
+        return fmt::format(
+            R"({{"networkId":"{}","networkName":"lab","nodeId":"{}","name":"{}",{}}})", kNetworkId,
+            kNodeId, name, more);
+    };
+    const std::string path = fmt::format("/api/v1/nodes/{}/peers", kNodeId);
+    const std::string peers = fmt::format(
+        R"({{"reportedAt":"{}","peers":[{},{},{}]}})", kTime,
+        peer("n2", R"("path":"DIRECT","endpoint":"192.0.2.9:51820","rttMs":12)"),
+        peer("n3", fmt::format(R"("path":"RELAY_TLS","relayId":"{}","relayName":"berlin",)"
+                               R"("rttMs":31)",
+                               kTokenId)),
+        peer("n4", R"("path":"NONE")"));
+    api_.reply("GET", "/api/v1/nodes", 200, list("nodes", node("n1")));
+    api_.reply("GET", path, 200, peers);
+    const Ran ran = run_it({"node", "peers", "n1"});
+    EXPECT_EQ(ran.out,
+              fmt::format("PEER  NETWORK  PATH       ENDPOINT         RELAY   ROUND TRIP  ID\n"
+                          "n2    lab      DIRECT     192.0.2.9:51820  -       12 ms       {0}\n"
+                          "n3    lab      RELAY_TLS  -                berlin  31 ms       {0}\n"
+                          "n4    lab      NONE       -                -       -           {0}\n",
+                          kNodeId));
+    EXPECT_EQ(run_it({"node", "peers", "n1", "-o", "json"}).out, peers + "\n");
+    const std::string shown = run_it({"node", "show", "n1"}).out;
+    for (const char* line :
+         {"Peers as of", "n2 in lab", "DIRECT 192.0.2.9:51820, 12 ms", "RELAY_TLS berlin, 31 ms"})
+        EXPECT_NE(shown.find(line), std::string::npos) << line << '\n' << shown;
+    EXPECT_EQ(run_it({"node", "show", "n1", "-o", "json"}).out, node("n1") + "\n");
+    // An older controller knows no such list.
+    api_.reply("GET", path, 404,
+               R"({"type":"about:blank","title":"Not Found","status":404,)"
+               R"("code":"NOT_FOUND","requestId":"r"})");
+    EXPECT_EQ(run_it({"node", "show", "n1"}).out.find("Peers"), std::string::npos);
+}
+
 TEST_F(Cvlanctl, MakesRemoteTextHarmless) {
     const std::string evil = "a\\u001b[31m\\u202eb\\u009b";
     api_.reply("GET", "/api/v1/nodes", 200, list("nodes", node(evil)));
@@ -278,7 +329,7 @@ TEST_F(Cvlanctl, MakesATokenOfflineWithAKeyOfItsOwn) {
 
     const auto asked = api_.seen().size();
     const Ran ran = run_it({"token", "make", "--signing-key", file, "--network", kNetworkId,
-                            "--uses", "3", "--expires", "2h", "--role", "relay"});
+                            "--uses", "3", "--expires", "2h", "--role", "vrouter"});
     ASSERT_EQ(ran.code, kOk) << ran.err;
     EXPECT_EQ(api_.seen().size(), asked);
     const auto token = pki::parse_token(ran.out.substr(0, ran.out.size() - 1));
@@ -288,8 +339,16 @@ TEST_F(Cvlanctl, MakesATokenOfflineWithAKeyOfItsOwn) {
     EXPECT_EQ(token->claims.tenant_id, kTenantId);
     EXPECT_EQ(token->claims.network_id, kNetworkId);
     EXPECT_EQ(token->claims.uses, 3);
-    EXPECT_EQ(token->claims.role, model::TokenRole::Relay);
+    EXPECT_EQ(token->claims.role, model::TokenRole::Vrouter);
     EXPECT_EQ(token->claims.url, "https://controller.test:8443");
+
+    const Ran for_relay = run_it({"token", "make", "--signing-key", file, "--role", "relay"});
+    ASSERT_EQ(for_relay.code, kOk) << for_relay.err;
+    const auto relays = pki::parse_token(for_relay.out.substr(0, for_relay.out.size() - 1));
+    ASSERT_TRUE(relays) << relays.error().message;
+    EXPECT_EQ(relays->claims.role, model::TokenRole::Relay);
+    EXPECT_EQ(relays->claims.network_id, "");
+    EXPECT_EQ(run_it({"token", "make", "--signing-key", file}).code, kUsage) << "of which network?";
 
     // A name means nothing without the controller; and no file of somebody is written over.
     EXPECT_NE(run_it({"token", "make", "--signing-key", file, "--network", "lab"}).err.find("id"),

@@ -50,5 +50,23 @@ TEST_F(Nouns, WithoutAFileOfTheirOwnHaveCommandsToo) {
     EXPECT_EQ(run_it({"network", "update", "lan"}).code, kUsage) << "nothing to change";
 }
 
+TEST_F(Nouns, ARelayIsListedWithItsPlace) {
+    ASSERT_EQ(run_it({"region", "create", "north"}).code, kOk);
+    const Ran made = run_it({"relay", "create", "one", "--region", "north", "--endpoints",
+                             "192.0.2.1:443,[2001:db8::1]:443", "--stun-port", "3479"});
+    ASSERT_EQ(made.code, kOk) << made.err;
+    const Ran listed = run_it({"relay", "list"});
+    EXPECT_EQ(listed.out.substr(0, listed.out.find("CREATED")),
+              "NAME  REGION  ENDPOINTS                         STUN PORT  ")
+        << listed.out;
+    EXPECT_NE(listed.out.find("one   north   192.0.2.1:443, [2001:db8::1]:443  3479 "),
+              std::string::npos)
+        << listed.out;
+    ASSERT_EQ(run_it({"relay", "update", "one", "--stun-port", "443"}).code, kOk);
+    const std::string shown = run_it({"relay", "show", "one"}).out;
+    EXPECT_NE(shown.find("443\n"), std::string::npos) << shown;
+    EXPECT_EQ(run_it({"relay", "update", "one", "--stun-port", "0"}).code, kFailed);
+}
+
 }  // namespace
 }  // namespace cvlan::cli

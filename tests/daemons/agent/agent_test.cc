@@ -362,9 +362,11 @@ TEST_F(AgentTest, TwoForeignHoldersOfIndexesDoNotSendItToAndFro) {
 TEST_F(AgentTest, ABadTokenLeavesAMachineDown) {
     bring_up();
     ASSERT_TRUE(machine.agent->down());
-    local::UpRequest request;
-    request.token = "cvlan_reg_nonsense";
-    EXPECT_FALSE(machine.up(request));
+    for (const std::string& bad : {std::string("cvlan_reg_nonsense"), controller.token("")}) {
+        local::UpRequest request;
+        request.token = bad;  // the second is a relay's
+        EXPECT_FALSE(machine.up(request));
+    }
     EXPECT_EQ(machine.state(), SelfState::Down);
     EXPECT_EQ(machine.device(), nullptr);
 }

@@ -123,6 +123,7 @@ struct Issuer {
         claims.id = node_id(77);
         claims.tenant_id = kTenant;
         claims.network_id = network;
+        if (network.empty()) claims.role = model::TokenRole::Relay;
         claims.expires_at = kNow + std::chrono::hours(24);
         claims.nonce = Bytes(32, 7);
         claims.url = url;
