@@ -48,7 +48,8 @@ struct ReachTest : ApiTest {
         std::vector<wire::MapFragment> fragments;
         if (answer.status != 200) return fragments;
         const auto key = *pki::VerifyKey::from_bytes(node.enrolment.map_keys.at(0).public_key);
-        for (const auto& fragment : whole_map(answer).fragments) {
+        const auto map = whole_map(answer);
+        for (const auto& fragment : map.fragments) {
             EXPECT_TRUE(key.verify(fragment.payload, fragment.signature));
             fragments.push_back(fragment_of(fragment));
         }
@@ -163,7 +164,8 @@ TEST_F(ReachTest, ANodeOfAnotherTenantHearsNothingOfARelay) {
     for (const TestNode* node : {&stranger, &their_relay}) {
         const auto answer = ask("GET", "/api/v1/node/map", "", node->enrolment.certificate);
         std::string all = answer.body;
-        for (const auto& fragment : whole_map(answer).fragments) all += as_text(fragment.payload);
+        const auto map = whole_map(answer);
+        for (const auto& fragment : map.fragments) all += as_text(fragment.payload);
         for (const std::string& canary : {made.id, relay.enrolment.node_id, tenant,
                                           std::string("canary-one"), std::string("192.0.2.1")})
             EXPECT_EQ(all.find(canary), std::string::npos) << canary;
