@@ -190,11 +190,11 @@ TEST_F(ReachTest, AGrantIsSignedForEachOfANodesNetworks) {
     const auto grants = expect<wire::RelayGrants>(
         200, ask("POST", "/api/v1/node/relay-grants", "", node.enrolment.certificate));
     ASSERT_EQ(grants.grants.size(), 2u);
-    const auto& keys = node.enrolment.map_keys;
+    const auto& trusted = node.enrolment.map_keys;
     std::map<std::string, wire::RelayGrant> by_network;
     for (const auto& bytes : grants.grants) {
-        EXPECT_EQ(bytes.kid, keys.at(0).kid);
-        EXPECT_TRUE(pki::VerifyKey::from_bytes(keys.at(0).public_key)
+        EXPECT_EQ(bytes.kid, trusted.at(0).kid);
+        EXPECT_TRUE(pki::VerifyKey::from_bytes(trusted.at(0).public_key)
                         ->verify(bytes.payload, bytes.signature));
         // One is no fragment and no head, which are signed with the same key.
         EXPECT_FALSE(model::decode<wire::MapFragment>(as_text(bytes.payload), model::kDocument));
