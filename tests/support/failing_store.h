@@ -38,6 +38,7 @@ public:
 
     store::Accounts accounts() override { return inner_.accounts(); }
     store::Idempotency idempotency() override { return inner_.idempotency(); }
+    store::Health health() override { return inner_.health(); }
 
     Result<model::Tenant> create_tenant(const store::NewTenant& tenant) override {
         return ask(&Store::create_tenant, tenant);
