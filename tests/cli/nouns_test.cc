@@ -57,9 +57,9 @@ TEST_F(Nouns, ARelayIsListedWithItsPlace) {
     ASSERT_EQ(made.code, kOk) << made.err;
     const Ran listed = run_it({"relay", "list"});
     EXPECT_EQ(listed.out.substr(0, listed.out.find("CREATED")),
-              "NAME  REGION  ENDPOINTS                         STUN PORT  ")
+              "NAME  TENANT  REGION  ENDPOINTS                         STUN PORT  ")
         << listed.out;
-    EXPECT_NE(listed.out.find("one   north   192.0.2.1:443, [2001:db8::1]:443  3479 "),
+    EXPECT_NE(listed.out.find("one   acme    north   192.0.2.1:443, [2001:db8::1]:443  3479 "),
               std::string::npos)
         << listed.out;
     ASSERT_EQ(run_it({"relay", "update", "one", "--stun-port", "443"}).code, kOk);

@@ -42,7 +42,8 @@ struct AuthorisationTest : ApiTest {
     void make_nodes();
     Caller caller(Asker who);
     Caller with_token(const model::Account& account);
-    std::string unique(const std::string& what) { return fmt::format("{}-{}", what, ++made); }
+    // Of one width: none is the beginning of another, which a search for it would find.
+    std::string unique(const std::string& what) { return fmt::format("{}-{:05}", what, ++made); }
     model::Account user(const std::string& tenant_id, model::TenantRole role,
                         model::AccountKind kind = model::AccountKind::User);
     std::string access_token(const model::Account& account, const std::string& secret);
