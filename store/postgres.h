@@ -4,8 +4,8 @@
 // PostgreSQL's connection by libpq, behind the shape that both databases have. It is in pipeline
 // mode: a statement that has no answer (Statement::run in a transaction) is sent and not waited
 // for; the next one that has, or the commit, reads what became of those before it. So a verb costs
-// a round trip for each question that it did not ask ahead, and one for its commit. After a failure the server skips
-// what follows, and so does this side: the first failure is what everyone is told.
+// a round trip for each question that it did not ask ahead, and one for its commit. After a failure
+// the server skips what follows, and so does this side: the first failure is what everyone is told.
 //
 // libpq's documentation, chapters 34.5 "Pipeline Mode" and 34.9 "Asynchronous Notification".
 
