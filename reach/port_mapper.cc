@@ -141,10 +141,16 @@ MappedPort PortMapper::current() const {
 }
 
 void PortMapper::settle() {
-    for (const Bytes& packet : mapping_->take_packets())
-        // An earlier packet's ICMP may be told here; whatever is lost is sent again.
-        if (send(socket_.get(), packet.data(), packet.size(), 0) < 0 && errno == ECONNREFUSED)
-            mapping_->unreachable();
+    for (const Bytes& packet : mapping_->take_packets()) {
+        const auto is_refused = [&] {
+            return send(socket_.get(), packet.data(), packet.size(), 0) < 0 &&
+                   errno == ECONNREFUSED;
+        };
+        // That is what an earlier packet met; this one has not been sent.
+        if (!is_refused()) continue;
+        mapping_->unreachable();
+        (void)is_refused();
+    }
     look_at_upnp();
     auto at = mapping_->deadline();
     if (wants_upnp() && upnp_at_ && (!at || *upnp_at_ < *at)) at = upnp_at_;

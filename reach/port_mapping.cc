@@ -121,7 +121,7 @@ void PortMapping::tick(BootTime now) {
         if (!pcp_at_) pcp_at_ = now + kMostPcpWait;
         return;
     }
-    send_natpmp(!natpmp_address_);
+    send_natpmp(natpmp_address_ ? NatPmpStep::Map : NatPmpStep::Address);
     natpmp_at_ = now + kFirstNatPmpWait * (1 << natpmp_tries_++);
 }
 
@@ -137,7 +137,7 @@ void PortMapping::renew(BootTime now) {
     if (protocol_ == MappingProtocol::Pcp)
         send_pcp(lifetime_s);
     else
-        send_natpmp(true);
+        send_natpmp(NatPmpStep::Both);
     const milliseconds left = *expires_at_ - now;
     renew_at_ =
         now + (is_lost_ ? kLeastRenewal : std::max(spread(left / 2, left / 8), kLeastRenewal));
@@ -157,10 +157,13 @@ void PortMapping::send_pcp(uint32_t lifetime_s) {
     packets_.emplace_back(bytes.begin(), bytes.end());
 }
 
-void PortMapping::send_natpmp(bool wants_address) {
+// A search asks for the address first, which changes nothing: a gateway with both answers in order,
+// so that PCP has answered before a port is asked for. Else the mapping would be NAT-PMP's, and
+// PCP's nonce no longer renew it or take it away (seen with miniupnpd on a slow machine).
+void PortMapping::send_natpmp(NatPmpStep step) {
     const auto address = natpmp::address_request();
-    if (wants_address) packets_.emplace_back(address.begin(), address.end());
-    if (natpmp_map_) return;
+    if (step != NatPmpStep::Map) packets_.emplace_back(address.begin(), address.end());
+    if (step == NatPmpStep::Address) return;
     const auto bytes =
         natpmp::encode({.internal_port = wanted_.port,
                         .suggested_port = suggested_.port != 0 ? suggested_.port : wanted_.port,
@@ -197,9 +200,16 @@ void PortMapping::take(const pcp::Answer& answer, BootTime now) {
 
 void PortMapping::take(const natpmp::AddressAnswer& answer, BootTime now) {
     if (protocol_ == MappingProtocol::Pcp) return;
+    const bool is_search = protocol_ == MappingProtocol::None;
+    if (is_search && natpmp_tries_ == 0) return;  // not asked for
     if (answer.outcome == natpmp::Outcome::Success) {
+        const bool is_first = !natpmp_address_;
         natpmp_address_ = answer.external;
-        return take_natpmp(now);
+        if (!is_search) return take_natpmp(now);
+        if (!is_first) return;
+        natpmp_at_ = now;
+        natpmp_tries_ = 0;
+        return tick(now);
     }
     refuse(fmt::format("NAT-PMP: {}", name_of(answer.outcome)), kShortPause, now);
 }

@@ -78,7 +78,8 @@ private:
     void search(BootTime now);
     void renew(BootTime now);
     void send_pcp(uint32_t lifetime_s);
-    void send_natpmp(bool wants_address);
+    enum class NatPmpStep { Address, Map, Both };
+    void send_natpmp(NatPmpStep step);
     // Between `from` and `from + span`.
     Milliseconds spread(Milliseconds from, Milliseconds span);
 
