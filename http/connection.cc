@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <tuple>
 #include <utility>
 
 #include "base/bytes.h"
@@ -176,10 +177,16 @@ void Connection::dispatch() {
     request.local = local_;
     request.client_certificate = certificate_;
     request.loop = &server_.loop;
+    if (SSL* ssl = transport_->ssl())
+        if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name))
+            request.server_name = name;
     server_.counts.requests.add();
     enter(Phase::Answering);
     exchange_ = std::make_shared<Exchange>(
         Exchange{[this](Response response) { answer(std::move(response)); }, request_id_});
+    exchange_->upgrade = [this](Response head, Leave leave) {
+        upgrade(std::move(head), std::move(leave));
+    };
     try {
         server_.service.handler(std::move(request), Reply(exchange_));
     } catch (const std::exception& failure) {
@@ -200,12 +207,23 @@ std::function<void()> Connection::leave_exchange() {
     if (!exchange) return nullptr;
     exchange->answer = nullptr;
     exchange->drain = nullptr;
+    exchange->upgrade = nullptr;
     return std::exchange(exchange->gone, nullptr);
 }
 
 void Connection::answer(Response response) {
     const auto unused = leave_exchange();
     send(std::move(response));
+}
+
+void Connection::upgrade(Response head, Leave leave) {
+    const auto unused = leave_exchange();
+    if (server_.is_draining) return refuse({503, "DRAINING", "this server is ending"});
+    // From here on nothing is a request: what has come stays as it is for whoever takes over.
+    transport_->read_more(false);
+    close_after_ = false;
+    leave_ = std::move(leave);
+    send(std::move(head));
 }
 
 void Connection::give_up_held() {
@@ -278,6 +296,7 @@ void Connection::on_written() {
 void Connection::finish_answer() {
     outgoing_.clear();
     next_ = 0;
+    if (leave_) return leave_http();
     if (close_after_) return linger();
     reader_ = RequestReader(server_.limits());
     request_id_.clear();
@@ -285,6 +304,17 @@ void Connection::finish_answer() {
     continued_ = false;
     if (!at_end_) transport_->read_more(true);
     read_request();
+}
+
+void Connection::leave_http() {
+    Upgraded upgraded;
+    evbuffer* input = transport_->input();
+    upgraded.ahead.resize(evbuffer_get_length(input));
+    evbuffer_remove(input, upgraded.ahead.data(), upgraded.ahead.size());
+    std::tie(upgraded.fd, upgraded.ssl) = transport_->give_away();
+    const Leave leave = std::move(leave_);
+    server_.remove(this);  // destroys this
+    leave(std::move(upgraded));
 }
 
 void Connection::on_closed(bool clean, Error why) {

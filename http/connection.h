@@ -35,6 +35,7 @@ public:
 
     bool start();
     void answer(Response response);
+    void upgrade(Response head, Leave leave);
     void drain();
     void close();
     bool is_held() const { return phase_ == Phase::Answering; }
@@ -62,6 +63,7 @@ private:
     void queue_body(Response response);
     void pump();
     void finish_answer();
+    void leave_http();
     void check_progress();
     void linger();
     void discard();
@@ -89,6 +91,7 @@ private:
     size_t offset_ = 0;   // in outgoing_[next_]
     size_t waiting_ = 0;  // bytes of outgoing_ that are not in the transport's buffer yet
     size_t unsent_before_ = 0;
+    Leave leave_;  // set: what is being written is the last of HTTP
 
     UniqueFd rest_;
     Watch rest_watch_;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "http/message.h"
+#include "http/upgrade.h"
 
 namespace cvlan::http {
 
@@ -17,6 +18,7 @@ struct Exchange {
     std::function<void()> gone{};
     std::function<void(int status)> answered{};
     std::function<void()> drain{};
+    std::function<void(Response, Leave)> upgrade{};  // empty: not from here
 };
 
 }  // namespace cvlan::http

@@ -48,6 +48,7 @@ struct Request {
     Endpoint peer;  // of the TCP connection, or whom a balancer names; 0.0.0.0:0 on a unix socket
     std::optional<LocalPeer> local;      // set on a unix socket alone
     PeerCertificate client_certificate;  // the leaf which TLS verified against the client CAs
+    std::string server_name;             // that the client asked for (SNI); empty: none, or no TLS
     std::string request_id;              // a UUID, made by the server, sent back as X-Request-Id
     std::string trace_id;       // 32 hex digits: the client's (traceparent), else of request_id
     EventLoop* loop = nullptr;  // on its thread it is answered

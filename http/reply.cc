@@ -34,6 +34,14 @@ void Reply::send(Response response) {
     answer(std::move(response));
 }
 
+void Reply::upgrade(Response head, Leave leave) {
+    if (client_gone() || !exchange_->upgrade) return drop();
+    const auto exchange = std::exchange(exchange_, nullptr);
+    if (exchange->answered) exchange->answered(head.status);
+    const auto upgrade = std::exchange(exchange->upgrade, nullptr);
+    upgrade(std::move(head), std::move(leave));
+}
+
 std::string_view Reply::request_id() const {
     return exchange_ ? std::string_view(exchange_->request_id) : std::string_view();
 }

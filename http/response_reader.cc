@@ -58,7 +58,8 @@ Result<bool> ResponseReader::read(evbuffer* input) {
             if (auto checked = check_head(); !checked) return failed(checked.error());
         if (parser_->beast.is_done()) {
             // RFC 9110 section 15.2: any number of interim answers may come first.
-            if (parser_->beast.get().result_int() >= 200) return true;
+            const unsigned status = parser_->beast.get().result_int();
+            if (status >= 200 || status == 101) return true;
             restart();
             continue;
         }
@@ -76,7 +77,8 @@ Result<void> ResponseReader::check_head() {
     auto& parser = parser_->beast;
     const auto& head = parser.get();
     if (head.version() != 11) return fail(Code::Malformed, "the answer is not HTTP/1.1");
-    if (head.result_int() == 101) return fail(Code::Malformed, "the answer switches protocols");
+    if (head.result_int() == 101 && !expected_.upgrade)
+        return fail(Code::Malformed, "the answer switches protocols");
     if (parser.need_eof() && !parser.is_done())
         return fail(Code::Malformed, "the answer has no length");
     const bool has_length = head.find(beast::http::field::content_length) != head.end();

@@ -16,6 +16,7 @@ namespace cvlan::http {
 struct ResponseExpectation {
     bool to_head = false;  // the answer to HEAD has no body, whatever its length says
     size_t body_bytes = 16 * 1024 * 1024;
+    bool upgrade = false;  // 101 is an answer, and what follows its head is left alone
 };
 
 class ResponseReader {

@@ -215,9 +215,8 @@ void Server::State::finish_drain() {
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Server::~Server() = default;
 
-Result<std::unique_ptr<Server>> Server::listen_tls(EventLoop& loop, const Endpoint& at,
-                                                   const TlsServerOptions& tls, Service service) {
-    auto context = server_context(tls);
+Result<std::unique_ptr<Server>> Server::listen_with(EventLoop& loop, const Endpoint& at,
+                                                    Result<SslCtxPtr> context, Service service) {
     if (!context) return failed(context.error());
     auto listener = Listener::tcp(at);
     if (!listener) return failed(listener.error());
@@ -226,6 +225,16 @@ Result<std::unique_ptr<Server>> Server::listen_tls(EventLoop& loop, const Endpoi
     state->tls = std::move(*context);
     state->start_accepting();
     return std::make_unique<Server>(std::move(state));
+}
+
+Result<std::unique_ptr<Server>> Server::listen_tls(EventLoop& loop, const Endpoint& at,
+                                                   const TlsServerOptions& tls, Service service) {
+    return listen_with(loop, at, server_context(tls), std::move(service));
+}
+
+Result<std::unique_ptr<Server>> Server::listen_tls(EventLoop& loop, const Endpoint& at,
+                                                   const TlsServerNames& tls, Service service) {
+    return listen_with(loop, at, server_context(tls), std::move(service));
 }
 
 Result<std::unique_ptr<Server>> Server::listen_unix(EventLoop& loop, const UnixSocket& at,
@@ -254,8 +263,13 @@ Result<std::unique_ptr<Server>> Server::listen_plain(EventLoop& loop, const Endp
 Endpoint Server::endpoint() const { return state_->listener.at(); }
 
 Result<void> Server::update_tls(const TlsServerOptions& tls) {
+    return use_tls(server_context(tls));
+}
+
+Result<void> Server::update_tls(const TlsServerNames& tls) { return use_tls(server_context(tls)); }
+
+Result<void> Server::use_tls(Result<SslCtxPtr> context) {
     if (!state_->tls) return fail(Code::Invalid, "this server has no TLS");
-    auto context = server_context(tls);
     if (!context) return failed(context.error());
     state_->tls = std::move(*context);  // connections hold their own reference to the old one
     return {};

@@ -23,6 +23,7 @@
 #include "base/result.h"
 #include "http/message.h"
 #include "http/tls.h"
+#include "http/upgrade.h"
 
 namespace cvlan::http {
 
@@ -56,6 +57,11 @@ public:
     ~Reply();
 
     void send(Response response);  // once; ignored when client_gone()
+    // Instead of it: the head of a 101 answer, after which the connection is `leave`'s, which runs
+    // on the loop once the head is on its way, and not where the connection ends before that. It
+    // counts no longer among those of the server, nor does its end. Not for a reply that was handed
+    // over.
+    void upgrade(Response head, Leave leave);
     // Nobody waits any longer: the client left, or the reply was held for too long.
     bool client_gone() const;
     // Each runs at most once and not after send(): when client_gone() comes true; when the server
@@ -99,6 +105,8 @@ public:
     // Port 0 takes a free one, see endpoint(). [::] takes IPv4 too.
     static Result<std::unique_ptr<Server>> listen_tls(EventLoop& loop, const Endpoint& at,
                                                       const TlsServerOptions& tls, Service service);
+    static Result<std::unique_ptr<Server>> listen_tls(EventLoop& loop, const Endpoint& at,
+                                                      const TlsServerNames& tls, Service service);
     // An old socket file is replaced when nobody answers on it; anything else there is
     // Code::Exists.
     static Result<std::unique_ptr<Server>> listen_unix(EventLoop& loop, const UnixSocket& at,
@@ -112,6 +120,7 @@ public:
     uint16_t port() const { return endpoint().port; }
     // For new connections; those that are open keep the certificate they were greeted with.
     Result<void> update_tls(const TlsServerOptions& tls);
+    Result<void> update_tls(const TlsServerNames& tls);
 
     // Stops accepting, closes idle connections, finishes answers, calls on_drain of held replies;
     // `done` runs on the loop when the last connection is closed, `limit` later at the latest.
@@ -138,6 +147,9 @@ public:
     explicit Server(std::unique_ptr<State> state);
 
 private:
+    static Result<std::unique_ptr<Server>> listen_with(EventLoop& loop, const Endpoint& at,
+                                                       Result<SslCtxPtr> context, Service service);
+    Result<void> use_tls(Result<SslCtxPtr> context);
     std::unique_ptr<State> state_;
 };
 

@@ -3,6 +3,7 @@
 
 // What a TLS side is configured with. TLS 1.3 alone: no renegotiation, no 0-RTT, no compression.
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,11 @@ struct TlsServerOptions {
     // Of intermediates under those; a client need not send them along.
     std::string client_intermediate_pem{};
 };
+
+// Several identities on one port, each for clients that ask for its name (SNI, RFC 6066 section 3):
+// these are verified by its CAs and no others'. Who asks for another name, or none, gets the alert
+// unrecognized_name. All have the same `client_cert`.
+using TlsServerNames = std::map<std::string, TlsServerOptions>;
 
 // Whom a client believes. Exactly one of the two is set; the host name must match in either case.
 struct TlsTrust {

@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/ip.h"
 
@@ -254,6 +255,28 @@ Result<void> trust_of(SSL_CTX* context, const TlsTrust& trust) {
     return {};
 }
 
+using Contexts = std::map<std::string, SslCtxPtr, std::less<>>;
+
+// Those of a context that chooses; they live and die with it.
+int contexts_index() {
+    static const int index = SSL_CTX_get_ex_new_index(
+        0, nullptr, nullptr, nullptr, [](void*, void* all, CRYPTO_EX_DATA*, int, long, void*) {
+            delete static_cast<Contexts*>(all);
+        });
+    return index;
+}
+
+// Asked for a hello without a name too.
+int choose_identity(SSL* ssl, int* alert, void* all) {
+    const auto& contexts = *static_cast<const Contexts*>(all);
+    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    const auto found = name ? contexts.find(std::string_view(name)) : contexts.end();
+    if (found != contexts.end() && SSL_set_SSL_CTX(ssl, found->second.get()))
+        return SSL_TLSEXT_ERR_OK;
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 // Of nodes alone: what a stranger has would be told to strangers. The controller's certificate has
 // the issuer of ours, but for a while after that one was renewed.
 Result<void> name_known(SSL_CTX* context, const TlsClientIdentity& identity) {
@@ -282,6 +305,27 @@ Result<SslCtxPtr> server_context(const TlsServerOptions& options) {
         return failed(done.error());
     SSL_CTX_set_alpn_select_cb(context->get(), choose_protocol, nullptr);
     return context;
+}
+
+// The outer context is never seen by anybody: it has the first one's options, because what is asked
+// of a client is taken from it before a name is known (SSL_set_SSL_CTX changes the certificates and
+// the CAs alone).
+Result<SslCtxPtr> server_context(const TlsServerNames& names) {
+    if (names.empty()) return fail(Code::Invalid, "no name to serve");
+    auto contexts = std::make_unique<Contexts>();
+    for (const auto& [name, options] : names) {
+        auto one = server_context(options);
+        if (!one) return failed(one.error().while_doing(name));
+        contexts->emplace(name, std::move(*one));
+    }
+    auto outer = server_context(names.begin()->second);
+    if (!outer) return outer;
+    SSL_CTX_set_tlsext_servername_callback(outer->get(), choose_identity);
+    SSL_CTX_set_tlsext_servername_arg(outer->get(), contexts.get());
+    if (SSL_CTX_set_ex_data(outer->get(), contexts_index(), contexts.get()) != 1)
+        return openssl_failure("keep identities");
+    [[maybe_unused]] const auto* kept = contexts.release();
+    return outer;
 }
 
 Result<std::shared_ptr<const ClientTls>> client_tls(const TlsClientIdentity& identity) {

@@ -23,6 +23,7 @@ using SslCtxPtr = std::unique_ptr<SSL_CTX, SslCtxFree>;
 using SslPtr = std::unique_ptr<SSL, SslFree>;
 
 Result<SslCtxPtr> server_context(const TlsServerOptions& options);
+Result<SslCtxPtr> server_context(const TlsServerNames& names);
 
 class ClientTls {
 public:

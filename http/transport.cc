@@ -84,6 +84,11 @@ UniqueFd Transport::half_close() {
     return std::move(fd_);
 }
 
+std::pair<UniqueFd, SslPtr> Transport::give_away() {
+    release();
+    return {std::move(fd_), std::move(ssl_)};
+}
+
 void Transport::read_cb(bufferevent*, void* self) {
     auto* events = static_cast<Transport*>(self)->events_;
     if (events) events->on_readable();

@@ -55,6 +55,9 @@ public:
     // discarded.
     UniqueFd half_close();
 
+    // Gives socket and TLS state away as they are; the SSL may hold bytes that nobody has read.
+    std::pair<UniqueFd, SslPtr> give_away();
+
 private:
     static void read_cb(bufferevent*, void* self);
     static void write_cb(bufferevent*, void* self);
