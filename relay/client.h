@@ -5,9 +5,9 @@
 // its grants, sends and takes packets, asks for pairs, and after a failure comes back by itself,
 // later each time. Loop thread only.
 //
-// What was asked for holds over reconnections: grants and pairs are told to each new session.
-// Packets are UDP's: there is no queue for a session that is not up, and of what waits for a slow
-// network the oldest is dropped.
+// What was asked for holds over reconnections: grants and pairs are told to each new session. A
+// pair that the relay has ended (on_unpaired) is asked for no more. Packets are UDP's: there is no
+// queue for a session that is not up, and of what waits for a slow network the oldest is dropped.
 
 #include <chrono>
 #include <functional>
@@ -88,17 +88,17 @@ public:
     // False: dropped. Packets of one turn of the loop leave together.
     bool send(const Key& destination, ByteView payload);
 
-    // Asks for UDP relaying until unpair(), in this session and those that follow.
+    // Asks for UDP relaying until unpair() or on_unpaired(), in this session and those that follow.
     void pair(const PairOf& pair);
     void unpair(const PairOf& pair);
 
     bool is_up() const;
     // Of the last answer to a PING; none yet, or none in this session.
     std::optional<std::chrono::microseconds> round_trip() const;
-    // Connects now where it is waiting to: the network has changed. A session that is up is asked
-    // for a sign of life, and given up after 3 s without one.
+    // Connects now where it is waiting to. A session that is up is asked for a sign of life, and
+    // given up after 3 s without one.
     void network_changed();
-    const ClientStats& stats() const;
+    ClientStats stats() const;
 
     struct State;
     explicit Client(std::unique_ptr<State> state);
