@@ -26,9 +26,9 @@ struct Left {
                 {.status = 101, .headers = {{"Upgrade", "echo"}, {"Connection", "Upgrade"}}},
                 [this](Upgraded upgraded) {
                     SSL* ssl = upgraded.ssl.get();
-                    EXPECT_EQ(ssl ? SSL_write(ssl, "hello", 5)
-                                  : send(upgraded.fd.get(), "hello", 5, 0),
-                              5);
+                    EXPECT_EQ(
+                        ssl ? SSL_write(ssl, "hello", 5) : send(upgraded.fd.get(), "hello", 5, 0),
+                        5);
                     came.set_value(std::move(upgraded.ahead));
                 });
         };
