@@ -31,22 +31,10 @@ struct Pairs::Side {
     BootTime& bound_at(Family family) { return bound_at_[family == Family::V4 ? 0 : 1]; }
     bool is_bound() const { return at_[0] || at_[1]; }
 
-    // One of the last requests again, from elsewhere: somebody has seen it on its way, and would
-    // have the pair's packets come to him.
-    bool is_replay(const stun::TransactionId& id, const Endpoint& from) {
-        for (const auto& [seen, source] : seen_)
-            if (seen == id) return source != from;
-        seen_[next_seen_] = {id, from};
-        next_seen_ = (next_seen_ + 1) % seen_.size();
-        return false;
-    }
-
 private:
     std::array<std::optional<Endpoint>, 2> at_;
     std::array<Address, 2> own_{};
     std::array<BootTime, 2> bound_at_{};
-    std::array<std::pair<stun::TransactionId, Endpoint>, 8> seen_{};
-    size_t next_seen_ = 0;
 };
 
 struct Pairs::Pair {

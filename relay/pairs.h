@@ -34,6 +34,7 @@ struct PairStats {
     size_t adopted = 0;    // that it has since before, and that nobody has asked for yet
     uint64_t binds = 0;
     uint64_t binds_refused = 0;
+    uint64_t binds_unproven = 0;  // got a nonce first
     uint64_t put = 0;
     uint64_t failed = 0;  // by the kernel
 };
@@ -83,6 +84,8 @@ private:
     void hold_port(uint16_t port) { ++held_[port]; }
     void release_port(uint16_t port);
     void prove(Side& side);
+    std::string nonce(const BindId& id, const Endpoint& from, int64_t slot) const;
+    bool has_nonce(const stun::Message& request, const BindId& id, const Endpoint& from) const;
     void offer(const Pair& pair, const Side& side);
     void bound(Pair& pair, Side& side, const Endpoint& from, const Address& own);
     void forward(Pair& pair, Family family);
@@ -108,6 +111,7 @@ private:
     std::map<std::pair<uint16_t, Endpoint>, Pair*> places_;
     std::map<std::string, size_t, std::less<>> of_tenant_;
     std::vector<ForwardedPair> adopted_;
+    Bytes nonce_key_;  // of this life
     BootTime adopted_until_{0};
     PairStats stats_;
 };

@@ -76,6 +76,12 @@ Builder& Builder::username(std::string_view name) {
     return *this;
 }
 
+Builder& Builder::nonce(std::string_view nonce) {
+    assert(nonce.size() < 764);
+    add_text(Type::Nonce, nonce);
+    return *this;
+}
+
 Builder& Builder::software(std::string_view name) {
     add_text(Type::Software, name);
     return *this;

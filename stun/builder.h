@@ -32,6 +32,7 @@ public:
 
     Builder& mapped(const Endpoint& endpoint);  // XOR-MAPPED-ADDRESS
     Builder& username(std::string_view name);   // less than 509 bytes
+    Builder& nonce(std::string_view nonce);     // less than 764 bytes
     Builder& software(std::string_view name);
     Builder& error(const ErrorCode& error);
     Builder& refused(std::span<const uint16_t> types);  // UNKNOWN-ATTRIBUTES, with 420

@@ -67,6 +67,9 @@ private:
             case Type::Username:
                 if (auto name = reader_.text(508); !m.username_) m.username_ = name;
                 break;
+            case Type::Nonce:
+                if (auto nonce = reader_.text(763); !m.nonce_) m.nonce_ = nonce;
+                break;
             case Type::Software:
                 if (auto name = reader_.text(763); !m.software_) m.software_ = name;
                 break;

@@ -45,6 +45,7 @@ enum class Type : uint16_t {  // of an attribute; from 0x8000 on a reader may sk
     MessageIntegrity = 0x0008,
     ErrorCode = 0x0009,
     UnknownAttributes = 0x000A,
+    Nonce = 0x0015,
     MessageIntegritySha256 = 0x001C,
     XorMappedAddress = 0x0020,
     Priority = 0x0024,  // RFC 8445: known, and of no use to us
@@ -95,6 +96,7 @@ public:
     // XOR-MAPPED-ADDRESS; where only MAPPED-ADDRESS is there (RFC 3489's servers), that.
     std::optional<Endpoint> mapped() const { return xor_mapped_ ? xor_mapped_ : mapped_; }
     std::optional<std::string_view> username() const { return username_; }
+    std::optional<std::string_view> nonce() const { return nonce_; }
     std::optional<std::string_view> software() const { return software_; }  // not printable()
     const std::optional<ErrorCode>& error_code() const { return error_code_; }
     const TypeList& refused() const { return refused_; }  // UNKNOWN-ATTRIBUTES of an answer
@@ -117,7 +119,7 @@ private:
     Method method_ = Method::Binding;
     TransactionId transaction_{};
     std::optional<Endpoint> xor_mapped_, mapped_;
-    std::optional<std::string_view> username_, software_;
+    std::optional<std::string_view> username_, nonce_, software_;
     std::optional<ErrorCode> error_code_;
     TypeList refused_, unknown_;
     bool has_fingerprint_ = false;

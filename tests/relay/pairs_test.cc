@@ -71,16 +71,15 @@ public:
         const auto body = last(session, FrameType::Unpair);
         return body ? static_cast<int>(parse_unpair(*body)->reason) : -1;
     }
-    // A bind request as that offer wants it; the answer, if there was one.
-    std::optional<Bytes> bind(const Offer& offer, const Endpoint& from,
-                              std::optional<uint16_t> port = std::nullopt,
-                              stun::TransactionId id = stun::random_transaction()) {
+    // One bind request of that offer; the answer, if there was one.
+    std::optional<Bytes> request(const Offer& offer, const Endpoint& from, std::string_view nonce,
+                                 std::optional<uint16_t> port = std::nullopt) {
         Bytes request(stun::kMostMessage), answer(stun::kMostMessage);
-        const auto built = stun::Builder(request, stun::Class::Request, stun::Method::Bind, id)
-                               .username(hex(offer.bind_id))
-                               .integrity(offer.secret.bytes())
-                               .fingerprint()
-                               .finish();
+        stun::Builder builder(request, stun::Class::Request, stun::Method::Bind,
+                              stun::random_transaction());
+        builder.username(hex(offer.bind_id));
+        if (!nonce.empty()) builder.nonce(nonce);
+        const auto built = builder.integrity(offer.secret.bytes()).finish();
         const auto message = stun::Message::parse(*built);
         const size_t size =
             pairs->bind(*message, from, own_at(from, port.value_or(offer.port)), answer);
@@ -88,6 +87,19 @@ public:
         answer.resize(size);
         if (size == 0) return std::nullopt;
         return answer;
+    }
+    // The nonce that a request without one gets.
+    std::string nonce(const Offer& offer, const Endpoint& from) {
+        const auto answer = request(offer, from, "");
+        const auto message = answer ? stun::Message::parse(*answer) : fail(Code::NotFound, "");
+        return message ? std::string(message->nonce().value_or("")) : "";
+    }
+    // As a node binds: without a nonce, then with the one it got. The answer to the last request.
+    std::optional<Bytes> bind(const Offer& offer, const Endpoint& from,
+                              std::optional<uint16_t> port = std::nullopt) {
+        const auto first = request(offer, from, "", port);
+        if (!first) return std::nullopt;
+        return request(offer, from, *stun::Message::parse(*first)->nonce(), port);
     }
 
     ManualClock clock{*from_rfc3339("2026-11-20T12:00:00.000Z")};
@@ -210,13 +222,51 @@ TEST(ABind, IsRefusedWithoutAWord) {
     EXPECT_TRUE(desk.bind(*good, at("198.51.100.1:1000")));
 }
 
-TEST(ABind, ThatSomebodyElseRepeatsMovesNothing) {
+bool is_success(const std::optional<Bytes>& answer) {
+    const auto message = answer ? stun::Message::parse(*answer) : fail(Code::NotFound, "");
+    return message && message->is(stun::Class::Success, stun::Method::Bind);
+}
+
+TEST(ABind, IsAskedForProofOfTheWayBackFirst) {
     Forwarded desk;
-    const auto id = stun::random_transaction();
-    EXPECT_TRUE(desk.bind(*desk.a, at("198.51.100.1:1000"), std::nullopt, id));
-    EXPECT_FALSE(desk.bind(*desk.a, at("198.51.100.66:6666"), std::nullopt, id));
-    EXPECT_TRUE(desk.bind(*desk.a, at("198.51.100.1:1000"), std::nullopt, id));
+    const auto answer = desk.request(*desk.a, at("198.51.100.66:6666"), "");
+    ASSERT_TRUE(answer);
+    const auto message = stun::Message::parse(*answer);
+    ASSERT_TRUE(message && message->is(stun::Class::Error, stun::Method::Bind));
+    EXPECT_EQ(message->error_code(), (stun::ErrorCode{438, ""}));
+    EXPECT_EQ(message->nonce().value_or("").size(), 16u);
+    EXPECT_TRUE(message->is_authentic(desk.a->secret.bytes()));
+    EXPECT_TRUE(message->has_fingerprint());
     EXPECT_EQ(desk.kernel.held.at(0).first, at("198.51.100.1:1000"));
+    EXPECT_TRUE(is_success(desk.bind(*desk.a, at("198.51.100.66:6666"))));
+    EXPECT_EQ(desk.kernel.held.at(0).first, at("198.51.100.66:6666"));
+}
+
+// Who can not read what is sent to the victim has no nonce of it.
+TEST(ABind, InTheNameOfAnotherAddressMovesNothing) {
+    Forwarded desk;
+    const Endpoint own = at("198.51.100.1:1000"), victim = at("203.0.113.80:53");
+    const std::string good = desk.nonce(*desk.a, own);
+    for (const std::string& shown :
+         {good, desk.nonce(*desk.b, own), std::string("0123456789abcdef")})
+        EXPECT_FALSE(is_success(desk.request(*desk.a, victim, shown))) << shown;
+    EXPECT_FALSE(is_success(desk.request(*desk.a, at("198.51.100.1:1001"), good)));
+    EXPECT_FALSE(is_success(desk.request(*desk.b, own, good)));
+    EXPECT_EQ(desk.kernel.held.at(0).first, own);
+    EXPECT_EQ(desk.kernel.held.at(0).second, at("203.0.113.2:2000"));
+    EXPECT_EQ(desk.pairs->stats().binds_unproven, 2u + 2u + 3u + 2u);
+}
+
+TEST(ABind, WithTheSameNonceIsGoodForTwoMinutesAndNotForFour) {
+    Forwarded desk;
+    const Endpoint own = at("198.51.100.1:1000");
+    const std::string nonce = desk.nonce(*desk.a, own);
+    EXPECT_TRUE(is_success(desk.request(*desk.a, own, nonce)));
+    desk.clock.advance(2min);
+    EXPECT_TRUE(is_success(desk.request(*desk.a, own, nonce)));
+    desk.clock.advance(2min);
+    EXPECT_FALSE(is_success(desk.request(*desk.a, own, nonce)));
+    EXPECT_TRUE(is_success(desk.bind(*desk.a, own)));
 }
 
 TEST(ABind, FromTheSameAddressRefreshes) {

@@ -192,6 +192,16 @@ TEST(AStunServer, GivesLessThanItGetsWhateverComes) {
     EXPECT_LE(stats.bytes_out, stats.bytes_in);
 }
 
+Bytes bind_request(const Offer& offer, std::string_view nonce) {
+    Bytes bytes(stun::kMostMessage);
+    stun::Builder builder(bytes, stun::Class::Request, stun::Method::Bind,
+                          stun::random_transaction());
+    builder.username(hex(offer.bind_id));
+    if (!nonce.empty()) builder.nonce(nonce);
+    bytes.resize(builder.integrity(offer.secret.bytes()).fingerprint().finish().value().size());
+    return bytes;
+}
+
 // All of it: two nodes in TLS sessions, their binds by UDP, and a kernel that is told.
 TEST(APairOfNodes, BecomesReadyByTheRelay) {
     TestRelay relay;
@@ -224,14 +234,11 @@ TEST(APairOfNodes, BecomesReadyByTheRelay) {
         ASSERT_TRUE(seen);
         const auto offer = parse_offer(seen->body);
         sockets.emplace_back(Endpoint{offer->addresses.at(0), offer->port});
-        Bytes request(stun::kMostMessage);
-        const auto built = stun::Builder(request, stun::Class::Request, stun::Method::Bind,
-                                         stun::random_transaction())
-                               .username(hex(offer->bind_id))
-                               .integrity(offer->secret.bytes())
-                               .fingerprint()
-                               .finish();
-        sockets.back().send(*built);
+        sockets.back().send(bind_request(*offer, ""));
+        const Bytes first = sockets.back().receive();
+        const auto stale = stun::Message::parse(first);
+        ASSERT_TRUE(stale && stale->nonce());
+        sockets.back().send(bind_request(*offer, *stale->nonce()));
         const Bytes answer = sockets.back().receive();
         const auto message = stun::Message::parse(answer);
         ASSERT_TRUE(message);

@@ -72,7 +72,8 @@ TEST(StunBuilder, EveryMessageComesBack) {
 
         Buffer buffer;
         Builder builder(buffer, message_class, method, transaction);
-        builder.username(name).mapped(mapped).software(name).error(error).refused(types);
+        builder.username(name).nonce(name).mapped(mapped).software(name).error(error).refused(
+            types);
         if (has_integrity) builder.integrity(key);
         if (has_fingerprint) builder.fingerprint();
         const auto built = builder.finish();
@@ -83,6 +84,7 @@ TEST(StunBuilder, EveryMessageComesBack) {
         RC_ASSERT(read->transaction() == transaction);
         RC_ASSERT(read->mapped() == mapped);
         RC_ASSERT(read->username() == name);
+        RC_ASSERT(read->nonce() == name);
         RC_ASSERT(read->software() == name);
         RC_ASSERT(read->error_code() == error);
         RC_ASSERT(std::ranges::equal(read->refused().types(), types));
