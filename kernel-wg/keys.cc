@@ -68,23 +68,29 @@ Result<PublicKey> public_key_of(const PrivateKey& key) {
     return result;
 }
 
-// OpenSSL refuses an agreement whose outcome is all zero (RFC 7748 section 6.1), and with a
-// clamped, so cofactor-cleared, private key those are exactly the points of low order, in each of
-// their encodings: no list of them is needed.
+// OpenSSL refuses an agreement whose outcome is all zero (RFC 7748 section 6.1).
+Result<Secret<kKeySize>> shared_secret(const PrivateKey& mine, const PublicKey& theirs) {
+    const Key own = x25519_private(mine);
+    const Key other(EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, theirs.bytes().data(),
+                                                theirs.bytes().size()));
+    if (!own || !other) return fail(Code::Internal, "OpenSSL can not read a key");
+    const Context context(EVP_PKEY_CTX_new(own.get(), nullptr));
+    Secret<kKeySize> shared;
+    size_t size = kKeySize;
+    if (!context || EVP_PKEY_derive_init(context.get()) != 1 ||
+        EVP_PKEY_derive_set_peer(context.get(), other.get()) != 1 ||
+        EVP_PKEY_derive(context.get(), shared.writable().data(), &size) != 1 || size != kKeySize)
+        return fail(Code::Invalid, "no secret is shared with this key");
+    return shared;
+}
+
+// With a clamped, so cofactor-cleared, private key the outcome is all zero for exactly the points
+// of low order, in each of their encodings: no list of them is needed.
 bool is_usable_public_key(const PublicKey& key) {
     PrivateKey one;
     one.writable()[0] = 8;
     one.writable()[31] = 64;
-    const Key mine = x25519_private(one);
-    const Key theirs(EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, key.bytes().data(),
-                                                 key.bytes().size()));
-    if (!mine || !theirs) return false;
-    const Context context(EVP_PKEY_CTX_new(mine.get(), nullptr));
-    Secret<kKeySize> shared;
-    size_t size = kKeySize;
-    return context && EVP_PKEY_derive_init(context.get()) == 1 &&
-           EVP_PKEY_derive_set_peer(context.get(), theirs.get()) == 1 &&
-           EVP_PKEY_derive(context.get(), shared.writable().data(), &size) == 1;
+    return shared_secret(one, key).has_value();
 }
 
 Result<Secret<kKeySize>> parse_secret_key(std::string_view text) {

@@ -40,6 +40,9 @@ private:
 PrivateKey generate_private_key();  // getrandom, clamped
 PresharedKey generate_preshared_key();
 Result<PublicKey> public_key_of(const PrivateKey& key);
+// X25519: what the holders of the two private keys have in common. Invalid for a key that no secret
+// is shared with.
+Result<Secret<kKeySize>> shared_secret(const PrivateKey& mine, const PublicKey& theirs);
 // False for the all-zero key and the other points of low order, with which no secret is shared.
 bool is_usable_public_key(const PublicKey& key);
 

@@ -107,6 +107,12 @@ Builder& Builder::refused(std::span<const uint16_t> types) {
     return *this;
 }
 
+Builder& Builder::other(uint16_t type, ByteView value) {
+    assert(type >= 0x8000);
+    if (uint8_t* const to = add(static_cast<Type>(type), value.size())) copy_to(to, value);
+    return *this;
+}
+
 Builder& Builder::integrity(ByteView key) {
     assert(!key.empty());
     const size_t at = size_;

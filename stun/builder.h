@@ -36,6 +36,8 @@ public:
     Builder& software(std::string_view name);
     Builder& error(const ErrorCode& error);
     Builder& refused(std::span<const uint16_t> types);  // UNKNOWN-ATTRIBUTES, with 420
+    // One that this codec does not know, from 0x8000 on: who does not either may skip it.
+    Builder& other(uint16_t type, ByteView value);
 
     // MESSAGE-INTEGRITY-SHA256, whole. Only a fingerprint may follow it.
     Builder& integrity(ByteView key);
