@@ -7,22 +7,6 @@ namespace cvlan::reach {
 
 namespace {
 
-enum Rank { kSameSubnet, kPublicV6, kPublicV4, kElsewhere, kUnusable };
-
-Rank rank_of(const Endpoint& endpoint, const Underlay& underlay) {
-    const Address& address = endpoint.address;
-    if (endpoint.port == 0 || address.is_unspecified() || address.is_multicast() ||
-        address.is_loopback() || address.is_link_local() || address.is_v4_mapped())
-        return kUnusable;
-    if (address.is_v4() ? !underlay.has_v4 : !underlay.has_v6) return kUnusable;
-    if (std::find(underlay.own.begin(), underlay.own.end(), address) != underlay.own.end())
-        return kUnusable;
-    for (const Prefix& subnet : underlay.subnets)
-        if (subnet.contains(address)) return kSameSubnet;
-    if (address.is_private()) return kElsewhere;
-    return address.is_v4() ? kPublicV4 : kPublicV6;
-}
-
 bool is_public(std::span<const Endpoint> endpoints) {
     return !endpoints.empty() && std::none_of(endpoints.begin(), endpoints.end(),
                                               [](auto& e) { return e.address.is_private(); });
@@ -33,12 +17,12 @@ bool is_public(std::span<const Endpoint> endpoints) {
 std::vector<Endpoint> rank(std::span<const Endpoint> endpoints, const Underlay& underlay) {
     std::vector<Endpoint> ranked;
     for (const Endpoint& endpoint : endpoints)
-        if (rank_of(endpoint, underlay) != kUnusable &&
+        if (way_of(endpoint, underlay) &&
             std::find(ranked.begin(), ranked.end(), endpoint) == ranked.end())
             ranked.push_back(endpoint);
     // Stable: within a rank the order is the map's, where advertised endpoints stand first.
     std::stable_sort(ranked.begin(), ranked.end(), [&](const Endpoint& a, const Endpoint& b) {
-        return rank_of(a, underlay) < rank_of(b, underlay);
+        return way_of(a, underlay) < way_of(b, underlay);
     });
     return ranked;
 }

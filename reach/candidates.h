@@ -17,17 +17,9 @@
 
 #include "base/clock.h"
 #include "base/ip.h"
+#include "reach/way.h"
 
 namespace cvlan::reach {
-
-// What this machine's underlay looks like.
-struct Underlay {
-    std::vector<Prefix> subnets;  // on its own interfaces, the overlay's left out
-    std::vector<Address> own{};   // a peer that names one of them means another network
-    bool has_v4 = true;           // some usable address of the family
-    bool has_v6 = true;
-    bool operator==(const Underlay&) const = default;
-};
 
 // Those of `endpoints` which can be sent to from here, each once, best first: same subnet, public
 // IPv6, public IPv4, private ones elsewhere.
