@@ -249,6 +249,9 @@ TEST_F(RawUdpKernel, TheMarkKeepsItOffOurOwnRoutes) {
     output_of(
         "ip addr add 198.51.100.9/32 dev lo; ip netns exec raw-far ip addr add "
         "198.51.100.1/32 dev far");
+    // What answers there is bound to no address.
+    output_of(
+        "ip netns exec raw-far ip route replace 192.0.2.0/24 dev far scope link src 198.51.100.1");
     // As the agent has it: all that is not marked goes into the tunnel.
     output_of("ip route add 198.51.100.0/24 dev wg0 table 52000");
     output_of("ip rule add not fwmark 0xCA000000/0xFF000000 lookup 52000 pref 5200");
