@@ -11,6 +11,10 @@ namespace cvlan::netlink::nft {
 
 namespace {
 
+// For each message of a dump the kernel counts its way through the set from the start
+// (net/netfilter/nft_set_hash.c, nft_rhash_walk): 200,000 elements take seconds.
+constexpr std::chrono::seconds kTimeLimit{60};
+
 // nfnetlink answers EINVAL to a subsystem that it does not have (net/netfilter/nfnetlink.c), a
 // kernel without nfnetlink refuses the socket.
 Error without_nftables(Error error) {
@@ -26,6 +30,7 @@ Error without_nftables(Error error) {
 Result<Client> Client::open(const NetnsFd& netns) {
     auto socket = Socket::open(NETLINK_NETFILTER, netns);
     if (!socket) return failed(without_nftables(socket.error()));
+    socket->set_time_limit(kTimeLimit);
     return over(std::move(*socket));
 }
 
