@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/agent/grants.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "model/wire.h"
+
+namespace cvlan::agent {
+
+namespace wire = model::wire;
+using std::chrono::milliseconds;
+
+namespace {
+
+// A session that ends takes its requests with it: an answer that has not come by then never comes.
+constexpr std::chrono::seconds kAnswerWithin{25};
+constexpr std::chrono::seconds kNoSession{1};
+// However wrong the clocks are, the controller is asked no more often.
+constexpr std::chrono::minutes kLeastLife{1};
+
+}  // namespace
+
+void Grants::step(const std::string& memberships) {
+    const BootTime now = setup_.clock.since_boot();
+    if (now >= ends_) json_.clear();
+    const bool is_other = memberships != memberships_ && memberships != asked_for_;
+    if (memberships.empty() || (now < due_ && !is_other)) return;
+    const uint64_t request = ++request_;
+    const std::weak_ptr<bool> here = is_here_;
+    const bool is_sent = setup_.call({"POST", "/api/v1/node/relay-grants"},
+                                     [this, here, request, memberships](const auto& answer) {
+                                         if (here.expired() || request != request_) return;
+                                         answered(answer, memberships);
+                                     });
+    asked_for_ = is_sent ? memberships : "";
+    due_ = now + (is_sent ? milliseconds(kAnswerWithin) : milliseconds(kNoSession));
+}
+
+void Grants::answered(const Answer<http::Response>& answer, const std::string& memberships) {
+    asked_for_.clear();
+    auto taken = answer ? take(answer->body) : Result<void>(failed(answer.error().error));
+    if (taken) {
+        memberships_ = memberships;
+        trouble_.clear();
+        backoff_.reset();
+        return setup_.on_new();
+    }
+    due_ = setup_.clock.since_boot() + backoff_.next();
+    if (trouble_ != taken.error().message)
+        log::warn("agent.grants_failed", {{"error", taken.error().message}});
+    trouble_ = taken.error().message;
+}
+
+// Their life is told by the controller's clock; ours need not agree.
+Result<void> Grants::take(const std::string& body) {
+    auto answer = model::decode<wire::RelayGrants>(body, model::kDocument);
+    if (!answer) return failed(answer.error().while_doing("relay grants"));
+    milliseconds life = std::chrono::hours(24);
+    std::vector<std::string> json;
+    for (const wire::SignedBytes& one : answer->grants) {
+        auto grant = model::decode<wire::RelayGrant>(as_text(one.payload), model::kDocument);
+        if (!grant) return failed(grant.error().while_doing("relay grant"));
+        life = std::min(life,
+                        std::max<milliseconds>(grant->expires_at - grant->issued_at, kLeastLife));
+        json.push_back(encode(one));
+    }
+    json_ = std::move(json);
+    ends_ = setup_.clock.since_boot() + life;
+    due_ = setup_.clock.since_boot() + life / 2;
+    return {};
+}
+
+}  // namespace cvlan::agent
