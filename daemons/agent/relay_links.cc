@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/agent/relay_links.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "daemons/agent/relay_links_state.h"
+
+namespace cvlan::agent {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+// While something is about to happen, and while all is well.
+constexpr milliseconds kClose{500};
+constexpr milliseconds kCalm{5'000};
+
+}  // namespace
+
+std::string RelayLinks::State::Tenant::memberships() const {
+    std::string all;
+    for (const auto& network : member.networks)
+        all += network.network_id + " " + network.own.text() + "\n";
+    return all;
+}
+
+RelayLinks::State::State(EventLoop& on, const Clock& now, RelayLinks::Options what, RelaySeam to)
+    : loop(on), clock(now), options(std::move(what)), seam(std::move(to)) {}
+
+void RelayLinks::State::soon() {
+    next = loop.after(milliseconds(0), [this] { step(); });
+}
+
+void RelayLinks::State::step() {
+    const BootTime now = clock.since_boot();
+    note_needs();
+    for (auto& [id, tenant] : tenants) {
+        choose_home(*tenant, now);
+        open_links(*tenant, now);
+    }
+    for (PeerEntry& entry : peers) step_pair(entry, now);
+    tell_places(now);
+    if (std::exchange(is_changed, false)) seam.on_changed();
+    wait_for_next(now);
+}
+
+void RelayLinks::State::wait_for_next(BootTime now) {
+    BootTime due = BootTime::max();
+    for (const auto& [id, tenant] : tenants) {
+        bool has_links = false;
+        for (const auto& [relay_id, link] : tenant->links) {
+            if (!link.client) continue;
+            has_links = true;
+            due = std::min(due, now + (link.down_since ? kClose : kCalm));
+        }
+        if (has_links) due = std::min(due, tenant->grants->due());
+        if (tenant->first_at && tenant->home.id().empty()) due = std::min(due, now + kClose);
+    }
+    for (const auto& [key, peer] : peers) {
+        due = std::min(due, peer.pairing.deadline());
+        if (peer.needs_pair && peer.pair_relay.empty()) due = std::min(due, now + kClose);
+    }
+    if (due == BootTime::max()) return next.cancel();
+    next = loop.after(std::max(due - now, milliseconds(1)), [this] { step(); });
+}
+
+void RelayLinks::State::set_members(std::vector<RelayMember> members) {
+    bool has_changed = std::erase_if(tenants, [&](const auto& one) {
+        const bool stays = std::any_of(members.begin(), members.end(), [&](const auto& member) {
+            return member.tenant_id == one.first && member.node_id == one.second->member.node_id;
+        });
+        if (!stays) forget_peers_of(*one.second);
+        return !stays;
+    });
+    for (RelayMember& member : members) {
+        auto& tenant = tenants[member.tenant_id];
+        if (!tenant) {
+            tenant = std::make_unique<Tenant>();
+            // The call is looked up when it is made: a later session has another.
+            Tenant* raw = tenant.get();
+            tenant->grants = std::make_unique<Grants>(
+                Grants::Setup{clock,
+                              [raw](Controller::Call call, Controller::Done done) {
+                                  return raw->member.call(std::move(call), std::move(done));
+                              },
+                              [this, raw] {
+                                  for (auto& [id, link] : raw->links)
+                                      if (link.client) link.client->set_grants(raw->grants->json());
+                                  soon();
+                              },
+                              options.seed});
+        }
+        has_changed = take(*tenant, std::move(member)) || has_changed;
+    }
+    if (!has_changed) return;
+    is_changed = true;
+    soon();
+}
+
+// True where peers or relays may be others.
+bool RelayLinks::State::take(Tenant& tenant, RelayMember member) {
+    take_certificate(tenant, member);
+    const bool is_same =
+        member.map == tenant.member.map && member.networks == tenant.member.networks;
+    // What is known of peers points into the list there was, which so stays where it is.
+    if (is_same) member.networks = std::move(tenant.member.networks);
+    tenant.member = std::move(member);
+    if (is_same) return false;
+    take_relays(tenant);
+    take_peers(tenant);
+    return true;
+}
+
+void RelayLinks::State::take_certificate(Tenant& tenant, const RelayMember& member) {
+    if (tenant.tls && member.certificate_pem == tenant.member.certificate_pem) return;
+    Credentials own = member.credentials();
+    auto tls = http::client_tls({.trust = std::move(own.trust),
+                                 .certificate_pem = std::move(own.certificate_pem),
+                                 .private_key_pem = std::move(own.private_key_pem)});
+    if (!tls) {
+        log::error("agent.relay_identity",
+                   {{"tenant", member.tenant_id}, {"error", tls.error().message}});
+        return;
+    }
+    tenant.tls = std::move(*tls);
+    for (auto& [id, link] : tenant.links)
+        if (link.client) link.client->set_tls(tenant.tls);
+}
+
+void RelayLinks::State::take_relays(Tenant& tenant) {
+    static const std::map<std::string, model::MapRelay> kNone;
+    const auto& map = tenant.member.map;
+    const auto& relays = map ? map->relays : kNone;
+    // One with other endpoints is another one.
+    std::erase_if(tenant.links, [&](const auto& one) {
+        const auto now = relays.find(one.first);
+        return now == relays.end() || now->second.endpoints != one.second.relay.endpoints ||
+               now->second.node_id != one.second.relay.node_id;
+    });
+    std::vector<std::string> ids;
+    for (const auto& [id, relay] : relays) {
+        tenant.links[id].relay = relay;
+        ids.push_back(id);
+    }
+    tenant.order = order_of(std::move(ids), tenant.member.node_id);
+    if (tenant.links.empty()) tenant.first_at.reset();
+}
+
+std::optional<milliseconds> RelayLinks::State::udp_round_trip(const model::MapRelay& relay) const {
+    std::optional<milliseconds> best;
+    for (const Endpoint& tls : relay.endpoints) {
+        const auto one = seam.round_trip({tls.address, relay.stun_port});
+        if (one && (!best || *one < *best)) best = one;
+    }
+    return best;
+}
+
+void RelayLinks::State::choose_home(Tenant& tenant, BootTime now) {
+    if (tenant.known.empty() || tenant.links.empty()) return;
+    if (!tenant.first_at) tenant.first_at = now;
+    std::vector<HomeRelay::Relay> choices;
+    for (const std::string& id : tenant.order) {
+        const Link& link = tenant.links.at(id);
+        auto round_trip = udp_round_trip(link.relay);
+        if (const auto tls = link.client ? link.client->round_trip() : std::nullopt;
+            tls && !round_trip)
+            round_trip = std::chrono::ceil<milliseconds>(*tls);
+        choices.push_back({id, round_trip, link.down_since, link.client && link.client->is_up()});
+    }
+    const bool is_early = !is_measured && now - *tenant.first_at < kFirstChoice;
+    if (tenant.home.id().empty() && is_early && choices.size() > 1) return;
+    const std::string before = tenant.home.id();
+    const std::string& home = tenant.home.choose(choices, now);
+    if (home != before)
+        log::info("agent.home_relay", {{"tenant", tenant.member.tenant_id},
+                                       {"relay", tenant.links.at(home).relay.name}});
+    // Peers are told of it once we can be found there.
+    if (home != tenant.reported && !tenant.links.at(home).granted.empty()) {
+        tenant.reported = home;
+        is_changed = true;
+    }
+}
+
+std::set<std::string> RelayLinks::State::wanted_links(Tenant& tenant, BootTime now) const {
+    std::set<std::string> wanted;
+    if (tenant.known.empty()) return wanted;
+    if (!tenant.home.id().empty()) wanted.insert(tenant.home.id());
+    for (const auto& [key, peer] : peers) {
+        if (peer.tenant != &tenant || wanted.size() >= kMostLinks) continue;
+        if (!peer.pair_relay.empty()) wanted.insert(peer.pair_relay);
+        if (!is_active(peer, now)) continue;
+        for (const std::string* id : {&peer.known.peer->relay_id, &relay_of_pair(peer)})
+            if (tenant.links.contains(*id)) wanted.insert(*id);
+    }
+    return wanted;
+}
+
+void RelayLinks::State::open_links(Tenant& tenant, BootTime now) {
+    const auto wanted = wanted_links(tenant, now);
+    if (!wanted.empty()) tenant.grants->step(tenant.memberships());
+    for (auto& [id, link] : tenant.links) {
+        if (wanted.contains(id)) {
+            link.wanted_at = now;
+            if (!link.client) open(tenant, link, now);
+        } else if (link.client && now - link.wanted_at >= kUsedFor) {
+            link.client.reset();
+            link.granted.clear();
+            link.down_since.reset();
+        }
+    }
+}
+
+void RelayLinks::State::open(Tenant& tenant, Link& link, BootTime now) {
+    if (!tenant.tls) return;
+    relay::ClientOptions to;
+    to.endpoints = link.relay.endpoints;
+    to.server_name = fmt::format("{}.{}.{}", link.relay.node_id, tenant.member.tenant_id,
+                                 tenant.member.trust_domain);
+    to.tls = tenant.tls;
+    if (options.proxy) to.proxy = options.proxy->clone();
+    to.fwmark = options.fwmark;
+    to.seed = options.seed;
+    link.down_since = now;
+    auto client = relay::Client::open(loop, std::move(to), events_of(tenant, link));
+    if (!client) return;  // a relay without an endpoint is in no map
+    link.client = std::move(*client);
+    link.client->set_grants(tenant.grants->json());
+}
+
+relay::ClientEvents RelayLinks::State::events_of(Tenant& tenant, Link& link) {
+    relay::ClientEvents events;
+    events.on_up = [this, &link](const relay::Hello&) {
+        link.down_since.reset();
+        soon();
+    };
+    events.on_down = [this, &link](const Error&) {
+        link.granted.clear();
+        if (!link.down_since) link.down_since = clock.since_boot();
+        soon();
+    };
+    events.on_granted = [this, &link](const relay::Key& own) {
+        link.granted.insert(own);
+        soon();
+    };
+    events.on_refused = [this, &tenant, &link](relay::Fault code, const std::string& text) {
+        log::info("agent.relay_refused", {{"relay", link.relay.name}, {"error", text}});
+        const bool is_of_pairs = code == relay::Fault::PairRefused || code == relay::Fault::Limit;
+        if (is_of_pairs) pairs_refused(tenant, link);
+    };
+    events.on_packet = [this, &tenant](const relay::Key& source, ByteView packet) {
+        from_relay(tenant, source, packet);
+    };
+    events.on_peer_gone = [this, &link](const relay::Key& peer, relay::Gone) {
+        link.gone[peer] = clock.since_boot() + kGoneFor;
+    };
+    events.on_offer = [this, &tenant, &link](const relay::Offer& offer) {
+        if (Peer* peer = peer_of_pair(tenant, offer.pair, link))
+            peer->pairing.offered(offer, clock.since_boot());
+        soon();
+    };
+    events.on_ready = [this, &tenant, &link](const relay::Ready& ready) {
+        if (Peer* peer = peer_of_pair(tenant, ready.pair, link))
+            peer->pairing.ready(ready.at, clock.since_boot());
+        soon();
+    };
+    events.on_unpaired = [this, &tenant, &link](const relay::Unpair& unpair) {
+        const bool is_peers = unpair.reason == relay::Unpaired::Peer;
+        Peer* peer = peer_of_pair(tenant, unpair.pair, link);
+        if (!peer) return;
+        peer->pairing.ended();
+        peer->pair_relay.clear();
+        peer->pair_again = clock.since_boot() +
+                           (is_peers ? milliseconds(kPairPause) : milliseconds(kRefusedPairPause));
+        soon();
+    };
+    return events;
+}
+
+RelayLinks::RelayLinks(EventLoop& loop, const Clock& clock, Options options, RelaySeam seam)
+    : state_(std::make_unique<State>(loop, clock, std::move(options), std::move(seam))) {}
+RelayLinks::~RelayLinks() = default;
+
+void RelayLinks::set_members(std::vector<RelayMember> members) {
+    state_->set_members(std::move(members));
+}
+
+void RelayLinks::set_needs(std::vector<PeerNeed> needs) {
+    const auto is_same = [](const PeerNeed& a, const PeerNeed& b) {
+        return a.key == b.key && a.relay == b.relay && a.pair == b.pair;
+    };
+    const bool has_changed = !std::equal(needs.begin(), needs.end(), state_->needs.begin(),
+                                         state_->needs.end(), is_same);
+    if (!has_changed) return;
+    state_->needs = std::move(needs);
+    state_->soon();
+}
+
+void RelayLinks::measured() {
+    state_->is_measured = true;
+    state_->soon();
+}
+
+void RelayLinks::network_changed() {
+    const BootTime now = state_->clock.since_boot();
+    state_->is_measured = false;
+    for (auto& [id, tenant] : state_->tenants) {
+        tenant->home.network_changed();
+        for (auto& [relay_id, link] : tenant->links)
+            if (link.client) link.client->network_changed();
+    }
+    for (auto& [key, peer] : state_->peers) peer.pairing.network_changed(now);
+    state_->soon();
+}
+
+void RelayLinks::took_bind(const std::string& device, const Endpoint& from,
+                           const stun::Message& message) {
+    const BootTime now = state_->clock.since_boot();
+    const auto first = state_->peers.lower_bound({device, wg::PublicKey()});
+    for (auto it = first; it != state_->peers.end() && it->first.first == device; ++it)
+        if (it->second.pairing.answered(from, message, now)) return state_->soon();
+}
+
+std::vector<Endpoint> RelayLinks::stun_servers() const {
+    std::set<Endpoint> all;
+    for (const auto& [id, tenant] : state_->tenants)
+        for (const auto& [relay_id, link] : tenant->links)
+            for (const Endpoint& tls : link.relay.endpoints)
+                all.insert({tls.address, link.relay.stun_port});
+    return {all.begin(), all.end()};
+}
+
+std::optional<std::string> RelayLinks::home_relay(const std::string& tenant_id) const {
+    const auto tenant = state_->tenants.find(tenant_id);
+    if (tenant == state_->tenants.end() || tenant->second->reported.empty()) return std::nullopt;
+    return tenant->second->reported;
+}
+
+std::vector<RelayView> RelayLinks::relays() const {
+    std::vector<RelayView> views;
+    for (const auto& [id, tenant] : state_->tenants)
+        for (const auto& [relay_id, link] : tenant->links) {
+            RelayView view{id, relay_id, link.relay.name, link.relay.region};
+            view.is_home = relay_id == tenant->home.id();
+            view.udp = state_->udp_round_trip(link.relay);
+            if (const auto tls = link.client ? link.client->round_trip() : std::nullopt)
+                view.tls = std::chrono::ceil<milliseconds>(*tls);
+            views.push_back(std::move(view));
+        }
+    const auto distance = [](const RelayView& view) {
+        return view.udp.value_or(view.tls.value_or(milliseconds::max()));
+    };
+    std::stable_sort(views.begin(), views.end(), [&](const RelayView& a, const RelayView& b) {
+        return distance(a) < distance(b);
+    });
+    return views;
+}
+
+void RelayLinks::step() { state_->step(); }
+
+}  // namespace cvlan::agent
