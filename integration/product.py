@@ -3,10 +3,14 @@
 
 Only the shipped command lines are used, as separate processes: no scenario writes a key, a map or a peer.
 """
+import contextlib
 import functools
+import glob
+import http.client
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import tempfile
@@ -39,9 +43,9 @@ def bracketed(address):
 
 
 class Controller:
-    """cvlan-controller on a host. `address` is its server name and where it listens."""
+    """cvlan-controller on a host. `address` is its server name and, without `listen`, where it listens."""
 
-    def __init__(self, host, address=None, state_dir=None, port=8443):
+    def __init__(self, host, address=None, state_dir=None, port=8443, listen=None):
         self.host, self.address, self.port = host, address or host.ipv4, port
         self.folder = state_dir or tempfile.mkdtemp(prefix="ctl-")
         self.config = os.path.join(self.folder, "controller.toml")
@@ -49,7 +53,7 @@ class Controller:
         self.process = None
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(f'state_dir = "{self.folder}/state"\nadmin_socket = "{self.admin_socket}"\n'
-                       f'[listen]\napi = "{bracketed(self.address)}:{self.port}"\n'
+                       f'[listen]\napi = "{bracketed(listen or self.address)}:{self.port}"\n'
                        '[limits]\nfailed_enrolments_per_minute = 1000\n')
         self.setup()
 
@@ -110,11 +114,14 @@ class Agent:
         return self.host.name
 
     def start(self):
-        self.process = self.host.popen(program("cvlan-agent"), "--config", self.config, name="agent")
-        wait_until(self._answers, 15, f"the agent on {self.name} answers")
+        self.launch()
+        wait_until(self.answers, 15, f"the agent on {self.name} answers")
         return self
 
-    def _answers(self):
+    def launch(self):
+        self.process = self.host.popen(program("cvlan-agent"), "--config", self.config, name="agent")
+
+    def answers(self):
         assert self.process.is_running(), f"agent on {self.name} ended: {self.process.log()[-2000:]}"
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(self.socket)
@@ -126,6 +133,15 @@ class Agent:
     def kill(self):
         self.process.kill()
 
+    def suspend(self):
+        """What a suspended machine looks like to its peers: nothing runs, no link is up. That its clocks go on is another matter."""
+        self.process.popen.send_signal(signal.SIGSTOP)
+        self.host.unplug()
+
+    def resume(self):
+        self.host.plug()
+        self.process.popen.send_signal(signal.SIGCONT)
+
     def reboot(self):
         """The machine goes off and on; what is left is its state directory. The agent is not started."""
         self.host.reboot()
@@ -134,7 +150,19 @@ class Agent:
 
     def ctl(self, *words, check=True, **more):
         """cvlanctl on the agent's socket, in its host."""
-        return self.host.run(program("cvlanctl"), "--socket", self.socket, *words, check=check, **more)
+        return self.host.run(*self.ctl_words(*words), check=check, **more)
+
+    def ctl_words(self, *words):
+        return program("cvlanctl"), "--socket", self.socket, *words
+
+    def look(self):
+        """status() asked by this process: the start of cvlanctl takes longer under emulation than what is timed."""
+        connection = http.client.HTTPConnection("localhost", timeout=10 * PATIENCE)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        with contextlib.closing(connection):
+            connection.sock.connect(self.socket)
+            connection.request("GET", "/local/v1/status")
+            return json.loads(connection.getresponse().read())
 
     def up(self, token=None, check=True, wait=60, name=None):
         """Names itself as the host is named here; all hosts of the lab have one host name."""
@@ -204,20 +232,85 @@ class Agent:
         return True
 
 
+class Relay:
+    """cvlan-relay on a host with a public address, under the name of its host: enrolled, and known to the tenant as an object."""
+
+    def __init__(self, host, controller, tenant="acme", port=443, stun_port=3478):
+        self.host, self.controller, self.tenant, self.process = host, controller, tenant, None
+        self.port, self.stun_port = port, stun_port
+        self.folder = tempfile.mkdtemp(prefix=f"relay-{host.name}-")
+        self.state_dir = os.path.join(self.folder, "state")
+        self.config = os.path.join(self.folder, "relay.toml")
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(f'state_dir = "{self.state_dir}"\n')
+        self.enrol()
+        self.endpoints = [f"{bracketed(str(address))}:{port}" for family in (4, 6) for address in host.addresses(family)]
+        controller.ctl("relay", "create", host.name, "--tenant", tenant, "--node", host.name, "--endpoints", ",".join(self.endpoints),
+                       "--stun-port", stun_port)
+
+    def enrol(self):
+        token_file = os.path.join(self.folder, "token")
+        with open(token_file, "w", encoding="ascii") as file:
+            file.write(self.controller.ctl("token", "create", "--tenant", self.tenant, "--role", "relay").stdout)
+        self.host.run(program("cvlan-relay"), "--config", self.config, "enrol", "--token-file", token_file, "--name", self.host.name)
+
+    def start(self):
+        self.process = self.host.popen(program("cvlan-relay"), "--config", self.config, name="relay")
+        wait_until(self.answers, 20, f"{self.host.name} answers")
+        return self
+
+    def answers(self):
+        """On TCP; who may speak TLS to it is another matter."""
+        assert self.process.is_running(), f"{self.host.name} ended: {self.process.log()[-2000:]}"
+        with self.host.inside():
+            socket.create_connection((self.host.ipv4, self.port), timeout=1).close()
+        return True
+
+    def stop(self):
+        return self.process.stop()
+
+    def kill(self):
+        self.process.kill()
+
+    def forget_pairs(self):
+        """Its kernel forwards nothing any more."""
+        self.host.run("nft", "delete", "table", "inet", "cvlan_relay")
+
+    def replace_by_rogue(self, victim, seed):
+        """rogue.py in its place, with its certificate."""
+        path, = glob.glob(f"{self.state_dir}/*/identity.json")
+        with open(path, encoding="utf-8") as file:
+            identity = json.load(file)
+        files = []
+        for what in ("certificate", "tlsKey"):
+            files.append(os.path.join(self.folder, what))
+            with open(files[-1], "w", encoding="ascii") as file:
+                file.write(identity[what])
+        return self.host.popen("/usr/bin/python3", "-S", "-u", f"{REPO}/integration/rogue.py", *files, self.host.ipv4, self.port, self.stun_port,
+                               victim, seed, name="rogue")
+
+    def pairs(self):
+        """How many pairs this relay's kernel forwards for, as nft tells them: two elements each."""
+        tables = json.loads(self.host.run("nft", "-j", "list", "table", "inet", "cvlan_relay").stdout)["nftables"]
+        return sum(len(one["map"].get("elem", [])) for one in tables if "map" in one) // 2
+
+
 class Overlay:
     """A controller, the tenant `acme` with the network `net`, and nodes named as the hosts given.
 
         with Overlay("a", "b") as overlay: overlay.a.ping(overlay.b)
+
+    With `name` the controller goes by it: where that leads is the scenario's business (Cover).
     """
 
     def __init__(self, *names, ipv4="203.0.113.0/24", ipv6="2001:db8:1::/64", overlay4="10.100.0.0/24", overlay6="auto",
-                 topology=None):
+                 topology=None, name=None):
         self.net = topology or Topology()
         self.agents, self.token = {}, None
         try:
             self.lan = self.net.switch("lan", ipv4=ipv4, ipv6=ipv6)
             server = self.net.host("server", self.lan)
-            self.controller = Controller(server, server.ipv4 if ipv4 else server.ipv6).start()
+            self.controller = Controller(server, name or (server.ipv4 if ipv4 else server.ipv6), listen="::" if name else None).start()
             self.controller.ctl("tenant", "create", "acme")
             self.controller.ctl("network", "create", "net", "--tenant", "acme", "--ipv4", overlay4, "--ipv6", overlay6)
             for name in names:

@@ -96,6 +96,28 @@ def _delete_namespace(name):
         os.unlink(_namespace(name))
 
 
+class Cover:
+    """Another text in the place of a file of the machine, such as /etc/hosts, for the lab alone."""
+
+    def __init__(self, path, text=""):
+        self.path, self.file = path, tempfile.mktemp(prefix="cover-")
+        self.write(text)
+        _must(_libc.mount(self.file.encode(), path.encode(), None, MS_BIND, None), f"mount over {path}")
+
+    def write(self, text):
+        with open(self.file, "w", encoding="ascii") as file:
+            file.write(text)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        _libc.umount2(self.path.encode(), MNT_DETACH)
+
+
 class Process:
     """A program in the background of a host, its output in a file."""
 
