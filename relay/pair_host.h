@@ -44,7 +44,7 @@ public:
     // In one step with the removal of what it replaces.
     virtual Result<void> put_pair(const ForwardedPair& pair,
                                   const std::optional<ForwardedPair>& instead_of) = 0;
-    // It lives for kPairLife from now on. NotFound: it is there no more.
+    // It lives for kPairLife from now on; one that is there no more is made anew.
     virtual Result<void> refresh(const ForwardedPair& pair) = 0;
     // Absent is success.
     virtual Result<void> remove_pair(const ForwardedPair& pair) = 0;

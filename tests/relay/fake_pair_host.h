@@ -23,8 +23,8 @@ public:
     }
     Result<void> refresh(const ForwardedPair& pair) override {
         ++refreshes;
-        if (std::find(held.begin(), held.end(), pair) == held.end())
-            return fail(Code::NotFound, "no such pair");
+        if (is_broken) return fail(Code::Unavailable, "the kernel says no");
+        if (std::find(held.begin(), held.end(), pair) == held.end()) held.push_back(pair);
         return {};
     }
     Result<void> remove_pair(const ForwardedPair& pair) override {
