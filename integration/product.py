@@ -19,7 +19,7 @@ import time
 from topology import EMULATED, PATIENCE, Topology, wait_until
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAMS = ("cvlan-controller", "cvlan-agent", "cvlanctl")
+PROGRAMS = ("cvlan-controller", "cvlan-agent", "cvlan-relay", "cvlanctl")
 REPAIR_SECONDS = 5  # what is promised for every repair and every removal of a peer
 UNSEEN = 1.0 if EMULATED else 0.2  # between the change and the clock's start, and for an emulated machine's jitter
 
@@ -232,6 +232,14 @@ class Agent:
         return True
 
 
+def identity(state_dir):
+    """What an agent or a relay keeps of its one tenant: certificate, tlsKey, trustBundle and so on."""
+    path, = glob.glob(f"{state_dir}/*/identity.json")
+    with open(path, encoding="utf-8") as file:
+        file.readline()  # format and checksum
+        return json.load(file)
+
+
 class Relay:
     """cvlan-relay on a host with a public address, under the name of its host: enrolled, and known to the tenant as an object."""
 
@@ -242,29 +250,35 @@ class Relay:
         self.state_dir = os.path.join(self.folder, "state")
         self.config = os.path.join(self.folder, "relay.toml")
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(f'state_dir = "{self.state_dir}"\n')
+            file.write(f'state_dir = "{self.state_dir}"\nmetrics = "127.0.0.1:9464"\n')
         self.enrol()
         self.endpoints = [f"{bracketed(str(address))}:{port}" for family in (4, 6) for address in host.addresses(family)]
         controller.ctl("relay", "create", host.name, "--tenant", tenant, "--node", host.name, "--endpoints", ",".join(self.endpoints),
                        "--stun-port", stun_port)
 
     def enrol(self):
-        token_file = os.path.join(self.folder, "token")
-        with open(token_file, "w", encoding="ascii") as file:
-            file.write(self.controller.ctl("token", "create", "--tenant", self.tenant, "--role", "relay").stdout)
-        self.host.run(program("cvlan-relay"), "--config", self.config, "enrol", "--token-file", token_file, "--name", self.host.name)
+        token = self.controller.ctl("token", "create", "--tenant", self.tenant, "--role", "relay").stdout
+        self.host.run(program("cvlan-relay"), "--config", self.config, "enrol", "--token-file", "-", "--name", self.host.name, input=token)
 
     def start(self):
         self.process = self.host.popen(program("cvlan-relay"), "--config", self.config, name="relay")
-        wait_until(self.answers, 20, f"{self.host.name} answers")
+        wait_until(self.is_ready, 20, f"{self.host.name} is ready")
         return self
 
-    def answers(self):
-        """On TCP; who may speak TLS to it is another matter."""
+    def get(self, path):
+        """(status, body) of its own pages."""
+        connection = http.client.HTTPConnection("127.0.0.1", 9464, timeout=10 * PATIENCE)
+        with self.host.inside(), contextlib.closing(connection):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def is_ready(self):
         assert self.process.is_running(), f"{self.host.name} ended: {self.process.log()[-2000:]}"
-        with self.host.inside():
-            socket.create_connection((self.host.ipv4, self.port), timeout=1).close()
-        return True
+        return self.get("/ready")[0] == 200
+
+    def metric(self, name):
+        return float(next(line.split()[1] for line in self.get("/metrics")[1].splitlines() if line.startswith(name + " ")))
 
     def stop(self):
         return self.process.stop()
@@ -278,14 +292,11 @@ class Relay:
 
     def replace_by_rogue(self, victim, seed):
         """rogue.py in its place, with its certificate."""
-        path, = glob.glob(f"{self.state_dir}/*/identity.json")
-        with open(path, encoding="utf-8") as file:
-            identity = json.load(file)
-        files = []
+        own, files = identity(self.state_dir), []
         for what in ("certificate", "tlsKey"):
             files.append(os.path.join(self.folder, what))
             with open(files[-1], "w", encoding="ascii") as file:
-                file.write(identity[what])
+                file.write(own[what])
         return self.host.popen("/usr/bin/python3", "-S", "-u", f"{REPO}/integration/rogue.py", *files, self.host.ipv4, self.port, self.stun_port,
                                victim, seed, name="rogue")
 

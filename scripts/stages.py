@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 JOBS = str(os.cpu_count() or 2)
-PROGRAMS = ["cvlan-controller", "cvlan-agent", "cvlanctl"]
+PROGRAMS = ["cvlan-controller", "cvlan-agent", "cvlan-relay", "cvlanctl"]
 LINES_AT_LEAST, PARSER_LINES_AT_LEAST = 85.0, 95.0
 # Files that read bytes from outside.
 PARSERS = ("netlink/attr_reader", "netlink/nft_parse", "kernel-wg/parse", "http/head_scan", "http/request_reader", "http/response_reader", "model/json.cc", "model/network_map.cc",

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A relay in one tenant at run time: asks the controller for its map, which says who is barred and
+// where the world finds this relay, and renews the certificate. What it last heard holds while the
+// controller is away. Loop thread only.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "daemons/relay/identity.h"
+#include "http/client.h"
+#include "model/relay_map.h"
+#include "relay/grant.h"
+
+namespace cvlan::relayd {
+
+class Membership {
+public:
+    // `on_change`: trust(), tls() or map() is another.
+    Membership(EventLoop& loop, const Clock& clock, const StateDir& dir, Identity identity,
+               std::function<void()> on_change);
+
+    // The map of the disk, if there is a good one; then the controller's, for ever.
+    void start();
+
+    const std::string& tenant_id() const { return identity_.kept.tenant_id; }
+    std::string server_name() const { return identity_.server_name(); }
+    // What sessions of this tenant are held against. None before the first map.
+    std::optional<relay::TenantTrust> trust() const;
+    http::TlsServerOptions tls() const;
+    const std::optional<model::RelayMap>& map() const { return map_; }
+    // Of the tenant's relays, this one; nullptr where the map does not have it.
+    const model::MapRelay* own_relay() const;
+    bool is_reached() const { return is_reached_; }
+    // The controller knows it no more: no session of this tenant is taken.
+    bool is_refused() const { return is_refused_; }
+
+private:
+    void poll();
+    void poll_after(std::chrono::milliseconds delay);
+    void answered(Result<http::Response> answer);
+    void refused(const http::Response& answer);
+    Result<bool> take(const wire::NodeMap& answer);
+    Result<model::RelayMap> read(const wire::NodeMap& answer) const;
+    void renew_if_due();
+    void renewed(Result<http::Response> answer);
+    Result<http::Client*> client(std::unique_ptr<http::Client>& which);
+    void forget_clients();
+
+    EventLoop& loop_;
+    const Clock& clock_;
+    const StateDir& dir_;
+    Identity identity_;
+    std::function<void()> on_change_;
+    std::optional<model::RelayMap> map_;
+    std::unique_ptr<http::Client> held_;     // of the query that waits
+    std::unique_ptr<http::Client> small_;    // of what must not wait behind it
+    std::unique_ptr<http::Client> retired_;  // it may be what calls us
+    size_t url_ = 0;
+    Backoff backoff_;
+    Timer next_;
+    bool is_reached_ = false;
+    bool is_refused_ = false;
+    bool wants_full_ = true;
+    bool is_renewing_ = false;
+    BootTime renewal_not_before_{0};
+    std::string trouble_;
+};
+
+}  // namespace cvlan::relayd
