@@ -16,6 +16,7 @@ constexpr std::array kRepeat{milliseconds(500), milliseconds(500), milliseconds(
                              milliseconds(1500)};
 constexpr milliseconds kRefresh{20'000};
 constexpr milliseconds kRefreshJitter{10'000};
+constexpr milliseconds kDoubtPause{5'000};
 constexpr milliseconds kAskAll{300'000};
 constexpr milliseconds kLostAgain{60'000};
 constexpr milliseconds kSpread{200};
@@ -30,7 +31,7 @@ void Discovery::ask(Server& server, BootTime at) {
 }
 
 void Discovery::ask_all(BootTime now) {
-    all_at_ = now;
+    all_at_ = refreshed_at_ = now;
     refresh_at_ = now + kRefresh + jitter_.below(kRefreshJitter);
     for (Server& server : servers_) ask(server, now + jitter_.below(kSpread));
 }
@@ -63,6 +64,11 @@ void Discovery::set_needed(bool is_needed, BootTime now) {
     if (std::none_of(servers_.begin(), servers_.end(), fresh)) refresh_at_ = now;
 }
 
+void Discovery::doubt(BootTime now) {
+    if (servers_.empty() || !refreshed_at_ || now - *refreshed_at_ < kDoubtPause) return;
+    refresh_at_ = std::min(refresh_at_, now);
+}
+
 void Discovery::network_changed(BootTime now) {
     for (Server& server : servers_) server = Server{server.at};
     is_asked_ = false;
@@ -83,6 +89,7 @@ std::vector<const Discovery::Server*> Discovery::nearest() const {
 // The nearest two; where fewer answer, others in their place, which may be back.
 void Discovery::refresh(BootTime now) {
     if (!all_at_ || now - *all_at_ >= kAskAll) return ask_all(now);
+    refreshed_at_ = now;
     refresh_at_ = now + kRefresh + jitter_.below(kRefreshJitter);
     const auto sorted = nearest();
     for (Server& server : servers_) {

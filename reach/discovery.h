@@ -31,6 +31,9 @@ public:
     void set_servers(std::span<const Endpoint> servers, BootTime now);
     // Whether somebody needs to know. At first it is asked once in any case.
     void set_needed(bool is_needed, BootTime now);
+    // Some path has gone silent: a NAT may have forgotten what it mapped. The nearest are asked
+    // now, but not more than every few seconds.
+    void doubt(BootTime now);
     // What was known is of another network.
     void network_changed(BootTime now);
 
@@ -82,6 +85,7 @@ private:
     Varies varies_ = Varies::Unknown;
     BootTime refresh_at_ = BootTime::max();
     std::optional<BootTime> all_at_;
+    std::optional<BootTime> refreshed_at_;
 };
 
 }  // namespace cvlan::reach

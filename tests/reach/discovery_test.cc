@@ -185,6 +185,23 @@ TEST(Discovery, AnotherNetworkIsAskedAboutAtOnce) {
     EXPECT_EQ(outside.discovery.result().mapped, at("203.0.113.9:1"));
 }
 
+TEST(Discovery, WhereAPathHasGoneSilentItIsAskedAtOnceButNotAllTheTime) {
+    Outside outside;
+    outside.set({kNear, kFar});
+    outside.discovery.set_needed(true, outside.now);
+    outside.run(seconds(6));
+    const int asked = outside.asked[kNear];
+    const Endpoint other = at("198.51.100.7:41000");
+    outside.servers[kNear].mapped = outside.servers[kFar].mapped = other;
+    outside.discovery.doubt(outside.now);
+    outside.run(milliseconds(100));
+    EXPECT_EQ(outside.discovery.result().mapped, other);
+    EXPECT_EQ(outside.asked[kNear], asked + 1);
+    outside.discovery.doubt(outside.now);
+    outside.run(seconds(4));
+    EXPECT_EQ(outside.asked[kNear], asked + 1);
+}
+
 TEST(Discovery, TakesNoAnswerOfAnotherTransactionServerOrFamily) {
     Outside outside;
     outside.set({kNear});
