@@ -28,7 +28,10 @@ constexpr int kFastRounds = 5;
 
 }  // namespace
 
-Agent::Agent(AgentParts parts) : parts_(std::move(parts)), boot_id_(read_boot_id()) {}
+Agent::Agent(AgentParts parts) : parts_(std::move(parts)), boot_id_(read_boot_id()) {
+    make_pathfinder();
+    make_relays();
+}
 Agent::~Agent() = default;
 
 Result<std::unique_ptr<Agent>> Agent::open(AgentParts parts) {
@@ -213,29 +216,10 @@ void Agent::tell_moved(std::string line) {
         moved_.push_back(std::move(line));
 }
 
-// Peers without a path get their next endpoint: a round of its own, so that a plan which is asked
-// for shows what is wrong and not what is being tried.
-void Agent::look_at_paths() {
-    bool has_choice = false;
-    for (auto& node : nodes_) {
-        const auto map = node->map();
-        if (!map || !is_wanted_up()) continue;
-        for (const auto& [id, network] : map->networks)
-            if (const auto* device = last_.wireguard_device(reconcile::device_name(id)))
-                has_choice = paths_.look(network, underlay_, *device, moment()) || has_choice;
-    }
-    if (!has_choice) return;
-    const int restless = restless_;
-    const bool was_quiet = is_quiet_;
-    apply(desired(), Scope::WireGuard);
-    paths_.settle();
-    restless_ = restless;
-    is_quiet_ = was_quiet;
-}
-
 void Agent::report() {
     for (auto& node : nodes_) {
         report_endpoints(*node);
+        report_health(*node);
         node->tick();
     }
     answer_waiters();
@@ -267,25 +251,10 @@ void Agent::read_underlay() {
         log::warn("agent.underlay_unreadable", {{"error", underlay.error().message}});
         return;
     }
-    underlay_ = std::move(*underlay);
+    if (*underlay != underlay_) network_changed(*underlay);
+    read_gateway();
     const auto inventory = read_inventory(parts_.config.report_mac_addresses);
     for (auto& node : nodes_) node->reports().set_inventory(inventory);
-}
-
-void Agent::report_endpoints(Node& node) {
-    model::wire::EndpointReport report;
-    const auto& map = node.store().map();
-    for (const auto& network : node.identity().kept.networks) {
-        // One network the controller does not know us in would spoil the whole report.
-        const bool is_member =
-            map ? map->networks.contains(network.network_id) : network.joined.value_or(false);
-        if (!is_member) continue;
-        const auto port = static_cast<uint16_t>(network.listen_port);
-        report.networks.push_back(
-            {network.network_id, port,
-             endpoints_to_report(parts_.config.advertise_endpoints, underlay_, port)});
-    }
-    if (!report.networks.empty()) node.reports().set_endpoints(report);
 }
 
 }  // namespace cvlan::agent

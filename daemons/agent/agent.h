@@ -2,8 +2,9 @@
 #pragma once
 
 // The agent: map arrives -> desired -> observe -> diff -> apply -> report -> wait. agent.cc is that
-// way on one page; up.cc is what an administrator asks of it. Everything runs on the loop's thread.
-// Ending an Agent changes nothing in the kernel.
+// way on one page; agent_paths.cc and
+// agent_relays.cc are how peers are reached, up.cc is what an administrator asks of it.
+// Everything runs on the loop's thread. Ending an Agent changes nothing in the kernel.
 
 #include <functional>
 #include <memory>
@@ -16,6 +17,9 @@
 #include "daemons/agent/config.h"
 #include "daemons/agent/identity.h"
 #include "daemons/agent/node.h"
+#include "daemons/agent/pathfinder.h"
+#include "daemons/agent/port_maps.h"
+#include "daemons/agent/relay_links.h"
 #include "daemons/agent/wanted.h"
 #include "model/local.h"
 #include "reconcile/host.h"
@@ -32,6 +36,8 @@ struct AgentParts {
     std::unique_ptr<reconcile::Host> host;
     std::function<Result<reach::Underlay>()> read_underlay;
     std::function<uint16_t(uint16_t first, const std::vector<uint16_t>& used)> free_port;
+    std::unique_ptr<PathSockets> sockets{};  // none: paths are tried by the kernel alone
+    std::function<Result<std::optional<Gateway>>()> read_gateway{};  // none: no port is mapped
 };
 
 class Agent {
@@ -93,13 +99,33 @@ private:
     void tell_drift(const reconcile::Round& round);
     void adjust(const reconcile::Round& round);
     void tell_moved(std::string line);
-    void look_at_paths();
     void report();
     void wait_for_next();
     void note(reconcile::Round& round);
 
     void read_underlay();
+
+    // How peers are reached.
+    void make_pathfinder();
+    void read_gateway();
+    void follow_paths();
+    std::vector<Endpoint> places_of(const std::string& device, uint16_t port) const;
+    void look_at_paths();
+    void tell_pathfinder();
+    void write_paths(const std::vector<PathWrite>& writes);
     void report_endpoints(Node& node);
+    void report_health(Node& node);
+    struct PathTold {
+        local::PathKind kind = local::PathKind::None;
+        std::optional<int64_t> rtt_ms{};
+        std::optional<RelayName> relay{};
+    };
+    PathTold path_of(const PathKey& key) const;
+    void make_relays();
+    RelayMember relay_member(const Node& node);
+    void follow_relays();
+    void network_changed(const reach::Underlay& now);
+
     std::vector<local::HealthItem> machine_health() const;
     void overlap_health(std::vector<local::HealthItem>& items) const;
     local::SelfStatus self_status(const Node& node) const;
@@ -130,6 +156,10 @@ private:
 
     reach::Underlay underlay_;
     Paths paths_;
+    std::unique_ptr<Pathfinder> pathfinder_;
+    std::unique_ptr<RelayLinks> relays_;
+    std::optional<Gateway> gateway_;  // where a port is to be mapped at it
+    std::unique_ptr<PortMaps> port_maps_;
     reconcile::Observed last_;             // of the last round: for status
     reconcile::Desired last_want_;         // of the last round: for drift
     std::vector<std::string> problems_;    // of the last round

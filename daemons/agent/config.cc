@@ -127,6 +127,8 @@ Result<AgentConfig> read(Config file, const Overrides& flags, Environment enviro
     config.listen_port =
         static_cast<uint16_t>(reader.integer("listen_port", 1, 65535).value_or(config.listen_port));
     config.mtu = static_cast<uint16_t>(reader.integer("mtu", 1280, 9000).value_or(0));
+    config.port_mapping = reader.boolean("port_mapping").value_or(true);
+    config.upnp = reader.boolean("upnp").value_or(false);
     config.report_mac_addresses = reader.boolean("report_mac_addresses").value_or(true);
 
     std::vector<std::string> faults = reader.faults();
@@ -202,6 +204,8 @@ std::string print_config(const AgentConfig& config) {
     out += fmt::format("advertise_endpoints = [{}]\n", fmt::join(endpoints, ", "));
     out += fmt::format("listen_port = {}\n", config.listen_port);
     if (config.mtu) out += fmt::format("mtu = {}\n", config.mtu);
+    out += fmt::format("port_mapping = {}\n", config.port_mapping);
+    out += fmt::format("upnp = {}\n", config.upnp);
     out += fmt::format("report_mac_addresses = {}\n", config.report_mac_addresses);
     out += fmt::format("log_level = {}\n", quoted(level_text(config.log_level)));
     return out;

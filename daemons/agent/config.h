@@ -27,6 +27,8 @@ struct AgentConfig {
     std::vector<Endpoint> advertise_endpoints;  // reported beside those that are found
     uint16_t listen_port = 51820;               // of the first network, or the next free one
     uint16_t mtu = 0;                           // 0: what the network says
+    bool port_mapping = true;                   // by PCP or NAT-PMP
+    bool upnp = false;                          // and by UPnP
     bool report_mac_addresses = true;
     log::Level log_level = log::Level::Info;
 };

@@ -76,13 +76,14 @@ Result<AgentParts> parts_of(EventLoop& loop, const Clock& clock, const AgentConf
     auto socket = netlink::Socket::open(NETLINK_ROUTE);
     if (!socket) return failed(socket.error().while_doing("rtnetlink"));
     auto shared = std::make_shared<netlink::Socket>(std::move(*socket));
-    return AgentParts{loop,
-                      clock,
-                      config,
-                      std::move(*dir),
-                      std::move(host),
-                      [shared] { return agent::read_underlay(*shared); },
-                      free_udp_port};
+    return AgentParts{.loop = loop,
+                      .clock = clock,
+                      .config = config,
+                      .dir = std::move(*dir),
+                      .host = std::move(host),
+                      .read_underlay = [shared] { return agent::read_underlay(*shared); },
+                      .free_port = free_udp_port,
+                      .read_gateway = [shared] { return agent::read_gateway(*shared); }};
 }
 
 Result<netlink::Monitor> open_monitor(const netlink::NetnsFd& netns) {
@@ -105,13 +106,14 @@ int serve(const AgentConfig& config) {
     auto parts =
         parts_of(loop, clock, config, std::make_unique<reconcile::KernelHost>(std::move(*host)));
     if (!parts) return fail_with(parts.error(), status_of(parts.error()));
+    auto monitor = open_monitor(*netns);
+    if (!monitor) return fail_with(monitor.error().while_doing("monitor"), kFailed);
+    parts->sockets = std::make_unique<KernelSockets>(loop, std::move(*netns));
     auto opened = Agent::open(std::move(*parts));
     if (!opened) return fail_with(opened.error(), kFailed);
     Agent& agent = **opened;
     auto api = LocalApi::listen(loop, agent, config);
     if (!api) return fail_with(api.error(), kFailed);
-    auto monitor = open_monitor(*netns);
-    if (!monitor) return fail_with(monitor.error().while_doing("monitor"), kFailed);
 
     const Watch kernel = loop.on_readable(monitor->fd(), [&] {
         auto heard = monitor->read();

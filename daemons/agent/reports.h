@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a node tells its controller about itself: endpoints and inventory, each when it differs from
-// what was taken last, at most every five seconds. Loop thread only.
+// What a node tells its controller about itself: endpoints, inventory and the paths to its peers,
+// each when it differs from what was taken last, at most every few seconds. Loop thread only.
 
 #include <string>
 
@@ -22,9 +22,11 @@ public:
     void set_inventory(const model::wire::Inventory& inventory) {
         inventory_.wanted = encode(inventory);
     }
+    // Round trips alone are told anew every half a minute, and where they are quite others.
+    void set_health(const model::wire::HealthReport& report);
     // A new session: nothing is under way, all is told again.
     void begin() {
-        for (Report* report : {&endpoints_, &inventory_}) {
+        for (Report* report : {&endpoints_, &inventory_, &health_}) {
             report->taken.clear();
             report->is_under_way = false;
             report->not_before = BootTime(0);
@@ -48,6 +50,9 @@ private:
     const Clock& clock_;
     Report endpoints_{"/api/v1/node/endpoints"};
     Report inventory_{"/api/v1/node/inventory"};
+    Report health_{"/api/v1/node/health"};
+    model::wire::HealthReport health_wanted_;
+    BootTime health_at_{};
 };
 
 }  // namespace cvlan::agent

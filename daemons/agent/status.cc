@@ -42,6 +42,9 @@ std::vector<local::HealthItem> Agent::machine_health() const {
     for (const std::string& line : moved_) items.push_back({"MOVED", "info", line});
     if (!save_trouble_.empty()) items.push_back({"STATE_NOT_SAVED", "error", save_trouble_});
     if (!enrolment_trouble_.empty()) items.push_back({"ENROLMENT", "error", enrolment_trouble_});
+    if (parts_.sockets && !parts_.sockets->trouble().empty())
+        items.push_back({"PATHS", "warning",
+                         "paths are tried by the kernel alone: " + parts_.sockets->trouble()});
     overlap_health(items);
     return items;
 }
@@ -127,8 +130,10 @@ void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) c
                 out.last_handshake = seen->last_handshake;
                 out.rx_bytes = static_cast<int64_t>(seen->rx_bytes);
                 out.tx_bytes = static_cast<int64_t>(seen->tx_bytes);
-                if (paths_.is_live({device_name, seen->public_key}, moment()))
-                    out.path = local::PathKind::Direct;
+                const PathTold told = path_of({device_name, seen->public_key});
+                out.path = told.kind;
+                out.rtt_ms = told.rtt_ms;
+                if (told.relay) out.relay = told.relay->name;
             }
             peers.push_back(std::move(out));
         }

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/unique_fd.h"
 #include "base/version.h"
+#include "netlink/route.h"
 #include "reconcile/marks.h"
 
 namespace cvlan::agent {
@@ -101,20 +102,39 @@ Result<reach::Underlay> read_underlay(netlink::Socket& socket) {
     return underlay_of(*links, *addresses);
 }
 
-std::vector<std::string> endpoints_to_report(const std::vector<Endpoint>& advertised,
-                                             const reach::Underlay& underlay, uint16_t port) {
-    std::vector<std::string> texts;
+Result<std::optional<Gateway>> read_gateway(netlink::Socket& socket) {
+    auto routes = netlink::list_routes(socket, Family::V4, {.table = RT_TABLE_MAIN});
+    if (!routes) return failed(routes.error().while_doing("gateway"));
+    const netlink::Route* best = nullptr;
+    for (const netlink::Route& route : *routes)
+        if (route.destination.length() == 0 && route.gateway &&
+            (!best || route.metric < best->metric))
+            best = &route;
+    if (!best) return std::nullopt;
+    return Gateway{*best->gateway, static_cast<uint32_t>(best->ifindex)};
+}
+
+std::vector<Endpoint> own_endpoints(const std::vector<Endpoint>& advertised,
+                                    const std::vector<Endpoint>& found,
+                                    const reach::Underlay& underlay, uint16_t port) {
+    std::vector<Endpoint> own;
     const auto add = [&](const Endpoint& endpoint) {
-        const std::string text = endpoint.text();
-        if (texts.size() < kMaxReported &&
-            std::find(texts.begin(), texts.end(), text) == texts.end())
-            texts.push_back(text);
+        if (own.size() < kMaxReported && std::find(own.begin(), own.end(), endpoint) == own.end())
+            own.push_back(endpoint);
     };
     for (const Endpoint& endpoint : advertised) add(endpoint);
+    for (const Endpoint& endpoint : found) add(endpoint);
     // Where there are too many it is those of bridges that fall away.
     for (const bool is_private : {false, true})
         for (const Address& address : underlay.own)
             if (address.is_private() == is_private) add({address, port});
+    return own;
+}
+
+std::vector<std::string> texts_of(const std::vector<Endpoint>& endpoints) {
+    std::vector<std::string> texts;
+    texts.reserve(endpoints.size());
+    for (const Endpoint& endpoint : endpoints) texts.push_back(endpoint.text());
     return texts;
 }
 

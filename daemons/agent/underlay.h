@@ -5,6 +5,7 @@
 // the same wire), free ports, and the inventory that is shown to administrators.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,21 @@ reach::Underlay underlay_of(const std::vector<netlink::Link>& links,
                             const std::vector<netlink::InterfaceAddress>& addresses);
 Result<reach::Underlay> read_underlay(netlink::Socket& socket);
 
-// What is reported for a network: the advertised endpoints, then each own address with its port.
-std::vector<std::string> endpoints_to_report(const std::vector<Endpoint>& advertised,
-                                             const reach::Underlay& underlay, uint16_t port);
+// The router that packets to everywhere go to, by IPv4.
+struct Gateway {
+    Address address{};
+    uint32_t if_index = 0;
+    bool operator==(const Gateway&) const = default;
+};
+Result<std::optional<Gateway>> read_gateway(netlink::Socket& socket);
+
+// Where a network's port of this machine may be reached, best guess first, at most kMaxReported:
+// the advertised endpoints, those `found` (mapped at a gateway, seen by a STUN server), then each
+// own address with its port.
+std::vector<Endpoint> own_endpoints(const std::vector<Endpoint>& advertised,
+                                    const std::vector<Endpoint>& found,
+                                    const reach::Underlay& underlay, uint16_t port);
+std::vector<std::string> texts_of(const std::vector<Endpoint>& endpoints);
 
 // The lowest port from `first` on that is not in `used` and that nobody is bound to, on IPv4 and
 // IPv6. 0 if there is none in the next 1000.

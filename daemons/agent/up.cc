@@ -132,8 +132,8 @@ void Agent::enrol(const std::string& text, const std::optional<std::string>& nam
     work->tenant_id = claims.tenant_id;
     work->network_id = claims.network_id;
     work->introduction = {text, name,
-                          endpoints_to_report(parts_.config.advertise_endpoints, underlay_,
-                                              static_cast<uint16_t>(port)),
+                          texts_of(own_endpoints(parts_.config.advertise_endpoints, {}, underlay_,
+                                                 static_cast<uint16_t>(port))),
                           read_inventory(parts_.config.report_mac_addresses)};
     work->is_join = is_join;
     work->done = std::move(done);

@@ -29,7 +29,8 @@ reconcile::PeerContext peer_context(const model::MapNetwork& network, const mode
 }  // namespace
 
 bool Paths::look(const model::MapNetwork& network, const reach::Underlay& underlay,
-                 const wg::Device& have, const reach::Moment& now) {
+                 const wg::Device& have, const reach::Moment& now,
+                 const std::function<bool(const Key&)>& has_checks) {
     std::map<wg::PublicKey, const wg::Peer*> seen_peers;
     for (const wg::Peer& peer : have.peers) seen_peers[peer.public_key] = &peer;
     bool has_choice = false;
@@ -41,8 +42,11 @@ bool Paths::look(const model::MapNetwork& network, const reach::Underlay& underl
         const reach::Sighting seen{kernel.endpoint, kernel.last_handshake, kernel.rx_bytes,
                                    kernel.tx_bytes, kernel.keepalive_seconds > 0};
         const Key place{have.name, *key};
-        const auto choice = tries_[place].look(seen, reach::rank(peer.endpoints, underlay), now);
-        if (!choice) continue;
+        const bool is_watched_only = has_checks(place);
+        const auto ranked =
+            is_watched_only ? std::vector<Endpoint>() : reach::rank(peer.endpoints, underlay);
+        const auto choice = tries_[place].look(seen, ranked, now);
+        if (!choice || is_watched_only) continue;
         chosen_[place] = *choice;
         has_choice = true;
     }

@@ -5,6 +5,7 @@
 // here it gets the node's part: keys, ports, indexes, and the endpoint of each peer that reach
 // chose. Pure but for the tries, which it only reads.
 
+#include <functional>
 #include <map>
 #include <utility>
 
@@ -20,10 +21,12 @@ class Paths {
 public:
     using Key = std::pair<std::string, wg::PublicKey>;
 
-    // Looks at the peers of `have`; true if some endpoint is to be written. keep_only() forgets
-    // those that are wanted no more.
+    // Looks at the peers of `have`; true if some endpoint is to be written. One that `has_checks`
+    // is only watched: its paths are the Pathfinder's. keep_only() forgets those that are wanted no
+    // more.
     bool look(const model::MapNetwork& network, const reach::Underlay& underlay,
-              const wg::Device& have, const reach::Moment& now);
+              const wg::Device& have, const reach::Moment& now,
+              const std::function<bool(const Key&)>& has_checks);
     // The choices have been written, or are not to be made this time.
     void settle() { chosen_.clear(); }
     const Endpoint* chosen(const Key& key) const;

@@ -297,10 +297,14 @@ TEST_F(AgentTest, ATwinOfItsIdentityMakesNoHotLoop) {
     controller.refuse(409, "SESSION_REPLACED");
     controller.relent();
     ASSERT_TRUE(machine.until([&] { return machine.state() == SelfState::ControllerUnreachable; }));
-    const size_t before = controller.requests.size();
+    const auto queries = [&] {
+        return std::count(controller.requests.begin(), controller.requests.end(),
+                          "GET /api/v1/node/map");
+    };
+    const auto before = queries();
     for (int i = 0; i < 40; ++i) loop.run_once(std::chrono::milliseconds(10));
     // At most one short query and one held one, half a second later at the earliest.
-    EXPECT_LE(controller.requests.size(), before + 2);
+    EXPECT_LE(queries(), before + 2);
     EXPECT_NE(machine.device(), nullptr);
     controller.has_twin = false;
     EXPECT_TRUE(machine.until([&] { return controller.held() == 1; }));
@@ -408,6 +412,26 @@ TEST_F(AgentTest, ATakenPortIsSteppedOverSaidAndReported) {
     }));
     EXPECT_EQ(controller.endpoints->networks[0].endpoints,
               std::vector<std::string>{"192.0.2.1:51821"});
+}
+
+TEST_F(AgentTest, TheControllerIsToldByWhichPathEachPeerIsReached) {
+    bring_up();
+    ASSERT_TRUE(machine.until([&] { return controller.health.has_value(); }));
+    ASSERT_EQ(controller.health->peers.size(), 2u);
+    EXPECT_EQ(controller.health->peers[0].path, wire::PeerPath::None);
+    auto* peer = machine.kernel.peer(reconcile::device_name(kNetwork),
+                                     *wg::PublicKey::parse(wireguard_key(2)));
+    ASSERT_NE(peer, nullptr);
+    peer->last_handshake = machine.clock.now();
+    peer->rx_bytes = 100;
+    machine.clock.advance(std::chrono::seconds(6));
+    machine.agent->kernel_changed();
+    ASSERT_TRUE(
+        machine.until([&] { return controller.health->peers[0].path == wire::PeerPath::Direct; }));
+    EXPECT_EQ(controller.health->peers[0].network_id, kNetwork);
+    EXPECT_EQ(controller.health->peers[0].node_id, node_id(2));
+    EXPECT_EQ(controller.health->peers[0].endpoint, "192.0.2.2:51820");
+    EXPECT_EQ(controller.health->peers[1].path, wire::PeerPath::None);
 }
 
 TEST_F(AgentTest, LogoutForgetsAndSaysWhetherTheControllerDid) {

@@ -21,6 +21,8 @@ TEST(AgentConfig, AnEmptyFileGivesTheDefaults) {
     EXPECT_EQ(config->state_dir, "/var/lib/cvlan-agent");
     EXPECT_EQ(config->socket, "/run/cvlan/agent.sock");
     EXPECT_EQ(config->listen_port, 51820);
+    EXPECT_TRUE(config->port_mapping);
+    EXPECT_FALSE(config->upnp);
     EXPECT_TRUE(config->report_mac_addresses);
 }
 

@@ -63,6 +63,7 @@ public:
     std::vector<std::string> requests;  // "POST /api/v1/enrol"
     std::optional<wire::EnrolRequest> enrolment;
     std::optional<wire::EndpointReport> endpoints;
+    std::optional<wire::HealthReport> health;
     std::string map_query;
     bool has_twin = false;  // another machine takes every held query over
     size_t held() const { return held_.size(); }
@@ -100,6 +101,8 @@ private:
         }
         if (request.path == "/api/v1/node/endpoints")
             endpoints = *model::decode<wire::EndpointReport>(request.body);
+        if (request.path == "/api/v1/node/health")
+            health = *model::decode<wire::HealthReport>(request.body);
         reply.send(json(204, ""));
     }
 

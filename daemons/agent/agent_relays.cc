@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// How relays come in: RelayLinks is told of this machine's identities and of peers in need, the
+// Pathfinder of what relays can carry.
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "daemons/agent/agent.h"
+#include "daemons/agent/enrolment.h"
+#include "reconcile/marks.h"
+
+namespace cvlan::agent {
+
+// Without path checks nobody would know whether a relayed path works.
+void Agent::make_relays() {
+    if (!pathfinder_) return;
+    RelayLinks::Options options;
+    options.fwmark = reconcile::kMarkBase;
+    const Bytes random = random_bytes(1);
+    options.seed = random[0];
+    RelaySeam seam;
+    seam.on_relayed = [this](const PathKey& key, const RelayedPlaces& places) {
+        pathfinder_->set_relayed(key, places);
+    };
+    seam.on_changed = [this] {
+        pathfinder_->set_servers(relays_->stun_servers());
+        report();
+    };
+    seam.send_stun = [this](const std::string& device, const Endpoint& to, ByteView datagram) {
+        return parts_.sockets->send(device, {.to = to, .payload = datagram});
+    };
+    seam.round_trip = [this](const Endpoint& server) { return pathfinder_->round_trip(server); };
+    relays_ = std::make_unique<RelayLinks>(parts_.loop, parts_.clock, std::move(options),
+                                           std::move(seam));
+}
+
+// A node may be gone when its relays are still to be told so: it is looked up.
+RelayMember Agent::relay_member(const Node& node) {
+    const state::IdentityState& kept = node.identity().kept;
+    RelayMember member;
+    member.tenant_id = kept.tenant_id;
+    member.node_id = node.identity().node_id();
+    member.trust_domain = kept.trust_domain.value_or("");
+    member.map = node.map();
+    member.certificate_pem = kept.certificate.value_or("");
+    member.credentials = [this, tenant = kept.tenant_id] {
+        const Node* now = node_of(tenant);
+        return now ? session_credentials(now->identity()) : Credentials{};
+    };
+    member.call = [this, tenant = kept.tenant_id](Controller::Call call, Controller::Done done) {
+        Node* now = node_of(tenant);
+        if (!now || !now->session()) return false;
+        now->session()->call(std::move(call), std::move(done));
+        return true;
+    };
+    for (const auto& network : kept.networks) {
+        const std::string name = reconcile::device_name(network.network_id);
+        const auto device = std::find_if(last_want_.wireguard.begin(), last_want_.wireguard.end(),
+                                         [&](const auto& one) { return one.device == name; });
+        if (device != last_want_.wireguard.end())
+            member.networks.push_back(
+                {network.network_id, name, device->key.public_key(), device->listen_port});
+    }
+    return member;
+}
+
+void Agent::follow_relays() {
+    if (!relays_) return;
+    std::vector<RelayMember> members;
+    for (const auto& node : nodes_)
+        if (is_wanted_up() && node->identity().is_enrolled())
+            members.push_back(relay_member(*node));
+    relays_->set_members(std::move(members));
+}
+
+}  // namespace cvlan::agent
