@@ -155,6 +155,13 @@ def crash() -> str:
     return "; ".join(re.findall(r"^crash: (.*): all good$", said, re.M))
 
 
+def flood() -> str:
+    """A million random packets at a relay."""
+    build("release", "cvlan-controller", "cvlan-agent", "cvlan-relay", "cvlanctl", "bench_datagrams")
+    said = run("integration/relay-flood", env={"CVLAN_BIN": str(BUILD / "release/bin")})
+    return re.findall(r"^relay-flood: (.*): all good$", said, re.M)[-1]
+
+
 def packages() -> str:
     said = run("integration/packages")
     return re.findall(r"^packages: (.*)$", said, re.M)[-1]
@@ -192,7 +199,7 @@ def mutants() -> str:
 
 
 STAGES = {"lint": lint, "build": build_release, "unit": unit, "mutants": mutants, "threads": threads, "kernel": kernel,
-          "integration": integration, "crash": crash, "packages": packages, "fuzz": fuzz}
+          "integration": integration, "crash": crash, "flood": flood, "packages": packages, "fuzz": fuzz}
 
 
 def main() -> int:
