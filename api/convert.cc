@@ -154,28 +154,19 @@ Result<store::Filter> read_account_filter(const Query& query, const AdminIdentit
 }
 
 namespace {
-bool is_in(const model::Network& network, const Address& address) {
-    return (network.ipv4 && network.ipv4->contains(address)) ||
-           (network.ipv6 && network.ipv6->contains(address));
-}
-
 bool can_be_endpoint(const Address& address) {
     return !address.is_unspecified() && !address.is_loopback() && !address.is_link_local() &&
            !address.is_multicast() && !address.is_v4_mapped();
 }
 }  // namespace
 
-Result<std::vector<Endpoint>> read_endpoints(const std::vector<std::string>& texts,
-                                             const model::Network& network) {
+Result<std::vector<Endpoint>> read_endpoints(const std::vector<std::string>& texts) {
     std::vector<Endpoint> endpoints;
     for (size_t i = 0; i < texts.size(); ++i) {
         auto endpoint = Endpoint::parse(texts[i]);
         std::string why = endpoint ? "" : endpoint.error().message;
         if (endpoint && (endpoint->port == 0 || !can_be_endpoint(endpoint->address)))
             why = fmt::format("{} can be nobody's endpoint", endpoint->text());
-        // A tunnel inside itself: the overlay's own addresses are no way to reach it. A node whose
-        // underlay lies in there (F80) can not know that when it enrols.
-        if (why.empty() && is_in(network, endpoint->address)) continue;
         if (!why.empty()) {
             Error error{Code::Invalid, fmt::format("endpoints: {}", why)};
             error.pointer = fmt::format("/endpoints/{}", i);
@@ -187,9 +178,8 @@ Result<std::vector<Endpoint>> read_endpoints(const std::vector<std::string>& tex
     return endpoints;
 }
 
-void add_observed(std::vector<Endpoint>& endpoints, const Endpoint& seen, uint16_t listen_port,
-                  const model::Network& network) {
-    if (listen_port == 0 || !can_be_endpoint(seen.address) || is_in(network, seen.address)) return;
+void add_observed(std::vector<Endpoint>& endpoints, const Endpoint& seen, uint16_t listen_port) {
+    if (listen_port == 0 || !can_be_endpoint(seen.address)) return;
     const Endpoint observed{seen.address, listen_port};
     if (std::find(endpoints.begin(), endpoints.end(), observed) == endpoints.end())
         endpoints.push_back(observed);

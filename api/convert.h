@@ -32,11 +32,9 @@ Result<std::chrono::seconds> read_duration(const std::string& text, const char* 
 model::Quotas from_wire(const model::wire::Quotas& quotas);
 
 // Candidates as a node reported them plus the address that its request came from. Refuses what can
-// not be an endpoint of a node: port 0, loopback, link-local, multicast, the network's own prefix.
-Result<std::vector<Endpoint>> read_endpoints(const std::vector<std::string>& texts,
-                                             const model::Network& network);
-void add_observed(std::vector<Endpoint>& endpoints, const Endpoint& seen, uint16_t listen_port,
-                  const model::Network& network);
+// not be an endpoint of a node: port 0, loopback, link-local, multicast.
+Result<std::vector<Endpoint>> read_endpoints(const std::vector<std::string>& texts);
+void add_observed(std::vector<Endpoint>& endpoints, const Endpoint& seen, uint16_t listen_port);
 
 // A WireGuard public key that is worth having: 32 bytes, canonical base64, not of low order.
 Result<void> check_wireguard_key(const std::string& text);

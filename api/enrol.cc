@@ -46,27 +46,30 @@ http::Response refuse(const Attempt& attempt, const Error& error) {
     return error_response(error, request.request_id);
 }
 
-// What the token must be signed by: the tenant's key here, or one that makes tokens offline.
-// NotFound for any other.
-Result<pki::VerifyKey> key_of(Context& context, const model::TokenClaims& claims) {
+// Whether a key of its tenant signed it: the one here, or one that makes tokens offline. NotFound
+// where the tenant has no such key.
+Result<void> check_signature(Context& context, const std::string& text,
+                             const pki::UnverifiedToken& token) {
+    const model::TokenClaims& claims = token.claims;
+    const WallTime now = context.clock.now();
     auto keys = context.keys.of(claims.tenant_id);
     if (!keys) return failed(keys.error());
     const pki::VerifyKey& own = (*keys)->token.public_key();
-    if (claims.kid == own.kid()) return pki::VerifyKey::from_bytes(own.bytes());
+    if (claims.kid == own.kid()) return context.verified_tokens->verify(text, token, own, now);
     auto offline = context.store.token_key_of(claims.tenant_id, claims.kid);
     if (!offline) return failed(offline.error());
-    return pki::VerifyKey::from_base64(offline->public_key);
+    auto key = pki::VerifyKey::from_base64(offline->public_key);
+    if (!key) return failed(key.error());
+    return context.verified_tokens->verify(text, token, *key, now);
 }
 
 // The claims of a token that a key of its tenant signed and that is in time.
 Result<model::TokenClaims> verified(Context& context, const std::string& text, Attempt& attempt) {
     auto token = pki::parse_token(text);
     if (!token) return fail_as(model::kTokenInvalid, Code::Denied, token.error().message);
-    auto key = key_of(context, token->claims);
-    if (!key && key.error().code == Code::NotFound)
+    auto good = check_signature(context, text, *token);
+    if (!good && good.error().code == Code::NotFound)
         return fail_as(model::kTokenInvalid, Code::Denied, "token is not of this controller");
-    if (!key) return failed(key.error());
-    auto good = context.verified_tokens->verify(text, *token, *key, context.clock.now());
     if (good || good.error().reason == model::kTokenExpired) {
         attempt.tenant = token->claims.tenant_id;
         attempt.token = token->claims.id;
@@ -95,13 +98,9 @@ Result<store::Joining> read_joining(Context& context, Attempt& attempt, const Jo
         return failed(
             Error{Code::Invalid, "wireguardPublicKey: is required", 0, "/wireguardPublicKey"});
     if (auto key = check_wireguard_key(*inputs.wireguard_key); !key) return failed(key.error());
-    auto network = context.store.network(claims->tenant_id, claims->network_id);
-    if (!network && network.error().code == Code::NotFound)
-        return fail_as(model::kTokenRevoked, Code::Gone, "token was revoked: its network is gone");
-    if (!network) return failed(network.error());
-    auto endpoints = read_endpoints(inputs.endpoints, *network);
+    auto endpoints = read_endpoints(inputs.endpoints);
     if (!endpoints) return failed(endpoints.error());
-    add_observed(*endpoints, attempt.call.request.peer, inputs.listen_port, *network);
+    add_observed(*endpoints, attempt.call.request.peer, inputs.listen_port);
     return store::Joining{*claims, *inputs.wireguard_key, inputs.listen_port,
                           std::move(*endpoints)};
 }

@@ -17,10 +17,11 @@ http::Response report_endpoints(Context& context, const Call& call, const NodeId
     for (const wire::NetworkEndpoints& entry : body->networks) {
         auto network = context.store.network(who.tenant_id, entry.network_id);
         if (!network) return error_response(network.error(), call.request.request_id);
-        auto endpoints = read_endpoints(entry.endpoints, *network);
+        auto endpoints = read_endpoints(entry.endpoints);
         if (!endpoints) return error_response(endpoints.error(), call.request.request_id);
         const auto port = static_cast<uint16_t>(entry.listen_port);
-        add_observed(*endpoints, call.request.peer, port, *network);
+        add_observed(*endpoints, call.request.peer, port);
+        model::leave_out_overlay(*endpoints, *network);
         reports.push_back(
             {entry.network_id, port, std::move(*endpoints), body->relay_id.value_or("")});
     }

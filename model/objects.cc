@@ -49,4 +49,11 @@ TokenState state_of(const Token& token, WallTime now) {
     return token.uses_left == 0 ? TokenState::Spent : TokenState::Usable;
 }
 
+void leave_out_overlay(std::vector<Endpoint>& endpoints, const Network& network) {
+    std::erase_if(endpoints, [&](const Endpoint& endpoint) {
+        return (network.ipv4 && network.ipv4->contains(endpoint.address)) ||
+               (network.ipv6 && network.ipv6->contains(endpoint.address));
+    });
+}
+
 }  // namespace cvlan::model

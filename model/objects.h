@@ -59,6 +59,10 @@ struct Network {
     WallTime created_at{};
 };
 
+// A tunnel inside itself: the overlay's own addresses are no way to reach it. A node whose underlay
+// lies in there (F80) can not know that when it enrols.
+void leave_out_overlay(std::vector<Endpoint>& endpoints, const Network& network);
+
 enum class TokenRole { Node, Vrouter, Relay };
 
 struct Token {
@@ -118,6 +122,7 @@ struct Membership {
     std::vector<Endpoint> endpoints;  // as the node reported them, and as the controller saw it
     int64_t revision = 0;
     std::string relay_id{};  // the node's home relay by its own word, or empty
+    bool operator==(const Membership&) const = default;
 };
 
 struct Node {
@@ -142,6 +147,7 @@ struct Node {
     bool external = false;            // a stock WireGuard client: no certificate, no map
     std::optional<std::chrono::milliseconds> ephemeral_after{};  // deleted when away for so long
     std::optional<WallTime> key_expires_at{};                    // when it must enrol again
+    bool operator==(const Node&) const = default;
 };
 
 // Rows hold the numbers of both. What is alike of several nouns: a name, and what it points to.

@@ -14,6 +14,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -35,6 +36,12 @@ struct Work {
     Database& db;
     std::vector<Event> events{};              // of its changes
     std::vector<model::AuditEntry> drafts{};  // their audit entries, until the body's end
+    // Where the audit of the tenant whose change was recorded last goes on.
+    struct Chain {
+        std::string tenant_id;
+        model::AuditAnchor last;
+    };
+    std::optional<Chain> chain{};
 };
 
 class Engine {

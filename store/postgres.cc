@@ -276,6 +276,7 @@ Result<PostgresDatabase::Rows> PostgresDatabase::ask(const std::string& text,
     if (const auto ahead = sent_ahead(text, parameters)) {
         if (!ahead->rows)
             if (auto done = check(); !done) return failed(done.error());
+        if (!ahead->rows) return fail(Code::Internal, "database: no answer to what was asked");
         return std::move(ahead->rows);
     }
     if (!text.starts_with("SELECT")) ahead_.clear();  // it may change what was asked

@@ -19,6 +19,19 @@ const std::optional<Prefix>& prefix_of(const model::Network& network, Family fam
     return family == Family::V4 ? network.ipv4 : network.ipv6;
 }
 
+// Those from `next` on, at most `count`; `next` becomes what is left, nothing where that was all.
+std::vector<Address> take_fresh(const model::Network& network, Family family,
+                                std::optional<Address>& next, size_t count) {
+    std::vector<Address> addresses;
+    if (!next) return addresses;
+    const Address last = usable_range(*prefix_of(network, family)).last;
+    while (next && addresses.size() < count) {
+        addresses.push_back(*next);
+        next = *next == last ? std::optional<Address>() : next->plus(1);
+    }
+    return addresses;
+}
+
 }  // namespace
 
 Result<std::vector<Address>> SqlStore::allocate_released(const model::Network& network,
@@ -44,31 +57,29 @@ Result<std::vector<Address>> SqlStore::allocate_released(const model::Network& n
     return addresses;
 }
 
-Result<SqlStore::Pool> SqlStore::find_pool(const Key& network, Family family) {
-    constexpr const char* kQuery =
-        "SELECT {}, EXISTS (SELECT 1 FROM released_addresses r WHERE r.tenant_id = n.tenant_id AND "
-        "r.network_id = n.id AND r.family = ?) FROM networks n WHERE tenant_id = ? AND id = ?";
-    static const std::string v4 = fmt::format(kQuery, "ipv4_next");
-    static const std::string v6 = fmt::format(kQuery, "ipv6_next");
-    Statement row = db_.sql(family == Family::V4 ? v4 : v6, family, network.tenant_id, network.id);
-    Pool pool;
-    if (row.next()) pool = {row.address(0), row.integer(1) != 0};
+Result<SqlStore::Pools> SqlStore::find_pools(const Key& network) {
+    constexpr const char* kReleased =
+        "EXISTS (SELECT 1 FROM released_addresses r WHERE r.tenant_id = n.tenant_id AND "
+        "r.network_id = n.id AND r.family = ?)";
+    static const std::string query = fmt::format(
+        "SELECT ipv4_next, {0}, ipv6_next, {0} FROM networks n WHERE tenant_id = ? AND "
+        "id = ?",
+        kReleased);
+    Statement row = db_.sql(query, Family::V4, Family::V6, network.tenant_id, network.id);
+    Pools pools;
+    if (row.next())
+        pools = {{row.address(0), row.integer(1) != 0}, {row.address(2), row.integer(3) != 0}};
     if (row.error()) return failed(*row.error());
-    return pool;
+    return pools;
 }
 
 Result<std::vector<Address>> SqlStore::allocate_fresh(const model::Network& network, Family family,
                                                       std::optional<Address> next, size_t count) {
-    const bool is_v4 = family == Family::V4;
-    std::vector<Address> addresses;
-    const Address last = usable_range(*prefix_of(network, family)).last;
-    while (next && addresses.size() < count) {
-        addresses.push_back(*next);
-        next = *next == last ? std::optional<Address>() : next->plus(1);
-    }
+    std::vector<Address> addresses = take_fresh(network, family, next, count);
     if (addresses.empty()) return addresses;
-    auto moved = db_.sql(is_v4 ? "UPDATE networks SET ipv4_next = ? WHERE tenant_id = ? AND id = ?"
-                               : "UPDATE networks SET ipv6_next = ? WHERE tenant_id = ? AND id = ?",
+    auto moved = db_.sql(family == Family::V4
+                             ? "UPDATE networks SET ipv4_next = ? WHERE tenant_id = ? AND id = ?"
+                             : "UPDATE networks SET ipv6_next = ? WHERE tenant_id = ? AND id = ?",
                          next, network.tenant_id, network.id)
                      .run();
     if (!moved) return failed(moved.error());
@@ -79,14 +90,9 @@ Result<std::vector<Address>> SqlStore::allocate_fresh(const model::Network& netw
 Result<std::vector<Address>> SqlStore::allocate_many(const model::Network& network, Family family,
                                                      size_t count) {
     if (!prefix_of(network, family)) return std::vector<Address>{};
-    auto pool = find_pool({network.tenant_id, network.id}, family);
-    if (!pool) return failed(pool.error());
-    return allocate_from(*pool, network, family, count);
-}
-
-Result<std::vector<Address>> SqlStore::allocate_from(const Pool& pool,
-                                                     const model::Network& network, Family family,
-                                                     size_t count) {
+    auto pools = find_pools({network.tenant_id, network.id});
+    if (!pools) return failed(pools.error());
+    const Pool& pool = family == Family::V4 ? pools->ipv4 : pools->ipv6;
     std::vector<Address> addresses;
     if (pool.has_released) {
         auto released = allocate_released(network, family, count);
@@ -99,22 +105,28 @@ Result<std::vector<Address>> SqlStore::allocate_from(const Pool& pool,
     return addresses;
 }
 
-// An address of each family that the network has a prefix of.
-Result<SqlStore::Place> SqlStore::allocate_place(const model::Network& network) {
-    const Key key{network.tenant_id, network.id};
-    // Both are asked before one is changed (Database::ask_ahead).
-    auto ipv4 = find_pool(key, Family::V4);
-    auto ipv6 = find_pool(key, Family::V6);
-    if (!ipv4 || !ipv6) return failed(ipv4 ? ipv6.error() : ipv4.error());
+// An address of each family that the network has a prefix of, for one more node of it.
+Result<SqlStore::Place> SqlStore::allocate_place(const model::Network& network, Pools pools) {
     Place place;
     for (const Family family : {Family::V4, Family::V6}) {
         if (!prefix_of(network, family)) continue;
-        const bool is_v4 = family == Family::V4;
-        auto found = allocate_from(is_v4 ? *ipv4 : *ipv6, network, family, 1);
-        if (!found) return failed(found.error());
-        if (found->empty()) return failed(exhausted(network, family));
-        (is_v4 ? place.ipv4 : place.ipv6) = found->front();
+        Pool& pool = family == Family::V4 ? pools.ipv4 : pools.ipv6;
+        std::vector<Address> found;
+        if (pool.has_released) {
+            auto released = allocate_released(network, family, 1);
+            if (!released) return failed(released.error());
+            found = std::move(*released);
+        }
+        if (found.empty()) found = take_fresh(network, family, pool.next, 1);
+        if (found.empty()) return failed(exhausted(network, family));
+        (family == Family::V4 ? place.ipv4 : place.ipv6) = found.front();
     }
+    auto taken = db_.sql(
+                        "UPDATE networks SET ipv4_next = ?, ipv6_next = ?, node_count = "
+                        "node_count + 1 WHERE tenant_id = ? AND id = ?",
+                        pools.ipv4.next, pools.ipv6.next, network.tenant_id, network.id)
+                     .run();
+    if (!taken) return failed(taken.error());
     return place;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <utility>
 
 #include "store/event_names.h"
 #include "store/sql_pages.h"
@@ -16,9 +17,22 @@ namespace {
 constexpr const char* kSelect =
     "SELECT tenant_id, sequence, at, actor, source, request_id, action, object_kind, object_id, "
     "outcome, count, before_json, after_json, previous_hash, hash FROM audit";
+constexpr const char* kUnavailable = "AUDIT_UNAVAILABLE";
 constexpr size_t kReadAtOnce = 100;
 constexpr int kVerifiedAtOnce = 500;
 constexpr int kPrunedAtOnce = 5000;
+
+// What is sent while this lives is the audit's: its failure refuses the change for that reason.
+class Blaming {
+public:
+    explicit Blaming(Database& db) : db_(db) { db_.blame(kUnavailable); }
+    Blaming(const Blaming&) = delete;
+    Blaming& operator=(const Blaming&) = delete;
+    ~Blaming() { db_.blame(nullptr); }
+
+private:
+    Database& db_;
+};
 
 model::AuditEntry audit_row(const Statement& row) {
     model::AuditEntry entry;
@@ -97,31 +111,23 @@ Result<void> fill_audit_page(Database& db, const AuditFilter& filter, int64_t af
 
 }  // namespace
 
-// Takes the next `count` numbers of the chain and tells the entry before them. The row stays locked
-// until the transaction ends: nobody else appends to this chain meanwhile.
-Result<model::AuditAnchor> SqlBase::extend_chain(const std::string& tenant_id, int64_t count) {
-    for (int tries = 0; tries < 2; ++tries) {
-        Statement head = db_.sql(
-            "UPDATE audit_heads SET sequence = sequence + ? WHERE tenant_id = ? RETURNING "
-            "sequence, hash",
-            count, tenant_id);
-        if (head.next()) return model::AuditAnchor{head.integer(0) - count, head.text(1)};
-        if (head.error()) return failed(*head.error());
-        auto made = db_.sql(
-                           "INSERT INTO audit_heads (tenant_id, sequence, hash, pruned_sequence, "
-                           "pruned_hash) VALUES (?, 0, '', 0, '') ON CONFLICT DO NOTHING",
-                           tenant_id)
-                        .run();
-        if (!made) return failed(made.error());
-    }
-    return fail(Code::Internal, "the audit's chain has no head");
+// Where a chain goes on. Nobody else writes until the transaction ends, and so nobody appends.
+Result<model::AuditAnchor> SqlBase::end_of_chain(const std::string& tenant_id) {
+    const Blaming blaming(db_);
+    auto head = audit_head(tenant_id);
+    if (!head) return fail_as(kUnavailable, Code::Unavailable, head.error().message);
+    return std::move(head->last);
 }
 
 Result<void> SqlBase::append_audit(std::vector<model::AuditEntry> entries) {
     if (entries.empty()) return {};
     const std::string& tenant_id = entries.front().tenant_id;
-    auto last = extend_chain(tenant_id, static_cast<int64_t>(entries.size()));
+    auto known = std::exchange(Engine::work().chain, std::nullopt);
+    auto last = known && known->tenant_id == tenant_id
+                    ? Result<model::AuditAnchor>(std::move(known->last))
+                    : end_of_chain(tenant_id);
     if (!last) return failed(last.error());
+    const Blaming blaming(db_);
     for (model::AuditEntry& entry : entries) {
         entry.sequence = last->sequence + 1;
         entry.previous_hash = last->hash;
@@ -140,8 +146,12 @@ Result<void> SqlBase::append_audit(std::vector<model::AuditEntry> entries) {
         row.bind(entry.after).bind(entry.previous_hash).bind(entry.hash);
     });
     if (!written) return failed(written.error().while_doing("audit"));
-    auto moved =
-        db_.sql("UPDATE audit_heads SET hash = ? WHERE tenant_id = ?", last->hash, tenant_id).run();
+    auto moved = db_.sql(
+                        "INSERT INTO audit_heads (tenant_id, sequence, hash, pruned_sequence, "
+                        "pruned_hash) VALUES (?, ?, ?, 0, '') ON CONFLICT (tenant_id) DO UPDATE "
+                        "SET sequence = excluded.sequence, hash = excluded.hash",
+                        tenant_id, last->sequence, last->hash)
+                     .run();
     if (!moved) return failed(moved.error().while_doing("audit"));
     return {};
 }
@@ -175,10 +185,7 @@ void SqlBase::draft_without_event(const model::AuditEntry& what) {
 Result<void> SqlBase::append_drafts() {
     if (!drafts().empty() && cause_.idempotency)
         if (auto spent = spend_key(); !spent) return spent;
-    Work& work = Engine::work();
-    constexpr const char* kReason = "AUDIT_UNAVAILABLE";
-    auto& drafts = work.drafts;
-    work.db.blame(kReason);
+    auto& drafts = Engine::work().drafts;
     while (!drafts.empty()) {
         const std::string tenant_id = drafts.front().tenant_id;
         const auto rest =
@@ -188,9 +195,8 @@ Result<void> SqlBase::append_drafts() {
                                                std::make_move_iterator(rest));
         drafts.erase(drafts.begin(), rest);
         if (auto appended = append_audit(std::move(entries)); !appended)
-            return fail_as(kReason, Code::Unavailable, appended.error().message);
+            return fail_as(kUnavailable, Code::Unavailable, appended.error().message);
     }
-    work.db.blame(nullptr);
     return {};
 }
 

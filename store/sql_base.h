@@ -81,7 +81,9 @@ protected:
     Result<void> append_drafts();
     Result<void> spend_key();
     Result<void> append_audit(std::vector<model::AuditEntry> entries);
-    Result<model::AuditAnchor> extend_chain(const std::string& tenant_id, int64_t count);
+    // What record() and the audit go on from. Each is one question, which can be asked ahead.
+    Result<Revision> revision_of(const std::string& tenant_id);
+    Result<model::AuditAnchor> end_of_chain(const std::string& tenant_id);
     Result<AuditHead> audit_head(const std::string& tenant_id);
     Result<std::vector<std::string>> chains_of(const Scope& scope);
     Result<AuditVerdict> verify_chain(const std::string& tenant_id);

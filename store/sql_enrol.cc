@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a node comes in: the token is checked and spent in the transaction that makes the node.
-#include <algorithm>
+#include <set>
 
 #include "store/sql_rows.h"
 #include "store/sql_store.h"
@@ -70,8 +70,9 @@ void SqlStore::ask_ahead_of(const Enrolment& request) {
         (void)is_name_free(claims.tenant_id, name_asked(request));
         (void)check_wireguard_key({}, joining);
         (void)find_network(claims.tenant_id, claims.network_id);
-        (void)find_pool({claims.tenant_id, claims.network_id}, Family::V4);
-        (void)find_pool({claims.tenant_id, claims.network_id}, Family::V6);
+        (void)find_pools({claims.tenant_id, claims.network_id});
+        (void)revision_of(claims.tenant_id);
+        (void)end_of_chain(claims.tenant_id);
     });
 }
 
@@ -114,11 +115,9 @@ Result<std::string> SqlStore::choose_name(const Enrolment& request) {
     }
 }
 
-Result<void> SqlStore::insert_node(const Enrolling& enrolling, Revision revision) {
-    const WallTime now = clock_.now();
-    const model::Token& token = enrolling.token;
-    const model::Inventory& inventory = enrolling.request.inventory;
-    const bool is_approved = !enrolling.settings.device_approval;
+// `node` without what other tables hold.
+Result<void> SqlStore::insert_node(const model::Node& node, const Enrolling& enrolling) {
+    const model::Inventory& inventory = node.inventory;
     return db_
         .sql(
             "INSERT INTO nodes (tenant_id, id, name, state, role, certificate_serial, "
@@ -127,13 +126,11 @@ Result<void> SqlStore::insert_node(const Enrolling& enrolling, Revision revision
             "kernel, architecture, agent_version) "
             "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?11, ?12, ?13, ?14, ?15, "
             "?16, ?17, ?18, ?19, ?20)",
-            enrolling.node.tenant_id, enrolling.node.id, enrolling.name,
-            is_approved ? model::NodeState::Active : model::NodeState::Pending, token.role,
-            enrolling.certificate.serial, enrolling.request.tls_key_hash,
-            enrolling.certificate.expires_at, token.id, now, revision, is_approved,
-            count_of(token.ephemeral_after), key_end(enrolling.settings, now), token.owner,
-            inventory.hostname, inventory.os, inventory.kernel, inventory.architecture,
-            inventory.agent_version)
+            node.tenant_id, node.id, node.name, node.state, node.role, node.certificate_serial,
+            node.tls_key_hash, node.certificate_expires_at, enrolling.token.id, node.created_at,
+            node.revision, node.state == model::NodeState::Active, count_of(node.ephemeral_after),
+            node.key_expires_at, node.owner, inventory.hostname, inventory.os, inventory.kernel,
+            inventory.architecture, inventory.agent_version)
         .run();
 }
 
@@ -161,36 +158,57 @@ Result<void> SqlStore::renew_node(const Enrolling& enrolling) {
 // Gives the node its place in the token's network, or a new key in the place it has.
 Result<void> SqlStore::put_membership(const Key& node, const Joining& joining) {
     if (auto good = check_wireguard_key(node, joining); !good) return good;
-    const std::string& network_id = joining.token.network_id;
+    auto network = find_network(node.tenant_id, joining.token.network_id);
+    if (!network) return failed(network.error());
+    auto endpoints = joining.endpoints;
+    model::leave_out_overlay(endpoints, *network);
     auto kept = db_.sql(
                        "UPDATE memberships SET wireguard_key = ?, listen_port = ?, endpoints = ? "
                        "WHERE tenant_id = ? AND network_id = ? AND node_id = ?",
-                       joining.wireguard_key, joining.listen_port,
-                       endpoints_text(joining.endpoints), node.tenant_id, network_id, node.id)
+                       joining.wireguard_key, joining.listen_port, endpoints_text(endpoints),
+                       node.tenant_id, network->id, node.id)
                     .run();
     if (!kept || db_.changes() > 0) return kept;
-
-    auto network = find_network(node.tenant_id, network_id);
-    if (!network) return failed(network.error());
-    auto place = allocate_place(*network);
+    auto pools = find_pools({network->tenant_id, network->id});
+    if (!pools) return failed(pools.error());
+    auto place = allocate_place(*network, std::move(*pools));
     if (!place) return failed(place.error());
-    return insert_membership(node, joining, *place, 0);
+    return insert_membership(membership_at(node, joining, *network, *place), node.tenant_id);
 }
 
-Result<void> SqlStore::insert_membership(const Key& node, const Joining& joining,
-                                         const Place& place, Revision revision) {
-    const std::string& network_id = joining.token.network_id;
-    auto made = db_.sql(
-                       "INSERT INTO memberships (tenant_id, network_id, node_id, wireguard_key, "
-                       "ipv4, ipv6, listen_port, endpoints, revision) "
-                       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       node.tenant_id, network_id, node.id, joining.wireguard_key, place.ipv4,
-                       place.ipv6, joining.listen_port, endpoints_text(joining.endpoints), revision)
-                    .run();
-    if (!made) return made;
+// Where the token leads to; of a relay nowhere.
+Result<model::Network> SqlStore::network_to_join(const Joining& joining) {
+    if (is_relay(joining.token)) return model::Network{};
+    auto network = find_network(joining.token.tenant_id, joining.token.network_id);
+    if (!network && network.error().code == Code::NotFound)
+        return fail_as(model::kTokenRevoked, Code::Gone, "token was revoked: its network is gone");
+    return network;
+}
+
+model::Membership SqlStore::membership_at(const Key& node, const Joining& joining,
+                                          const model::Network& network, const Place& place) {
+    model::Membership membership;
+    membership.network_id = network.id;
+    membership.network_name = network.name;
+    membership.node_id = node.id;
+    membership.wireguard_key = joining.wireguard_key;
+    membership.ipv4 = place.ipv4;
+    membership.ipv6 = place.ipv6;
+    membership.listen_port = joining.listen_port;
+    membership.endpoints = joining.endpoints;
+    model::leave_out_overlay(membership.endpoints, network);
+    return membership;
+}
+
+Result<void> SqlStore::insert_membership(const model::Membership& membership,
+                                         const std::string& tenant_id) {
     return db_
-        .sql("UPDATE networks SET node_count = node_count + 1 WHERE tenant_id = ? AND id = ?",
-             node.tenant_id, network_id)
+        .sql(
+            "INSERT INTO memberships (tenant_id, network_id, node_id, wireguard_key, ipv4, ipv6, "
+            "listen_port, endpoints, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            tenant_id, membership.network_id, membership.node_id, membership.wireguard_key,
+            membership.ipv4, membership.ipv6, membership.listen_port,
+            endpoints_text(membership.endpoints), membership.revision)
         .run();
 }
 
@@ -231,6 +249,8 @@ Result<Enrolled> SqlStore::enrol(const Enrolment& request, const IssueCertificat
     const Joining& joining = request.joining;
     return write([&]() -> Result<Enrolled> {
         ask_ahead_of(request);
+        auto network = network_to_join(joining);
+        if (!network) return failed(network.error());
         auto enrolling = admit(request);
         if (!enrolling) return failed(enrolling.error());
         const bool is_new = enrolling->is_new;
@@ -243,21 +263,21 @@ Result<Enrolled> SqlStore::enrol(const Enrolment& request, const IssueCertificat
         enrolling->name = std::move(*name);
         if (auto good = check_wireguard_key(enrolling->node, joining); !good)
             return failed(good.error());
-        const bool has_place = !is_relay(joining.token);
-        auto network = has_place ? find_network(enrolling->node.tenant_id, joining.token.network_id)
-                                 : Result<model::Network>(model::Network{});
-        if (!network) return failed(network.error());
         // From here on it is written.
-        auto place = is_new && has_place ? allocate_place(*network) : Place{};
-        if (!place) return failed(place.error());
-        if (!*is_repeat)
-            if (auto spent = spend_token(enrolling->token); !spent) return failed(spent.error());
-        auto certificate = issue(enrolling->node);
-        if (!certificate) return failed(certificate.error());
-        enrolling->certificate = std::move(*certificate);
-        return is_new ? store_new(*enrolling, std::move(*network), *place)
-                      : store_known(*enrolling);
+        if (is_new) return store_new(*enrolling, std::move(*network), issue);
+        if (auto spent = spend(*enrolling, *is_repeat, issue); !spent) return failed(spent.error());
+        return store_known(*enrolling);
     });
+}
+
+// The token is, unless it was for this very node, and the certificate is made.
+Result<void> SqlStore::spend(Enrolling& enrolling, bool is_repeat, const IssueCertificate& issue) {
+    if (!is_repeat)
+        if (auto spent = spend_token(enrolling.token); !spent) return spent;
+    auto certificate = issue(enrolling.node);
+    if (!certificate) return failed(certificate.error());
+    enrolling.certificate = std::move(*certificate);
+    return {};
 }
 
 // The same node with the same token and keys, which never used what it was given: the answer was
@@ -284,27 +304,63 @@ Result<std::string> SqlStore::name_of_known(const Enrolling& enrolling) {
     return choose_name(enrolling.request);
 }
 
-Result<Enrolled> SqlStore::store_new(const Enrolling& enrolling, model::Network network,
-                                     const Place& place) {
+// As find_node reads it once it is stored; its places are not in it.
+model::Node SqlStore::new_node(const Enrolling& enrolling, Revision revision) {
+    const model::Token& token = enrolling.token;
+    const bool is_approved = !enrolling.settings.device_approval;
+    model::Node node;
+    node.tenant_id = enrolling.node.tenant_id;
+    node.id = enrolling.node.id;
+    node.name = enrolling.name;
+    node.state = is_approved ? model::NodeState::Active : model::NodeState::Pending;
+    node.role = token.role;
+    node.certificate_serial = enrolling.certificate.serial;
+    node.tls_key_hash = enrolling.request.tls_key_hash;
+    node.certificate_expires_at = enrolling.certificate.expires_at;
+    node.inventory = enrolling.request.inventory;
+    node.created_at = clock_.now();
+    node.owner = token.owner;
+    node.revision = revision;
+    const auto& asked = enrolling.request.joining.token.tags;
+    const std::set<std::string> tags(asked.begin(), asked.end());
+    node.tags.assign(tags.begin(), tags.end());
+    node.ephemeral_after = token.ephemeral_after;
+    node.key_expires_at = key_end(enrolling.settings, node.created_at);
+    return node;
+}
+
+Result<Enrolled> SqlStore::store_new(Enrolling& enrolling, model::Network network,
+                                     const IssueCertificate& issue) {
     const Key& key = enrolling.node;
     const Joining& joining = enrolling.request.joining;
     const bool is_in_none = is_relay(joining.token);
+    // What is asked ahead is taken before anything changes.
+    auto pools = is_in_none ? Result<Pools>({}) : find_pools({network.tenant_id, network.id});
+    if (!pools) return failed(pools.error());
     auto revision = record(key, EventKind::NodeEnrolled,
                            is_in_none ? std::vector<std::string>{} : std::vector{network.id});
     if (!revision) return failed(revision.error());
-    auto stored = insert_node(enrolling, *revision);
-    if (stored && !is_in_none) stored = insert_membership(key, joining, place, *revision);
-    if (stored) stored = put_mac_addresses(key, enrolling.request.inventory);
-    if (stored && !joining.token.tags.empty()) stored = put_tags(db_, key, joining.token.tags);
+    auto place = is_in_none ? Result<Place>({}) : allocate_place(network, std::move(*pools));
+    if (!place) return failed(place.error());
+    if (auto spent = spend(enrolling, false, issue); !spent) return failed(spent.error());
+    Enrolled enrolled{new_node(enrolling, *revision), {}, {}, *revision, true};
+    model::Node& node = enrolled.node;
+    auto stored = insert_node(node, enrolling);
+    if (stored) stored = put_mac_addresses(key, node.inventory);
+    if (stored && !node.tags.empty()) stored = put_tags(db_, key, node.tags);
     if (!stored) return failed(stored.error());
-    auto node = audited(find_node(key.tenant_id, key.id));
-    if (!node) return failed(node.error());
+    if (!is_in_none) {
+        enrolled.membership = membership_at(key, joining, network, *place);
+        enrolled.membership.revision = *revision;
+        stored = insert_membership(enrolled.membership, key.tenant_id);
+        if (!stored) return failed(stored.error());
+        node.memberships.push_back(enrolled.membership);
+        ++network.node_count;
+        enrolled.network = std::move(network);
+    }
+    note_after(node);
     if (auto fits = check_quota(enrolling.tenant, Quota::Nodes); !fits) return failed(fits.error());
-    if (is_in_none) return Enrolled{*node, {}, {}, *revision, true};
-    const model::Membership* membership = membership_in(*node, network.id);
-    if (!membership) return fail(Code::Internal, "a membership is missing");
-    ++network.node_count;
-    return Enrolled{*node, std::move(network), *membership, *revision, true};
+    return enrolled;
 }
 
 Result<Enrolled> SqlStore::store_known(const Enrolling& enrolling) {
@@ -330,6 +386,7 @@ Result<Enrolled> SqlStore::store_known(const Enrolling& enrolling) {
 Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joining) {
     const Key key{joining.token.tenant_id, node_id};
     return write([&]() -> Result<Enrolled> {
+        if (auto there = network_to_join(joining); !there) return failed(there.error());
         auto token = check_token(joining);
         if (!token) return failed(token.error());
         if (auto good = check_not_suspended(key.tenant_id); !good) return failed(good.error());

@@ -143,17 +143,22 @@ private:
     Result<std::string> choose_name(const Enrolment& request);
     Result<Enrolling> admit(const Enrolment& request);
     void ask_ahead_of(const Enrolment& request);
-    Result<void> insert_node(const Enrolling& enrolling, Revision revision);
+    Result<void> spend(Enrolling& enrolling, bool is_repeat, const IssueCertificate& issue);
+    model::Node new_node(const Enrolling& enrolling, Revision revision);
+    Result<void> insert_node(const model::Node& node, const Enrolling& enrolling);
     Result<void> renew_node(const Enrolling& enrolling);
     Result<void> put_inventory(const Key& node, const model::Inventory& inventory);
     Result<void> put_mac_addresses(const Key& node, const model::Inventory& inventory);
     Result<void> put_membership(const Key& node, const Joining& joining);
-    Result<void> insert_membership(const Key& node, const Joining& joining, const Place& place,
-                                   Revision revision);
+    Result<model::Network> network_to_join(const Joining& joining);
+    static model::Membership membership_at(const Key& node, const Joining& joining,
+                                           const model::Network& network, const Place& place);
+    Result<void> insert_membership(const model::Membership& membership,
+                                   const std::string& tenant_id);
     Result<bool> repeats(const Enrolling& enrolling);
     Result<std::string> name_of_known(const Enrolling& enrolling);
-    Result<Enrolled> store_new(const Enrolling& enrolling, model::Network network,
-                               const Place& place);
+    Result<Enrolled> store_new(Enrolling& enrolling, model::Network network,
+                               const IssueCertificate& issue);
     Result<Enrolled> store_known(const Enrolling& enrolling);
     Result<model::Node> change_certificate(const Key& node, std::string before);
     Result<Enrolled> finish(const model::Node& node, const Joining& joining, Revision revision);
@@ -166,10 +171,11 @@ private:
         std::optional<Address> next{};
         bool has_released = false;
     };
-    Result<Pool> find_pool(const Key& network, Family family);
-    Result<std::vector<Address>> allocate_from(const Pool& pool, const model::Network& network,
-                                               Family family, size_t count);
-    Result<Place> allocate_place(const model::Network& network);
+    struct Pools {
+        Pool ipv4{}, ipv6{};
+    };
+    Result<Pools> find_pools(const Key& network);
+    Result<Place> allocate_place(const model::Network& network, Pools pools);
     Result<std::vector<Address>> allocate_fresh(const model::Network& network, Family family,
                                                 std::optional<Address> next, size_t count);
     Result<void> release(const Key& node);

@@ -9,9 +9,14 @@
 // longer than an eighth of what that one took. Whoever is answered takes no lock on his way out: of
 // two hundred who wake at once, each would wake once more for that alone.
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -34,7 +39,7 @@ public:
         last_took_ = Clock::now() - started;
         std::atomic<int>& done = done_[batch % 2];
         done.store(static_cast<int>(batch), std::memory_order_release);
-        done.notify_all();
+        wake_all(done);
     }
 
     // How many wait for the next turn.
@@ -68,9 +73,18 @@ private:
         std::atomic<int>& done = done_[batch % 2];
         int last = done.load(std::memory_order_acquire);
         while (static_cast<int>(static_cast<uint32_t>(last) - batch) < 0) {
-            done.wait(last, std::memory_order_acquire);
+            sleep_while(done, last);
             last = done.load(std::memory_order_acquire);
         }
+    }
+
+    // std::atomic's wait first spins and yields, which on few cores takes them from who works.
+    static void sleep_while(const std::atomic<int>& value, int is) {
+        ::syscall(SYS_futex, &value, FUTEX_WAIT_PRIVATE, is, nullptr, nullptr, 0);
+    }
+    static void wake_all(const std::atomic<int>& value) {
+        ::syscall(SYS_futex, &value, FUTEX_WAKE_PRIVATE, std::numeric_limits<int>::max(), nullptr,
+                  nullptr, 0);
     }
 
     std::mutex mutex_;

@@ -24,7 +24,7 @@ constexpr auto kDrainLimit = 10s;
 constexpr auto kIntermediateReserve = 24h * 60;
 constexpr int kNice = 5;
 // So many enrolments share a wait for the disk.
-constexpr size_t kWorkers = 16;
+constexpr size_t kWorkers = 32;
 constexpr size_t kWaitingForWorkers = 1024;
 
 std::string url_of(const std::string& server_name, uint16_t port) {

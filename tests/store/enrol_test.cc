@@ -36,6 +36,30 @@ TEST_F(EnrolTest, GivesTheLowestAddresses) {
     EXPECT_EQ(events_.back().network_ids, std::vector{office_.id});
 }
 
+TEST_F(EnrolTest, LeavesOutEndpointsInsideTheOverlay) {
+    const Endpoint outside = *Endpoint::parse("192.0.2.7:51820");
+    const std::vector<Endpoint> told{*Endpoint::parse("10.100.0.9:51820"), outside,
+                                     *Endpoint::parse("[fd00:1::9]:51820")};
+    auto request = enrolment(token(office_));
+    request.joining.endpoints = told;
+    const Enrolled first = enrolled(request);
+    EXPECT_EQ(first.membership.endpoints, std::vector{outside});
+    request.joining.token = token(office_);  // it comes back
+    EXPECT_EQ(enrolled(request).membership.endpoints, std::vector{outside});
+    EXPECT_EQ(node(first.node.id).memberships.front().endpoints, std::vector{outside});
+}
+
+TEST_F(EnrolTest, TheTokenOfANetworkThatIsGoneIsRevoked) {
+    const auto claims = token(office_);
+    const auto other = network(acme_, "lab", "10.101.0.0/24");
+    const Enrolled one = enrolled(enrolment(token(other)));
+    ASSERT_TRUE(store_->delete_network({acme_, office_.id}));
+    const auto refused = enrol(enrolment(claims));
+    EXPECT_FAILS(refused, Code::Gone, "its network is gone");
+    EXPECT_EQ(refused.error().reason, model::kTokenRevoked);
+    EXPECT_FAILS(store_->join(one.node.id, enrolment(claims).joining), Code::Gone, "");
+}
+
 TEST_F(EnrolTest, MakesANameOfAnyHostName) {
     const std::pair<const char*, const char*> names[] = {
         {"", "node"}, {"---", "node-2"}, {"My Laptop!", "my-laptop"}, {"\xC3\xA9t\xC3\xA9", "t"}};
@@ -82,7 +106,7 @@ TEST_F(EnrolTest, SaysWhatIsWrongWithAToken) {
     EXPECT_FAILS(enrol(enrolment(forged)), Code::Denied, "token is unknown");
     model::TokenClaims elsewhere = token(office_);
     elsewhere.tenant_id = tenant("other");
-    EXPECT_FAILS(enrol(enrolment(elsewhere)), Code::Denied, "token is unknown");
+    EXPECT_FAILS(enrol(enrolment(elsewhere)), Code::Gone, "its network is gone");
 
     const model::TokenClaims late = token(office_);
     clock_.advance(hours(24));

@@ -75,6 +75,27 @@ TEST_F(NodeLifeTest, ANodeHasTheTagsOfItsTokenOrThoseItWasGiven) {
     EXPECT_TRUE(store_->update_node(key_of(node), {.tags = Names{}})->tags.empty());
 }
 
+// The answer to an enrolment is made of what was written, not read back.
+TEST_F(NodeLifeTest, AnEnrolmentAnswersWithTheNodeAsItIsStored) {
+    tag("web");
+    tag("db");
+    settle({.tenant_id = acme, .device_approval = true, .node_key_life = 24h});
+    model::TokenClaims claims = token(office);
+    claims.id = id();
+    claims.tags = {"web", "db"};
+    ASSERT_TRUE(store_->create_token(claims, 10min));
+    auto request = enrolment(claims, "a");
+    request.inventory = {"a",      "Debian 12", "6.1",
+                         "x86_64", "1",         {"02:00:00:00:00:02", "02:00:00:00:00:01"}};
+    request.joining.endpoints = {*Endpoint::parse("192.0.2.1:51820")};
+    const Enrolled made = enrolled(request);
+    EXPECT_EQ(made.node, *store_->node(acme, made.node.id));
+    EXPECT_EQ(made.node.tags, (Names{"db", "web"}));
+    EXPECT_EQ(made.node.state, NodeState::Pending);
+    EXPECT_EQ(made.node.memberships, std::vector{made.membership});
+    EXPECT_EQ(made.network.node_count, store_->network(acme, office.id)->node_count);
+}
+
 TEST_F(NodeLifeTest, ATagMustBeOfTheTenant) {
     tag("web");
     const std::string other = tenant("other");
