@@ -7,7 +7,6 @@
 #include <deque>
 #include <utility>
 
-#include "http/connector.h"
 #include "http/encode.h"
 #include "http/response_reader.h"
 #include "http/transport.h"
@@ -64,7 +63,7 @@ struct Client::State final : Transport::Events {
     bool is_ready = false;
     bool is_busy = false;
     bool is_reused = false;  // an answer has come over this connection
-    std::optional<Connector> connector;
+    std::optional<Tunnel> tunnel;
     std::optional<Transport> transport;
     std::optional<ResponseReader> reader;
     Timer limit;  // of connecting, or of being idle
@@ -90,7 +89,7 @@ void Client::State::enqueue(ClientRequest request, Done done) {
 
 // Does the next thing there is to do. Calls nobody back.
 void Client::State::go_on() {
-    if (is_busy || connector || (transport && !is_ready)) return;
+    if (is_busy || tunnel || (transport && !is_ready)) return;
     if (queue.empty()) {
         if (transport) limit = loop.after(options.idle, [this] { disconnect(); });
         return;
@@ -104,14 +103,15 @@ void Client::State::connect() {
     limit = loop.after(options.connect_timeout, [this] {
         broken({Code::Unavailable, fmt::format("connect to {}: timed out", options.host)});
     });
-    connector.emplace(loop,
-                      ConnectTarget{options.host, options.port, options.addresses,
-                                    options.unix_path, options.fwmark, options.may_connect},
-                      [this](Result<UniqueFd> fd) { connected(std::move(fd)); });
+    ConnectTarget to{options.host,      options.port,   options.addresses,
+                     options.unix_path, options.fwmark, options.may_connect};
+    auto proxy = options.proxy ? std::optional(options.proxy->clone()) : std::nullopt;
+    tunnel.emplace(loop, std::move(to), std::move(proxy),
+                   [this](Result<UniqueFd> fd) { connected(std::move(fd)); });
 }
 
 void Client::State::connected(Result<UniqueFd> fd) {
-    connector.reset();
+    tunnel.reset();
     if (!fd) return broken(fd.error());
     SslPtr ssl;
     if (options.tls) {
@@ -218,7 +218,7 @@ void Client::State::reject(uint64_t id, const Error& why) {
 
 void Client::State::disconnect() {
     limit.cancel();
-    connector.reset();
+    tunnel.reset();
     if (transport && transport->is_open()) transport->half_close();
     transport.reset();
     is_ready = false;

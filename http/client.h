@@ -23,6 +23,7 @@
 #include "base/secret.h"
 #include "http/message.h"
 #include "http/tls.h"
+#include "http/tunnel.h"
 
 namespace cvlan::http {
 
@@ -36,6 +37,8 @@ struct ClientOptions {
     std::string certificate_pem{};  // our own, with intermediates; empty: none
     SecretText private_key_pem{};
     std::shared_ptr<const ClientTls> tls{};  // instead of these three
+
+    std::optional<ProxyTarget> proxy{};  // that is asked for the connection; not with may_connect
 
     uint32_t fwmark = 0;  // SO_MARK of the connection, if not 0 and CAP_NET_ADMIN is held
     std::chrono::milliseconds connect_timeout{10'000};  // name, TCP and TLS together

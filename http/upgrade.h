@@ -19,6 +19,7 @@
 #include "http/message.h"
 #include "http/tls.h"
 #include "http/tls_context.h"
+#include "http/tunnel.h"
 
 namespace cvlan::http {
 
@@ -33,11 +34,6 @@ using Leave = std::function<void(Upgraded)>;
 // A client's one attempt: connects, asks a proxy to connect where there is one (RFC 9110 section
 // 9.3.6), checks the server's certificate, asks for the upgrade, and reads the answer. Calls back
 // once, from the loop, never within the constructor; destroying it calls it off.
-struct ProxyTarget {
-    std::string host;
-    uint16_t port = 3128;
-    SecretText authorization{};  // of Proxy-Authorization; empty: none
-};
 struct UpgradeTarget {
     std::string server_name;           // that the certificate must match; also SNI and Host
     std::vector<Address> addresses{};  // tried as by http::Client; a proxy is told the first

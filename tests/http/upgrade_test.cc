@@ -6,6 +6,7 @@
 
 #include <future>
 
+#include "tests/http/connect_proxy.h"
 #include "tests/http/server_fixture.h"
 #include "tests/http/tls_client.h"
 
@@ -176,58 +177,10 @@ TEST(AnUpgradeAttempt, GivesUpInTime) {
     EXPECT_EQ(result.error().code, Code::Unavailable);
 }
 
-// A proxy that answers what it is told to, and then passes bytes on to `behind`, if that is given.
-class Proxy {
-public:
-    Proxy(std::string answer, std::optional<Endpoint> behind)
-        : answer_(std::move(answer)), listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        sockaddr_storage storage{};
-        socklen_t size = Endpoint::parse("127.0.0.1:0")->to_sockaddr(storage);
-        bind(listener_.get(), reinterpret_cast<sockaddr*>(&storage), size);
-        listen(listener_.get(), 1);
-        getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&storage), &size);
-        at_ = *Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), size);
-        thread_ = std::thread([this, behind] { serve(behind); });
-    }
-    ~Proxy() { thread_.join(); }
-    ProxyTarget target() const { return {"127.0.0.1", at_.port, SecretText("Basic dTpw")}; }
-    std::string asked() const { return asked_; }  // after an attempt's result
-
-private:
-    void serve(const std::optional<Endpoint>& behind) {
-        const UniqueFd client(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-        char bytes[16384];
-        while (asked_.find("\r\n\r\n") == std::string::npos) {
-            const ssize_t got = recv(client.get(), bytes, sizeof bytes, 0);
-            if (got <= 0) return;
-            asked_.append(bytes, static_cast<size_t>(got));
-        }
-        send(client.get(), answer_.data(), answer_.size(), MSG_NOSIGNAL);
-        if (!behind) return;
-        const RawClient server(*behind);
-        std::thread back([&] { pass(server.fd(), client.get()); });
-        pass(client.get(), server.fd());
-        back.join();
-    }
-    static void pass(int from, int to) {
-        char bytes[16384];
-        ssize_t got = 0;
-        while ((got = recv(from, bytes, sizeof bytes, 0)) > 0)
-            send(to, bytes, static_cast<size_t>(got), MSG_NOSIGNAL);
-        shutdown(to, SHUT_WR);
-    }
-
-    std::string answer_;
-    std::string asked_;
-    UniqueFd listener_;
-    Endpoint at_;
-    std::thread thread_;
-};
-
 TEST(AnUpgradeAttempt, GoesThroughAProxy) {
     Left left;
     TestServer server(authorities().options(ClientCert::None), {}, left.handler());
-    Proxy proxy("HTTP/1.1 200 Connection established\r\n\r\n", server.at());
+    ConnectProxy proxy("HTTP/1.1 200 Connection established\r\n\r\n", server.at());
     UpgradeTarget target = to(server.at());
     target.proxy = proxy.target();
     Attempt attempt(std::move(target));
@@ -248,7 +201,7 @@ TEST(AnUpgradeAttempt, SaysWhyAProxyDoesNotLetItThrough) {
     };
     for (const auto& [answer, code] : answers) {
         SCOPED_TRACE(answer);
-        Proxy proxy(answer, std::nullopt);
+        ConnectProxy proxy(answer, std::nullopt);
         UpgradeTarget target = to(*Endpoint::parse("192.0.2.1:443"));
         target.proxy = proxy.target();
         Attempt attempt(std::move(target));
