@@ -182,10 +182,21 @@ void RelayLinks::State::choose_home(Tenant& tenant, BootTime now) {
     }
 }
 
+// No relay answers by UDP.
+bool RelayLinks::State::is_deaf(const Tenant& tenant) const {
+    return std::none_of(tenant.links.begin(), tenant.links.end(), [this](const auto& one) {
+        return udp_round_trip(one.second.relay).has_value();
+    });
+}
+
 std::set<std::string> RelayLinks::State::wanted_links(Tenant& tenant, BootTime now) const {
     std::set<std::string> wanted;
     if (tenant.known.empty()) return wanted;
     if (!tenant.home.id().empty()) wanted.insert(tenant.home.id());
+    const BootTime since = tenant.first_at ? now - *tenant.first_at : BootTime(0);
+    if (since >= kProbeAfter && since < kProbeUntil && is_deaf(tenant))
+        for (const std::string& id : tenant.order)
+            if (wanted.size() < kMostProbes) wanted.insert(id);
     for (const auto& [key, peer] : peers) {
         if (peer.tenant != &tenant || wanted.size() >= kMostLinks) continue;
         if (!peer.pair_relay.empty()) wanted.insert(peer.pair_relay);
@@ -306,6 +317,7 @@ void RelayLinks::network_changed() {
     state_->is_measured = false;
     for (auto& [id, tenant] : state_->tenants) {
         tenant->home.network_changed();
+        if (tenant->first_at) tenant->first_at = now;
         for (auto& [relay_id, link] : tenant->links)
             if (link.client) link.client->network_changed();
     }

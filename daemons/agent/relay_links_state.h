@@ -26,6 +26,10 @@ inline constexpr std::chrono::seconds kPairPause{5};
 inline constexpr std::chrono::seconds kRefusedPairPause{60};
 // The first home waits for round trips no longer than this.
 inline constexpr std::chrono::milliseconds kFirstChoice{700};
+// Where no relay answers by UDP, the distance of some is measured by TLS: from when to when.
+inline constexpr std::chrono::seconds kProbeAfter{2};
+inline constexpr std::chrono::seconds kProbeUntil{75};
+inline constexpr size_t kMostProbes = 4;
 inline constexpr size_t kMostLinks = 32;  // a tenant
 
 struct RelayLinks::State {
@@ -83,6 +87,7 @@ struct RelayLinks::State {
     void take_relays(Tenant& tenant);
     void choose_home(Tenant& tenant, BootTime now);
     std::optional<std::chrono::milliseconds> udp_round_trip(const model::MapRelay& relay) const;
+    bool is_deaf(const Tenant& tenant) const;
     std::set<std::string> wanted_links(Tenant& tenant, BootTime now) const;
     void open_links(Tenant& tenant, BootTime now);
     void open(Tenant& tenant, Link& link, BootTime now);

@@ -191,6 +191,21 @@ TEST_F(RelayLinksTest, ARelayThatIsGoneIsFollowedByTheNext) {
     }));
 }
 
+TEST_F(RelayLinksTest, WhereUdpIsBlockedOtherRelaysAreMeasuredByTlsForAMinute) {
+    const std::vector relays{map_relay(kRelay1, "r1", first.at()),
+                             map_relay(kRelay2, "r2", second.at())};
+    a.links->measured();
+    a.set_map(relays, "");
+    ASSERT_TRUE(until([&] { return a.links->home_relay(tenant.id).has_value(); }));
+    EXPECT_EQ(sessions(first) + sessions(second), 1u);
+    advance(3s);
+    ASSERT_TRUE(until([&] { return sessions(first) + sessions(second) == 2; }));
+    EXPECT_TRUE(until([&] { return a.links->relays()[0].tls && a.links->relays()[1].tls; }));
+    advance(80s);
+    advance(80s);
+    EXPECT_TRUE(until([&] { return sessions(first) + sessions(second) == 1; }));
+}
+
 TEST_F(RelayLinksTest, WherePeersHomeIsNotReachedOursCarries) {
     const auto one = map_relay(kRelay1, "r1", first.at());
     const auto dead = map_relay(kRelay2, "r2", *Endpoint::parse("127.0.0.1:1"));
