@@ -51,7 +51,8 @@ Result<std::unique_ptr<Agent>> Agent::open(AgentParts parts) {
 }
 
 Node* Agent::add_node(Identity identity) {
-    NodeContext context{parts_.loop, parts_.clock, parts_.dir, boot_id_, [this] { soon(); }};
+    NodeContext context{parts_.loop, parts_.clock,       parts_.dir,
+                        boot_id_,    [this] { soon(); }, parts_.config.proxy};
     nodes_.push_back(std::make_unique<Node>(std::move(context), std::move(identity)));
     return nodes_.back().get();
 }

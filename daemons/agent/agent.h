@@ -56,6 +56,7 @@ public:
     using Done = std::function<void(Answer<T>)>;
     local::Status status();
     Result<local::PlanView> plan();
+    local::NetcheckReport netcheck() const;
     void up(const local::UpRequest& request, Done<local::UpResult> done);
     Answer<local::DownResult> down();
     void logout(const Done<local::LogoutResult>& done);

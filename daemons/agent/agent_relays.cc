@@ -7,6 +7,8 @@
 #include "base/bytes.h"
 #include "daemons/agent/agent.h"
 #include "daemons/agent/enrolment.h"
+#include "daemons/agent/netcheck.h"
+#include "http/tunnel.h"
 #include "reconcile/marks.h"
 
 namespace cvlan::agent {
@@ -18,6 +20,8 @@ void Agent::make_relays() {
     options.fwmark = reconcile::kMarkBase;
     const Bytes random = random_bytes(1);
     options.seed = random[0];
+    if (auto proxy = http::parse_proxy(parts_.config.proxy))
+        options.proxy = relay::HttpProxy{proxy->host, proxy->port, std::move(proxy->authorization)};
     RelaySeam seam;
     seam.on_relayed = [this](const PathKey& key, const RelayedPlaces& places) {
         pathfinder_->set_relayed(key, places);
@@ -71,6 +75,26 @@ void Agent::follow_relays() {
         if (is_wanted_up() && node->identity().is_enrolled())
             members.push_back(relay_member(*node));
     relays_->set_members(std::move(members));
+}
+
+local::NetcheckReport Agent::netcheck() const {
+    NetcheckFacts facts;
+    facts.underlay = underlay_;
+    // One device is like another: they differ by their port alone.
+    for (const reconcile::WgDevice& device : last_want_.wireguard) {
+        if (!pathfinder_ || facts.v4.mapped || facts.v6.mapped) break;
+        facts.v4 = pathfinder_->discovered(device.device, Family::V4).value_or(facts.v4);
+        facts.v6 = pathfinder_->discovered(device.device, Family::V6).value_or(facts.v6);
+    }
+    if (port_maps_) facts.mapped = port_maps_->current();
+    if (relays_) facts.relays = relays_->relays();
+    // Nothing is sent: where packets to some public address would go.
+    facts.mtu = path_mtu({*Address::parse("192.0.2.1"), 9}, reconcile::kMarkBase);
+    if (!facts.mtu) facts.mtu = path_mtu({*Address::parse("2001:db8::1"), 9}, reconcile::kMarkBase);
+    for (const auto& node : nodes_)
+        if (const auto is_so = node->is_intercepted())
+            facts.is_intercepted = *is_so || facts.is_intercepted.value_or(false);
+    return netcheck_of(facts);
 }
 
 }  // namespace cvlan::agent

@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "daemons/agent/identity.h"
+#include "http/tunnel.h"
 
 namespace cvlan::agent {
 
@@ -106,6 +107,13 @@ void read_paths(Config& file, Reader& reader, const Overrides& flags, AgentConfi
     if (config.socket.size() > 107) file.reject("socket", "must be shorter than 108 bytes");
 }
 
+void read_proxy(Config& file, Reader& reader, AgentConfig& config) {
+    auto text = reader.text("proxy");
+    if (!text || text->empty()) return;
+    if (auto proxy = http::parse_proxy(*text); !proxy) file.reject("proxy", proxy.error().message);
+    config.proxy = std::move(*text);
+}
+
 void read_level(Config& file, Reader& reader, const Overrides& flags, AgentConfig& config) {
     auto text = reader.text("log_level");
     if (flags.log_level) text = flags.log_level;
@@ -123,6 +131,7 @@ Result<AgentConfig> read(Config file, const Overrides& flags, Environment enviro
     read_paths(file, reader, flags, config);
     read_level(file, reader, flags, config);
     read_endpoints(file, config);
+    read_proxy(file, reader, config);
     config.socket_group = reader.text("socket_group").value_or("");
     config.listen_port =
         static_cast<uint16_t>(reader.integer("listen_port", 1, 65535).value_or(config.listen_port));
@@ -206,6 +215,9 @@ std::string print_config(const AgentConfig& config) {
     if (config.mtu) out += fmt::format("mtu = {}\n", config.mtu);
     out += fmt::format("port_mapping = {}\n", config.port_mapping);
     out += fmt::format("upnp = {}\n", config.upnp);
+    // What is secret in it is not shown.
+    if (auto proxy = http::parse_proxy(config.proxy))
+        out += fmt::format("proxy = {}\n", quoted(proxy->text()));
     out += fmt::format("report_mac_addresses = {}\n", config.report_mac_addresses);
     out += fmt::format("log_level = {}\n", quoted(level_text(config.log_level)));
     return out;

@@ -29,6 +29,7 @@ struct AgentConfig {
     uint16_t mtu = 0;                           // 0: what the network says
     bool port_mapping = true;                   // by PCP or NAT-PMP
     bool upnp = false;                          // and by UPnP
+    std::string proxy;                          // of http::parse_proxy; empty: none
     bool report_mac_addresses = true;
     log::Level log_level = log::Level::Info;
 };

@@ -21,8 +21,12 @@ Refusal refusal_of(const http::Response& response) {
     return refusal;
 }
 
-Controller::Controller(EventLoop& loop, std::vector<std::string> urls, Credentials credentials)
-    : loop_(loop), urls_(std::move(urls)), credentials_(std::move(credentials)) {}
+Controller::Controller(EventLoop& loop, std::vector<std::string> urls, Credentials credentials,
+                       std::string proxy)
+    : loop_(loop),
+      urls_(std::move(urls)),
+      credentials_(std::move(credentials)),
+      proxy_(std::move(proxy)) {}
 
 Result<http::Client*> Controller::client() {
     if (client_) return client_.get();
@@ -37,6 +41,11 @@ Result<http::Client*> Controller::client() {
     options.trust = std::move(credentials.trust);
     options.certificate_pem = std::move(credentials.certificate_pem);
     options.private_key_pem = std::move(credentials.private_key_pem);
+    if (!proxy_.empty()) {
+        auto proxy = http::parse_proxy(proxy_);
+        if (!proxy) return failed(proxy.error());
+        options.proxy = std::move(*proxy);
+    }
     options.fwmark = kOwnMark;
     options.body_bytes = 64u << 20;
     auto opened = http::Client::open(loop_, std::move(options));

@@ -43,8 +43,10 @@ using Answer = tl::expected<T, Refusal>;
 
 class Controller {
 public:
-    // `urls` in order of preference: after a failure to connect the next one is tried.
-    Controller(EventLoop& loop, std::vector<std::string> urls, Credentials credentials);
+    // `urls` in order of preference: after a failure to connect the next one is tried. `proxy` is
+    // the URL of an HTTP proxy in between, as the configuration has it; empty: none.
+    Controller(EventLoop& loop, std::vector<std::string> urls, Credentials credentials,
+               std::string proxy = {});
 
     struct Call {
         std::string method = "GET";
@@ -66,6 +68,7 @@ private:
     EventLoop& loop_;
     std::vector<std::string> urls_;
     Credentials credentials_;
+    std::string proxy_;
     size_t at_ = 0;
     std::string where_;
     std::unique_ptr<http::Client> client_;

@@ -165,10 +165,12 @@ Result<void> accept_renewal(Identity& identity, const wire::Renewal& answer) {
     return {};
 }
 
-std::unique_ptr<Controller> registration_of(EventLoop& loop, const Identity& identity) {
+std::unique_ptr<Controller> registration_of(EventLoop& loop, const Identity& identity,
+                                            const std::string& proxy) {
     Credentials credentials;
     credentials.trust.ca_spki_sha256 = identity.kept.ca_spki;
-    return std::make_unique<Controller>(loop, identity.kept.registration, std::move(credentials));
+    return std::make_unique<Controller>(loop, identity.kept.registration, std::move(credentials),
+                                        proxy);
 }
 
 Credentials session_credentials(const Identity& identity) {

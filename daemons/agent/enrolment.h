@@ -41,7 +41,8 @@ Result<void> accept(Identity& identity, const model::wire::Enrolment& answer);
 Result<void> accept_renewal(Identity& identity, const model::wire::Renewal& answer);
 
 // For the registration: no certificate yet, trust by the token's hash.
-std::unique_ptr<Controller> registration_of(EventLoop& loop, const Identity& identity);
+std::unique_ptr<Controller> registration_of(EventLoop& loop, const Identity& identity,
+                                            const std::string& proxy);
 // For the session: our certificate, trust by the bundle.
 Credentials session_credentials(const Identity& identity);
 

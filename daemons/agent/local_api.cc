@@ -97,6 +97,8 @@ void LocalApi::handle(http::Request request, http::Reply reply) {
             http::problem({404, "NOT_FOUND", "no such resource"}, request.request_id));
     request.path.erase(0, std::string_view("/local/v1/").size());
     if (request.method == "GET") return read(request, std::move(reply));
+    if (request.method == "POST" && request.path == "netcheck")
+        return reply.send(json(encode(agent_.netcheck())));
     if (request.method == "POST" && request.path == "ping") return ping(request, std::move(reply));
     if (request.method != "POST")
         return reply.send(
@@ -157,6 +159,7 @@ void LocalApi::ping(const http::Request& request, http::Reply reply) {
         result.address = place.address.text();
         result.path = now ? now->peer.path : place.peer.path;
         result.endpoint = now ? now->peer.endpoint : place.peer.endpoint;
+        result.relay = now ? now->peer.relay : place.peer.relay;
         if (trip) result.rtt_microseconds = trip->count();
         held->send(json(encode(result)));
         pings_.erase(id);

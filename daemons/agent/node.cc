@@ -96,7 +96,7 @@ void Node::open_session() {
     events.on_confirmed = [this] { confirmed(); };
     events.on_failure = [this](const Refusal& refusal) { failed_with(refusal); };
     Session::Setup setup{identity_.kept.session, session_credentials(identity_),
-                         seed_of(identity_.node_id())};
+                         seed_of(identity_.node_id()), context_.proxy};
     close_session();
     session_ = std::make_unique<Session>(context_.loop, std::move(setup), std::move(events));
     link_ = Link::Trying;
@@ -152,6 +152,7 @@ void Node::confirmed() {
     life_.confirmed();
     trouble_.clear();
     is_superseded_ = false;
+    is_intercepted_ = false;
     if (link_ != Link::Reached) {
         log::info("agent.controller_reached", {{"tenant", identity_.kept.tenant_id}});
         link_ = Link::Reached;
@@ -168,6 +169,10 @@ void Node::failed_with(const Refusal& refusal) {
                                                    {"error", refusal.error.message}});
     trouble_ = refusal.error.message;
     link_ = Link::Unreachable;
+    // Not where a proxy said no, or where it may be our own certificate.
+    const bool is_stranger = refusal.status == 0 && refusal.error.code == Code::Denied &&
+                             context_.proxy.empty() && !needs_token();
+    is_intercepted_ = is_stranger ? std::optional(true) : std::nullopt;
     // An older state folder came back. Nothing is wrong with the tunnels.
     if (refusal.code == "CERTIFICATE_SUPERSEDED") is_superseded_ = true;
     const Refused refused = refused_of(refusal);

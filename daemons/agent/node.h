@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct NodeContext {
     const StateDir& dir;
     std::string boot_id;
     std::function<void()> on_change;  // something that status or the plan depends on
+    std::string proxy{};              // to the controller
 };
 
 class Node {
@@ -59,6 +61,9 @@ public:
     std::vector<local::HealthItem> health() const;
     // Why the controller can not be reached, or what it said; empty when all is well.
     const std::string& trouble() const { return trouble_; }
+    // Something else answered in the controller's place, as a captive portal does. Nothing: nobody
+    // knows.
+    std::optional<bool> is_intercepted() const { return is_intercepted_; }
 
     // The controller takes this certificate no more: it ran out by our wall clock, or a newer one
     // is in use. The tunnels stand; only a token helps.
@@ -95,6 +100,7 @@ private:
     Reports reports_;
     Link link_ = Link::Idle;
     std::string trouble_;
+    std::optional<bool> is_intercepted_;
     std::string save_trouble_;      // of the identity
     std::string map_save_trouble_;  // of the map in force: it is tried again
     std::string clock_trouble_;

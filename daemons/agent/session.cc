@@ -33,16 +33,21 @@ Session::Session(EventLoop& loop, Setup setup, SessionEvents events)
     : loop_(loop),
       setup_(std::move(setup)),
       events_(std::move(events)),
-      held_(std::make_unique<Controller>(loop, setup_.urls, setup_.credentials.clone())),
-      small_(loop, setup_.urls, setup_.credentials.clone()),
+      held_(held_connection()),
+      small_(loop, setup_.urls, setup_.credentials.clone(), setup_.proxy),
       backoff_(setup_.seed),
       replaced_(setup_.seed) {}
+
+std::unique_ptr<Controller> Session::held_connection() {
+    return std::make_unique<Controller>(loop_, setup_.urls, setup_.credentials.clone(),
+                                        setup_.proxy);
+}
 
 void Session::start() { poll_after(milliseconds(0)); }
 
 void Session::ask_now() {
     // The query under way is dropped with its connection.
-    held_ = std::make_unique<Controller>(loop_, setup_.urls, setup_.credentials.clone());
+    held_ = held_connection();
     is_reached_ = false;
     poll_after(milliseconds(0));
 }

@@ -37,6 +37,7 @@ public:
         std::vector<std::string> urls;
         Credentials credentials;
         uint32_t seed = 1;
+        std::string proxy{};
     };
     Session(EventLoop& loop, Setup setup, SessionEvents events);
 
@@ -48,6 +49,7 @@ public:
     }
 
 private:
+    std::unique_ptr<Controller> held_connection();
     void poll();
     void poll_after(std::chrono::milliseconds delay);
     void answered(const Answer<http::Response>& answer);

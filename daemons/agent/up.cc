@@ -170,7 +170,7 @@ void Agent::send_enrolment(const std::shared_ptr<Enrolling>& work) {
     auto request = enrol_request(identity, work->network_id, work->introduction);
     if (!request) return work->done(tl::unexpected(Refusal{request.error(), 500}));
     call.body = encode(*request);
-    work->registration = registration_of(parts_.loop, identity);
+    work->registration = registration_of(parts_.loop, identity, parts_.config.proxy);
     work->registration->call(std::move(call),
                              [this, work](const Answer<http::Response>& a) { enrolled(work, a); });
 }

@@ -71,6 +71,17 @@ TEST(AgentConfig, RefusesAnEndpointNobodyCanSendTo) {
     EXPECT_EQ(error_of("advertise_endpoints = [\"192.0.2.1:51820\", \"[2001:db8::1]:1\"]"), "");
 }
 
+TEST(AgentConfig, AProxyIsAUrlAndItsPasswordIsNotPrinted) {
+    auto config = parse_config("proxy = \"http://me:hush@proxy:3128\"", "agent.toml", {}, nothing);
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->proxy, "http://me:hush@proxy:3128");
+    const std::string printed = print_config(*config);
+    EXPECT_NE(printed.find("proxy = \"http://***@proxy:3128\""), std::string::npos) << printed;
+    const std::string error = error_of("proxy = \"socks5://me:hush@proxy\"");
+    EXPECT_NE(error.find("proxy must be http://"), std::string::npos) << error;
+    EXPECT_EQ(error.find("hush"), std::string::npos);
+}
+
 TEST(AgentConfig, RefusesARelativeStateDirectory) {
     EXPECT_NE(error_of("state_dir = \"state\"").find("absolute path"), std::string::npos);
 }

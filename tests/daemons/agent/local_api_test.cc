@@ -73,6 +73,20 @@ TEST_F(LocalApiTest, UpDownAndLogoutByTheSocket) {
     EXPECT_TRUE(model::decode<local::LogoutResult>(logout.body)->removed_at_controller);
 }
 
+TEST_F(LocalApiTest, NetcheckTellsWhatIsKnown) {
+    const auto before = model::decode<local::NetcheckReport>(ask("POST", "netcheck").body);
+    ASSERT_TRUE(before);
+    EXPECT_FALSE(before->captive_portal);
+    controller.publish(controller.issuer.maps.usual(5, 3, wireguard_key(1)));
+    ASSERT_EQ(ask("POST", "up", fmt::format(R"({{"token":"{}"}})", controller.token())).status,
+              200);
+    const auto after = model::decode<local::NetcheckReport>(ask("POST", "netcheck").body);
+    ASSERT_TRUE(after);
+    EXPECT_EQ(after->captive_portal, false);  // it was our controller that answered
+    EXPECT_FALSE(after->udp);
+    EXPECT_EQ(after->mapping, local::Mapping::Unknown);
+}
+
 TEST_F(LocalApiTest, ARefusedTokenIsARefusedRequestInTheControllersWords) {
     controller.refuse(410, "TOKEN_SPENT");
     const auto up = ask("POST", "up", fmt::format(R"({{"token":"{}"}})", controller.token()));
