@@ -19,6 +19,7 @@ void rewrite(const stun::Message& read) {
     std::array<uint8_t, 4096> buffer;
     stun::Builder builder(buffer, read.message_class(), read.method(), read.transaction());
     if (read.username()) builder.username(*read.username());
+    if (read.nonce()) builder.nonce(*read.nonce());
     if (read.mapped()) builder.mapped(*read.mapped());
     if (read.software()) builder.software(*read.software());
     if (read.error_code()) builder.error(*read.error_code());
@@ -29,6 +30,7 @@ void rewrite(const stun::Message& read) {
     check(again.has_value() && again->is(read.message_class(), read.method()));
     check(again->transaction() == read.transaction() && again->mapped() == read.mapped());
     check(again->username() == read.username() && again->software() == read.software());
+    check(again->nonce() == read.nonce());
     check(again->error_code() == read.error_code() && again->unknown().empty());
     check(again->has_fingerprint() && again->is_authentic(as_bytes("key")));
     check(!stun::Message::parse(written->first(written->size() - 4)));
