@@ -49,8 +49,8 @@ public:
     // What is not there, or is another's, is left alone.
     Result<void> remove(std::span<const Pair> pairs);
 
-    // All of both families. The kernel counts its way through the map anew for each message: 100,000
-    // pairs take seconds, and a program should ask once, when it starts.
+    // All of both families. The kernel counts its way through the map anew for each message:
+    // 100,000 pairs take seconds, and a program should ask once, when it starts.
     Result<std::vector<PairState>> pairs();
 
     // Takes the table away, with all pairs.
