@@ -38,7 +38,8 @@ bool Candidates::is_live(const Moment& now) const {
 // Keeps what was seen. True if the other side gave a sign of life since the last look.
 bool Candidates::watch(const Sighting& seen, const Moment& now) {
     bool heard = has_looked_ && seen.rx_bytes > rx_bytes_;
-    if (seen.last_handshake && seen.last_handshake != last_handshake_) {
+    const bool is_new_handshake = seen.last_handshake && seen.last_handshake != last_handshake_;
+    if (is_new_handshake) {
         // The kernel keeps wall time. What we saw happen was just now; what was there when we came
         // has the age the wall clock gives it, and a clock that makes it later than now is wrong.
         const auto age = has_looked_
@@ -47,8 +48,9 @@ bool Candidates::watch(const Sighting& seen, const Moment& now) {
         live_since_ = now.boot - age;
         heard = heard || has_looked_;
     }
-    // Made anew: the session is gone with the peer that had it.
-    if (!seen.last_handshake || seen.rx_bytes < rx_bytes_) live_since_.reset();
+    // Made anew: the session is gone with the peer that had it, unless there is one again.
+    if (!seen.last_handshake || (seen.rx_bytes < rx_bytes_ && !is_new_handshake))
+        live_since_.reset();
     if (heard) good_endpoint_ = seen.endpoint;
     last_handshake_ = seen.last_handshake;
     rx_bytes_ = seen.rx_bytes;

@@ -144,6 +144,17 @@ TEST(Candidates, APeerMadeAnewHasNoSessionAndIsTriedWhereItWasHeard) {
     EXPECT_FALSE(peer.watch(30).empty());
 }
 
+TEST(Candidates, TheSessionThatAPeerMadeAnewHasAtTheNextLookCounts) {
+    Peer peer;
+    peer.seen.endpoint = at("198.51.100.7:7");
+    peer.seen.rx_bytes = 1000;  // handshakes that led to nothing
+    peer.watch(1);
+    EXPECT_FALSE(peer.candidates.is_live(peer.now));
+    peer.seen = {at("198.51.100.7:7"), peer.now.wall, 124, 180, true};
+    peer.watch(1);
+    EXPECT_TRUE(peer.candidates.is_live(peer.now));
+}
+
 TEST(Candidates, TriesAgainWhenTheSessionIsOver) {
     Peer peer;
     peer.watch(1);
