@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kKeepalive = 25s;
-constexpr auto kSignOfLife = 3s;    // after network_changed()
+constexpr auto kSignOfLife = 1s;    // after network_changed()
 constexpr auto kHelloWithin = 10s;  // after the 101
 constexpr auto kProven = 60s;       // a session that lasted so long was a good one
 constexpr size_t kQueue = size_t{128} * 1024;

@@ -126,6 +126,7 @@ private:
     RelayMember relay_member(const Node& node);
     void follow_relays();
     void network_changed(const reach::Underlay& now);
+    void reopen_sessions();
 
     std::vector<local::HealthItem> machine_health() const;
     void overlap_health(std::vector<local::HealthItem>& items) const;

@@ -59,6 +59,10 @@ void Agent::make_pathfinder() {
         relays_->measured();
         report();
     };
+    events.on_forgotten = [this] {
+        relays_->network_changed();
+        reopen_sessions();
+    };
     events.on_step = [this] { relays_->set_needs(pathfinder_->needs()); };
     events.on_bind = [this](const std::string& device, const Endpoint& from,
                             const stun::Message& answer) {
@@ -80,7 +84,10 @@ void Agent::network_changed(const reach::Underlay& now) {
     if (relays_) relays_->network_changed();
     // A connection from an address that is gone would only be noticed when it times out, and this
     // machine's new places are to be told at once.
-    if (!has_lost) return;
+    if (has_lost) reopen_sessions();
+}
+
+void Agent::reopen_sessions() {
     for (auto& node : nodes_)
         if (node->session()) node->open_session();
 }
@@ -158,6 +165,7 @@ void Agent::write_paths(const std::vector<PathWrite>& writes) {
         const reconcile::WgPeer* peer = wanted_peer(last_want_, write.key);
         if (!peer) continue;
         const auto& [device, key] = write.key;
+        if (paths_.is_live(write.key, moment())) relays_->moved(write.key, write.endpoint);
         if (write.is_anew) {
             reconcile::WgPeer anew = *peer;
             anew.endpoint = write.endpoint;

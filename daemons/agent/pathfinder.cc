@@ -19,15 +19,24 @@ constexpr milliseconds kAfterWrite{400};
 // The kernel's own first handshake may be on its way just now.
 constexpr milliseconds kStartFirst{100};
 constexpr milliseconds kStartSecond{1'000};
+constexpr int kMostWaits = 2;
 constexpr milliseconds kStartAgain{6'000};  // behind the kernel's own repetition
 constexpr milliseconds kStartPause{60'000};
 constexpr milliseconds kAsking{1'500};
 constexpr milliseconds kSlept{15'000};  // as reach::Paths sees it
+constexpr milliseconds kDoubt{10'000};
 constexpr milliseconds kLongest{4'000};
 
 uint32_t random_seed() {
     const Bytes bytes = random_bytes(4);
     return static_cast<uint32_t>(bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3]);
+}
+
+// One that is another for each destination says nothing.
+bool is_other_mapping(const reach::Discovery::Result& before, const reach::Discovery::Result& now) {
+    using Varies = reach::Discovery::Varies;
+    return before.mapped && now.mapped && before.mapped != now.mapped &&
+           before.varies != Varies::Yes && now.varies != Varies::Yes;
 }
 
 reach::Sighting sighting_of(const wg::Peer& peer) {
@@ -144,7 +153,7 @@ void Pathfinder::look(const wg::Device& device,
         if (!paths_.knows(key)) continue;
         const bool lives = is_live(key);
         const bool could_not_send = peer.tx_bytes > 0 && !peer.last_handshake;
-        seen_[key] = {lives, peer.keepalive_seconds > 0 || could_not_send};
+        seen_[key] = {lives, peer.keepalive_seconds > 0 || could_not_send, peer.rx_bytes};
         if (lives) starts_.erase(key);
         paths_.look(key, sighting_of(peer), lives, now);
     }
@@ -225,7 +234,7 @@ void Pathfinder::serve() {
     observe_if_due(now);
     write(now);
     send_questions(now);
-    note_discoveries();
+    note_discoveries(now);
     events_.on_step();
     if (is_soon_) return;
     const BootTime at = std::clamp(deadline(now), now + milliseconds(1), now + kLongest);
@@ -266,13 +275,21 @@ void Pathfinder::send_questions(BootTime now) {
         }
 }
 
-void Pathfinder::note_discoveries() {
-    for (auto& [name, device] : devices_) {
-        const auto v4 = device.v4.result();
-        const auto v6 = device.v6.result();
-        is_changed_ = is_changed_ || v4 != device.told_v4 || v6 != device.told_v6;
-        device.told_v4 = v4;
-        device.told_v6 = v6;
+void Pathfinder::note_discoveries(BootTime now) {
+    const bool is_doubtful = doubted_at_ && now - *doubted_at_ < kDoubt;
+    bool is_forgotten = false;
+    for (auto& [name, device] : devices_)
+        for (const Family family : {Family::V4, Family::V6}) {
+            auto& told = family == Family::V4 ? device.told_v4 : device.told_v6;
+            const auto seen = device.discovery(family).result();
+            if (seen == told) continue;
+            is_changed_ = true;
+            is_forgotten = is_forgotten || (is_doubtful && is_other_mapping(told, seen));
+            told = seen;
+        }
+    if (is_forgotten) {
+        doubted_at_.reset();  // once is enough
+        events_.on_forgotten();
     }
     if (std::exchange(is_changed_, false)) events_.on_change();
 }
@@ -296,6 +313,22 @@ bool Pathfinder::wants_start(BootTime now) const {
                        [&](const auto& entry) { return entry.second.at <= now; });
 }
 
+bool Pathfinder::is_to_start(Start& start, const Seen& seen, BootTime now) const {
+    if (now < start.at) return false;
+    // Something came meanwhile: a handshake of the other side is under way.
+    if (seen.rx_bytes > start.rx_bytes && start.waits < kMostWaits) {
+        ++start.waits;
+        start.at = now + kStartSecond;
+        start.rx_bytes = seen.rx_bytes;
+        return false;
+    }
+    start.pause = std::clamp(start.pause * 2, kStartAgain, kStartPause);
+    start.at = now + start.pause;
+    start.rx_bytes = 0;
+    start.waits = 0;
+    return true;
+}
+
 void Pathfinder::write(BootTime now) {
     std::map<PathKey, PathWrite> writes;
     for (const auto& [key, endpoint] : paths_.to_write(now)) writes[key] = {key, endpoint};
@@ -308,11 +341,7 @@ void Pathfinder::write(BootTime now) {
             start = starts_.erase(start);
             continue;
         }
-        if (due.at <= now) {
-            writes[key] = {key, path->to, true};
-            due.pause = std::clamp(due.pause * 2, kStartAgain, kStartPause);
-            due.at = now + due.pause;
-        }
+        if (is_to_start(due, seen->second, now)) writes[key] = {key, path->to, true};
         ++start;
     }
     if (writes.empty()) return;
@@ -395,10 +424,9 @@ void Pathfinder::took_answer(Device& device, const Endpoint& from, const stun::M
     const reach::CheckKey* proof = key_of(device, key.second);
     if (!proof || !answer.is_authentic(proof->bytes())) return;
     if (!paths_.answered(key, *token, from, now)) return;
-    const auto seen = seen_.find(key);
-    if (seen == seen_.end() || !seen->second.is_live)
-        starts_.try_emplace(key,
-                            Start{now + (is_first_to_start(key) ? kStartFirst : kStartSecond)});
+    const Seen seen = seen_.contains(key) ? seen_.at(key) : Seen{};
+    const milliseconds wait = is_first_to_start(key) ? kStartFirst : kStartSecond;
+    if (!seen.is_live) starts_.try_emplace(key, Start{now + wait, {}, seen.rx_bytes});
     serve_soon();
 }
 

@@ -7,8 +7,8 @@
 //
 // A peer whose path was just found and that has no session gets one at once: the kernel waits 5 s
 // between two handshakes (REKEY_TIMEOUT), also where the first went nowhere, so the peer is made
-// anew. The side with the lower key does it, the other one a second later if that was in vain: two
-// handshakes that meet on their way undo each other.
+// anew. The side with the lower key does it, the other one a second later if nothing has come by
+// then: two handshakes that meet on their way undo each other.
 
 #include <functional>
 #include <map>
@@ -47,6 +47,9 @@ public:
         std::function<void()> observe;
         // One's own places are others, or what is known of the STUN servers.
         std::function<void()> on_change;
+        // A path went silent and the NAT maps the port to another: it has forgotten what it knew,
+        // connections of TCP too.
+        std::function<void()> on_forgotten;
         // After each step: the needs of peers may be others.
         std::function<void()> on_step;
         // An answer of a relay to a bind request.
@@ -105,10 +108,13 @@ private:
     struct Start {  // of a session, for a path that was found
         BootTime at{};
         std::chrono::milliseconds pause{0};
+        uint64_t rx_bytes = 0;  // of the peer then
+        int waits = 0;
     };
     struct Seen {  // of the peer in the kernel
         bool is_live = false;
         bool wants_session = false;  // by its keepalive, or for what it could not send
+        uint64_t rx_bytes = 0;
     };
 
     void came(const std::string& name, const reach::RawUdp::Incoming& datagram);
@@ -127,10 +133,11 @@ private:
     void send_checks(BootTime now);
     void send_questions(BootTime now);
     void write(BootTime now);
-    void note_discoveries();
+    void note_discoveries(BootTime now);
     BootTime deadline(BootTime now) const;
     bool is_first_to_start(const PathKey& key) const;
     bool wants_start(BootTime now) const;
+    bool is_to_start(Start& start, const Seen& seen, BootTime now) const;
 
     EventLoop& loop_;
     const Clock& clock_;
@@ -148,7 +155,7 @@ private:
     Budget answers_{1000};
     std::optional<BootTime> served_at_;
     BootTime observed_at_{};
-    BootTime doubted_at_{};                  // some path was silent
+    std::optional<BootTime> doubted_at_;     // some path was silent
     BootTime observe_at_ = BootTime::max();  // after a write, to see what became of it
     bool is_changed_ = false;
     bool is_soon_ = false;

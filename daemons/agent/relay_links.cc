@@ -15,6 +15,7 @@ namespace {
 // While something is about to happen, and while all is well.
 constexpr milliseconds kClose{500};
 constexpr milliseconds kCalm{5'000};
+constexpr milliseconds kMuted{1'500};
 
 }  // namespace
 
@@ -323,6 +324,13 @@ void RelayLinks::network_changed() {
     }
     for (auto& [key, peer] : state_->peers) peer.pairing.network_changed(now);
     state_->soon();
+}
+
+void RelayLinks::moved(const PathKey& key, const Endpoint& to) {
+    State::Peer* peer = state_->peer_at(key);
+    if (!peer) return;
+    const bool is_away = to != peer->loopback;
+    peer->muted_until = is_away ? state_->clock.since_boot() + kMuted : BootTime(0);
 }
 
 void RelayLinks::took_bind(const std::string& device, const Endpoint& from,

@@ -71,6 +71,10 @@ public:
     void set_needs(std::vector<PeerNeed> needs);
     void measured();  // round trips of STUN servers are new, or it is known that none answers
     void network_changed();
+    // The kernel sends to a peer with a session by another way from now on. What is still under way
+    // through TLS would have it roam back, and the other side with it, to and fro: it is dropped
+    // for a moment.
+    void moved(const PathKey& peer, const Endpoint& to);
     // A message of method Bind that came to the port of this device.
     void took_bind(const std::string& device, const Endpoint& from, const stun::Message& message);
 

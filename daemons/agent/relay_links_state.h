@@ -72,6 +72,7 @@ struct RelayLinks::State {
         Pairing pairing{};
         BootTime pair_again{0};
         RelayedPlaces told{};
+        BootTime muted_until{0};  // its packets of WireGuard
     };
     using PeerEntry = std::pair<const PathKey, Peer>;
 

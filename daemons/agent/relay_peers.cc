@@ -137,6 +137,8 @@ void RelayLinks::State::from_relay(Tenant& tenant, const wg::PublicKey& source, 
     const bool was_active = is_active(*peer, now);
     peer->used_at = now;
     if (!was_active) soon();
+    // Message type 4 is data (drivers/net/wireguard/messages.h); handshakes and checks pass.
+    if (now < peer->muted_until && !packet.empty() && packet[0] == 4) return;
     loopback->deliver(key, packet);
 }
 

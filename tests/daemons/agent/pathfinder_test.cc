@@ -59,13 +59,14 @@ public:
         std::array<uint8_t, stun::kMostMessage> buffer;
         const auto bytes = stun::Builder(buffer, stun::Class::Success, stun::Method::Binding,
                                          message->transaction())
-                               .mapped({*Address::parse("203.0.113.77"), 40'000})
+                               .mapped({*Address::parse("203.0.113.77"), mapped_port})
                                .fingerprint()
                                .finish();
         send(stun_server, from, *bytes);
     }
     Endpoint stun_server = at("203.0.113.1:3478");
     int questions = 0;
+    uint16_t mapped_port = 40'000;
 
 private:
     EventLoop& loop_;
@@ -78,6 +79,17 @@ bool FakeSockets::send(const std::string& device, const reach::RawUdp::Outgoing&
     return true;
 }
 
+// The system's, which jumps ahead when told.
+class ShiftedClock final : public Clock {
+public:
+    WallTime now() const override { return system_.now() + shift; }
+    BootTime since_boot() const override { return system_.since_boot() + shift; }
+    milliseconds shift{0};
+
+private:
+    SystemClock system_;
+};
+
 // A node with a kernel of one peer.
 struct Side {
     Side(EventLoop& loop, FakeNetwork& network, int number)
@@ -88,6 +100,7 @@ struct Side {
         events.write = [this](const std::vector<PathWrite>& list) { wrote(list); };
         events.observe = [this] { look(); };
         events.on_change = [this] { ++changes; };
+        events.on_forgotten = [this] { ++forgotten; };
         events.on_step = [] {};
         events.on_bind = [this](const std::string&, const Endpoint& from, const stun::Message&) {
             binds.push_back(from);
@@ -125,7 +138,7 @@ struct Side {
                            [](const PathWrite& one) { return one.is_anew; });
     }
 
-    const SystemClock clock;
+    ShiftedClock clock;
     Address own;
     FakeSockets sockets;
     reconcile::DeviceKey key;
@@ -135,6 +148,7 @@ struct Side {
     std::vector<PathWrite> writes;
     std::vector<Endpoint> binds;
     int changes = 0;
+    int forgotten = 0;
     std::unique_ptr<Pathfinder> finder;
 };
 
@@ -201,6 +215,15 @@ TEST_F(PathfinderTest, WhereThatIsInVainTheOtherSideDoesItASecondLater) {
     EXPECT_TRUE(first().was_made_anew());
 }
 
+TEST_F(PathfinderTest, WhoHearsOfAHandshakeOfTheOtherSideLetsItCome) {
+    meet();
+    ASSERT_TRUE(until([&] { return first().was_made_anew(); }));
+    second().kernel.peers[0].rx_bytes = 148;
+    const BootTime due = second().clock.since_boot() + milliseconds(1'300);
+    ASSERT_TRUE(until([&] { return second().clock.since_boot() > due; }));
+    EXPECT_FALSE(second().was_made_anew());
+}
+
 TEST_F(PathfinderTest, ASessionThatStandsIsNotThrownAway) {
     a.is_live = b.is_live = true;
     meet();
@@ -260,6 +283,24 @@ TEST_F(PathfinderTest, AStunServerTellsHowThePortIsSeenFromOutside) {
     const int questions = network.questions;
     turn(100);
     EXPECT_EQ(network.questions, questions);
+}
+
+TEST_F(PathfinderTest, ASilentPathAndAnotherMappingTellOfANatThatHasForgotten) {
+    a.is_live = b.is_live = true;
+    a.finder->set_servers({network.stun_server});
+    meet();
+    ASSERT_TRUE(until([&] {
+        return a.finder->view(a.peer()).path && !a.finder->seen_from_outside("cv-test").empty();
+    }));
+    b.finder->follow({});
+    a.kernel.peers[0].rx_bytes = a.kernel.peers[0].tx_bytes = 10'000;
+    a.look();
+    network.mapped_port = 41'000;
+    a.clock.shift += milliseconds(6'000);
+    ASSERT_TRUE(until([&] { return a.forgotten > 0; }));
+    EXPECT_EQ(a.finder->seen_from_outside("cv-test")[0].port, 41'000);
+    turn(100);
+    EXPECT_EQ(a.forgotten, 1);
 }
 
 TEST_F(PathfinderTest, PlacesThatOneTellsInACheckAreTriedByTheOther) {
