@@ -89,6 +89,8 @@ std::span<uint8_t> Stream::open_record() {
         ahead_.erase(ahead_.begin(), ahead_.begin() + static_cast<ptrdiff_t>(size));
         return std::span(wire_.plain).first(size);
     }
+    // OpenSSL's way of saying that there is nothing costs as much as a small record.
+    if (wire_.unread.empty() && SSL_has_pending(ssl_.get()) == 0) return {};
     size_t got = 0;
     if (SSL_read_ex(ssl_.get(), wire_.plain.data(), wire_.plain.size(), &got) == 1) {
         // Whoever is handed this may write to other streams: nothing of ours may lie in their way.
