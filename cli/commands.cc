@@ -74,7 +74,9 @@ constexpr Command kCommands[] = {
     {"audit export", audit_export, audit_export_options, "write the audit as NDJSON or CSV"},
     {"audit verify", audit_verify, nothing, "check that no entry was changed or taken away"},
     {"status", status, nothing, "show this machine and its peers"},
-    {"ping", ping, ping_options, "probe a peer through its tunnel"},
+    {"ping", ping, ping_options, "probe a peer through its tunnel, until the path is direct"},
+    {"netcheck", netcheck, nothing,
+     "look at the network this machine is in, and how far relays are"},
     {"plan", plan, nothing, "show what the agent would change now; nothing when converged"},
     {"version", version, nothing, "show the version of this program"},
 };

@@ -89,6 +89,8 @@ int job_list(const Args& args, Io& io);
 // status.cc
 int status(const Args& args, Io& io);
 int plan(const Args& args, Io& io);
+// netcheck.cc
+int netcheck(const Args& args, Io& io);
 // local.cc
 int up(const Args& args, Io& io);
 int down(const Args& args, Io& io);

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/path.h"
 
 namespace cvlan::cli {
 
@@ -104,14 +105,16 @@ int logout(const Args& args, Io& io) {
 
 static void print_probe(Io& io, const local::PingResult& probe) {
     const std::string peer = printable(fmt::format("{} ({})", probe.peer, probe.address));
+    const std::string path = printable(path_text(probe.path, probe.relay));
     if (!probe.answered) {
-        io.out << fmt::format("no answer from {}, path {}\n", peer, text(probe.path));
+        io.out << fmt::format("no answer from {}, path {}\n", peer, path);
         return;
     }
+    const bool is_direct = probe.path == local::PathKind::Direct;
     const double milliseconds = static_cast<double>(probe.rtt_microseconds.value_or(0)) / 1000.0;
-    io.out << fmt::format("answer from {} in {:.2f} ms, path {}{}\n", peer, milliseconds,
-                          text(probe.path),
-                          probe.endpoint ? printable(fmt::format(" by {}", *probe.endpoint)) : "");
+    io.out << fmt::format(
+        "answer from {} in {:.2f} ms, path {}{}\n", peer, milliseconds, path,
+        is_direct && probe.endpoint ? printable(fmt::format(" by {}", *probe.endpoint)) : "");
 }
 
 int ping(const Args& args, Io& io) {
@@ -126,7 +129,10 @@ int ping(const Args& args, Io& io) {
         is_answered = is_answered || probe->answered;
         if (args.output == Output::Table) print_probe(io, *probe);
         if (!io.out.flush()) break;  // nobody reads on (`| head -1`), or there is no room
+        // A direct path is the best there is: what was to be found out is found.
+        const bool is_done = probe->answered && probe->path == local::PathKind::Direct;
         report.probes.push_back(std::move(*probe));
+        if (is_done) break;
     }
     if (!print_document(args, io, encode(report)) && args.output == Output::Name && is_answered)
         io.out << printable(report.probes.front().peer) << '\n';

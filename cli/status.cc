@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/path.h"
 
 namespace cvlan::cli {
 
@@ -58,13 +59,18 @@ static void print_peers(Io& io, const std::vector<local::StatusPeer>& peers) {
                 std::chrono::floor<std::chrono::seconds>(io.clock.now() - *peer.last_handshake);
             handshake = span_text(past) + " ago";
         }
-        rows.push_back({peer.name, join(peer.addresses), std::string(text(peer.path)),
-                        peer.endpoint.value_or("-"), handshake, bytes_text(peer.rx_bytes),
-                        bytes_text(peer.tx_bytes)});
+        // By TLS the kernel's endpoint is an address on lo, which tells a reader nothing.
+        const bool has_place = peer.endpoint && peer.path != local::PathKind::RelayTls;
+        rows.push_back({peer.name, join(peer.addresses), path_text(peer.path, peer.relay),
+                        has_place ? *peer.endpoint : "-",
+                        peer.rtt_ms ? fmt::format("{} ms", *peer.rtt_ms) : "-", handshake,
+                        bytes_text(peer.rx_bytes), bytes_text(peer.tx_bytes)});
     }
     io.out << '\n';
-    print_table(io, {"PEER", "ADDRESSES", "PATH", "ENDPOINT", "HANDSHAKE", "RECEIVED", "SENT"},
-                rows);
+    print_table(
+        io,
+        {"PEER", "ADDRESSES", "PATH", "ENDPOINT", "ROUND TRIP", "HANDSHAKE", "RECEIVED", "SENT"},
+        rows);
 }
 
 static void print_status(Io& io, const local::Status& status) {

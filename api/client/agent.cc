@@ -40,5 +40,9 @@ Result<local::PingResult> Agent::ping(const local::PingRequest& request) {
     return call<local::PingResult>(
         {.method = "POST", .path = "ping", .body = encode(request), .patience = patience});
 }
+Result<local::NetcheckReport> Agent::netcheck() {
+    return call<local::NetcheckReport>(
+        {.method = "POST", .path = "netcheck", .patience = std::chrono::seconds(30)});
+}
 
 }  // namespace cvlan::client

@@ -25,6 +25,7 @@ public:
     Result<local::DownResult> down();
     Result<local::LogoutResult> logout();
     Result<local::PingResult> ping(const local::PingRequest& request);
+    Result<local::NetcheckReport> netcheck();
 
 private:
     explicit Agent(Transport transport) : transport_(std::move(transport)) {}

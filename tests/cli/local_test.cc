@@ -41,7 +41,11 @@ protected:
                R"("addresses":["10.100.0.1"],"listenPort":51820,"state":"UP"}]},"peers":[{"name":"n2","id":"i2",)"
                R"("addresses":["10.100.0.2"],"endpoint":"192.0.2.2:51820","path":"DIRECT",)"
                R"("lastHandshake":"2026-11-20T10:00:18.000Z","rxBytes":"2048","txBytes":"12"},{"name":"n3","id":"i3",)"
-               R"("addresses":["10.100.0.3"],"endpoint":null,"path":"NONE","lastHandshake":null,"rxBytes":"0","txBytes":"0"}]})";
+               R"("addresses":["10.100.0.3"],"endpoint":null,"path":"NONE","lastHandshake":null,"rxBytes":"0","txBytes":"0"},)"
+               R"({"name":"n4","id":"i4","addresses":["10.100.0.4"],"endpoint":"192.0.2.9:50000","path":"RELAY_UDP",)"
+               R"("relay":"berlin","rttMs":31,"lastHandshake":null,"rxBytes":"0","txBytes":"0"},)"
+               R"({"name":"n5","id":"i5","addresses":["10.100.0.5"],"endpoint":"127.128.0.1:40000","path":"RELAY_TLS",)"
+               R"("relay":"berlin","rttMs":33,"lastHandshake":null,"rxBytes":"0","txBytes":"0"}]})";
     }
 
     test::FakeApi api_;
@@ -62,9 +66,16 @@ TEST_F(OnANode, ShowsItselfItsPeersAndThatThereAreNoPolicies) {
         "  network    lab  UP  cv-a  port 51820\n"
         "  warning    MAP_OLD: no controller\n"
         "\n"
-        "PEER  ADDRESSES   PATH    ENDPOINT         HANDSHAKE  RECEIVED  SENT\n"
-        "n2    10.100.0.2  DIRECT  192.0.2.2:51820  42 s ago   2.0 KiB   12 B\n"
-        "n3    10.100.0.3  NONE    -                never      0 B       0 B\n"
+        "PEER  ADDRESSES   PATH              ENDPOINT         ROUND TRIP  HANDSHAKE  RECEIVED  "
+        "SENT\n"
+        "n2    10.100.0.2  DIRECT            192.0.2.2:51820  -           42 s ago   2.0 KiB   "
+        "12 B\n"
+        "n3    10.100.0.3  NONE              -                -           never      0 B       "
+        "0 B\n"
+        "n4    10.100.0.4  RELAY berlin UDP  192.0.2.9:50000  31 ms       never      0 B       "
+        "0 B\n"
+        "n5    10.100.0.5  RELAY berlin TLS  -                33 ms       never      0 B       "
+        "0 B\n"
         "\n"
         "Note: until policies exist, every node of a network reaches every other node of it.\n");
     EXPECT_EQ(run_it({"status", "-o", "json"}).out, status_of("CONNECTED") + "\n");
@@ -179,6 +190,52 @@ TEST_F(OnANode, GoesDown) {
     EXPECT_EQ(run_it({"down"}).out, "DOWN\n");
 }
 
+TEST_F(OnANode, PingTellsThePathOfEachAnswerAndEndsWithTheFirstDirectOne) {
+    int sent = 0;
+    api_.on("POST", "/local/v1/ping", [&](const httplib::Request&, httplib::Response& response) {
+        const char* path = ++sent == 1
+                               ? R"("RELAY_TLS","relay":"berlin","endpoint":"127.128.0.1:4")"
+                           : sent == 2 ? R"("RELAY_UDP","relay":"berlin","endpoint":"192.0.2.9:5")"
+                                       : R"("DIRECT","endpoint":"192.0.2.2:51820")";
+        response.set_content(
+            fmt::format(R"({{"answered":true,"peer":"n2","address":"10.100.0.2","path":{},)"
+                        R"("rttMicroseconds":"1234"}})",
+                        path),
+            "application/json");
+    });
+    const Ran ran = run_it({"ping", "n2", "-c", "100"});
+    EXPECT_EQ(ran.code, kOk);
+    EXPECT_EQ(ran.out,
+              "answer from n2 (10.100.0.2) in 1.23 ms, path RELAY berlin TLS\n"
+              "answer from n2 (10.100.0.2) in 1.23 ms, path RELAY berlin UDP\n"
+              "answer from n2 (10.100.0.2) in 1.23 ms, path DIRECT by 192.0.2.2:51820\n");
+}
+
+TEST_F(OnANode, NetcheckTellsOfTheNetworkAndOfRelays) {
+    const std::string report =
+        R"({"udp":true,"ipv4":true,"ipv6":false,"ipv4Endpoint":"198.51.100.7:4000",)"
+        R"("mapping":"DEPENDENT","portMappers":["NAT_PMP"],"mappedEndpoint":"198.51.100.7:4001",)"
+        R"("mtu":1500,"relays":[{"id":"r1","name":"berlin","region":"eu","home":true,"udpMs":12},)"
+        R"({"id":"r2","name":"tokyo","home":false}]})";
+    api_.reply("POST", "/local/v1/netcheck", 200, report);
+    const Ran ran = run_it({"netcheck"});
+    EXPECT_EQ(ran.code, kOk) << ran.err;
+    EXPECT_EQ(ran.out,
+              "UDP             yes\n"
+              "IPv4            yes, seen as 198.51.100.7:4000\n"
+              "IPv6            no\n"
+              "mapping         varies by destination\n"
+              "port mapping    NAT_PMP, 198.51.100.7:4001\n"
+              "MTU             1500\n"
+              "captive portal  not known\n"
+              "\n"
+              "RELAY   REGION  UDP    TLS  HOME\n"
+              "berlin  eu      12 ms  -    yes\n"
+              "tokyo   -       -      -    no\n");
+    EXPECT_EQ(run_it({"netcheck", "-o", "json"}).out, report + "\n");
+    EXPECT_EQ(run_it({"netcheck", "-o", "name"}).out, "berlin\ntokyo\n");
+}
+
 TEST_F(OnANode, PingSucceedsWhenOneProbeIsAnswered) {
     int sent = 0;
     api_.on(
@@ -194,8 +251,7 @@ TEST_F(OnANode, PingSucceedsWhenOneProbeIsAnswered) {
     EXPECT_EQ(ran.code, kOk);
     EXPECT_EQ(ran.out,
               "no answer from n2 (10.100.0.2), path DIRECT\n"
-              "answer from n2 (10.100.0.2) in 1.23 ms, path DIRECT by 192.0.2.2:51820\n"
-              "no answer from n2 (10.100.0.2), path DIRECT\n");
+              "answer from n2 (10.100.0.2) in 1.23 ms, path DIRECT by 192.0.2.2:51820\n");
     EXPECT_EQ(run_it({"ping", "n2", "-c", "1"}).code, kFailed);
     EXPECT_EQ(api_.bodies().back(), R"({"peer":"n2","timeoutMs":2000})");
     EXPECT_EQ(run_it({"ping", "n2", "-c1", "-o", "json"}).out,

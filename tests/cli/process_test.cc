@@ -54,7 +54,7 @@ struct TheProgram : testing::Test {
 TEST_F(TheProgram, PingEndsWhenItsReaderHasSeenEnough) {
     api.reply(
         "POST", "/local/v1/ping", 200,
-        R"({"answered":true,"peer":"n2","address":"10.100.0.2","endpoint":null,"path":"DIRECT"})");
+        R"({"answered":true,"peer":"n2","address":"10.100.0.2","endpoint":null,"path":"RELAY_TLS"})");
     api.start();
     Pipe pipe;
     const test::Process ping = run_with({"ping", "n2", "-c", "1000000"}, pipe.in);
@@ -76,7 +76,7 @@ TEST_F(TheProgram, AFullStandardOutputIsOneSentenceAndAFailure) {
 TEST_F(TheProgram, PingEndsOnAFullStandardOutput) {
     api.reply(
         "POST", "/local/v1/ping", 200,
-        R"({"answered":true,"peer":"n2","address":"10.100.0.2","endpoint":null,"path":"DIRECT"})");
+        R"({"answered":true,"peer":"n2","address":"10.100.0.2","endpoint":null,"path":"RELAY_TLS"})");
     api.start();
     UniqueFd full(open("/dev/full", O_WRONLY | O_CLOEXEC));
     EXPECT_EQ(run_with({"ping", "n2", "-c", "1000000"}, full).wait(), kFailed);
