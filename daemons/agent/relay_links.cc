@@ -158,7 +158,7 @@ std::optional<milliseconds> RelayLinks::State::udp_round_trip(const model::MapRe
 }
 
 void RelayLinks::State::choose_home(Tenant& tenant, BootTime now) {
-    if (tenant.known.empty() || tenant.links.empty()) return;
+    if (tenant.links.empty()) return;
     if (!tenant.first_at) tenant.first_at = now;
     std::vector<HomeRelay::Relay> choices;
     for (const std::string& id : tenant.order) {
@@ -176,8 +176,10 @@ void RelayLinks::State::choose_home(Tenant& tenant, BootTime now) {
     if (home != before)
         log::info("agent.home_relay", {{"tenant", tenant.member.tenant_id},
                                        {"relay", tenant.links.at(home).relay.name}});
-    // Peers are told of it once we can be found there.
-    if (home != tenant.reported && !tenant.links.at(home).granted.empty()) {
+    // Others are told of it once we can be found there, or will be when somebody needs us.
+    const Link& link = tenant.links.at(home);
+    const bool is_good = !link.granted.empty() || udp_round_trip(link.relay).has_value();
+    if (home != tenant.reported && is_good) {
         tenant.reported = home;
         is_changed = true;
     }
@@ -194,7 +196,7 @@ std::set<std::string> RelayLinks::State::wanted_links(Tenant& tenant, BootTime n
     std::set<std::string> wanted;
     if (tenant.known.empty()) return wanted;
     if (!tenant.home.id().empty()) wanted.insert(tenant.home.id());
-    const BootTime since = tenant.first_at ? now - *tenant.first_at : BootTime(0);
+    const BootTime since = tenant.known_since ? now - *tenant.known_since : BootTime(0);
     if (since >= kProbeAfter && since < kProbeUntil && is_deaf(tenant))
         for (const std::string& id : tenant.order)
             if (wanted.size() < kMostProbes) wanted.insert(id);
@@ -310,6 +312,9 @@ void RelayLinks::set_needs(std::vector<PeerNeed> needs) {
 
 void RelayLinks::measured() {
     state_->is_measured = true;
+    // At once, so that the report which follows has the home.
+    for (auto& [id, tenant] : state_->tenants)
+        state_->choose_home(*tenant, state_->clock.since_boot());
     state_->soon();
 }
 
@@ -318,7 +323,7 @@ void RelayLinks::network_changed() {
     state_->is_measured = false;
     for (auto& [id, tenant] : state_->tenants) {
         tenant->home.network_changed();
-        if (tenant->first_at) tenant->first_at = now;
+        if (tenant->known_since) tenant->known_since = now;
         for (auto& [relay_id, link] : tenant->links)
             if (link.client) link.client->network_changed();
     }

@@ -5,10 +5,11 @@
 // carry for which peer. Packets of the kernel's WireGuard come and go through Loopback; UDP pairs
 // (Pairing) need this process only to be set up. Loop thread only.
 //
-// While some peer is in the map there is a session with the home relay, so that the first packet
-// has a way at once. With another relay there is one while a peer whose home that is needs it. Two
-// nodes speak by the home of whoever receives; where that can not be reached, by one's own, since
-// the other side holds a session there to answer.
+// Home is known, and told, as soon as there is a relay that answers. While some peer is in the map
+// there is a session with it, so that the first packet has a way at once. With another relay there
+// is one while a peer whose home that is needs it. Two nodes speak by the home of whoever receives;
+// where that can not be reached, by one's own, since the other side holds a session there to
+// answer.
 
 #include <memory>
 #include <optional>
@@ -65,8 +66,8 @@ public:
     RelayLinks(EventLoop& loop, const Clock& clock, Options options, RelaySeam seam);
     ~RelayLinks();
 
-    // Each only notes what it is told; what follows from it, the seam's calls included, is done
-    // when the loop comes round.
+    // Each only notes what it is told; what follows from it, the seam's calls but round_trip()
+    // included, is done when the loop comes round.
     void set_members(std::vector<RelayMember> members);  // cheap where nothing has changed
     void set_needs(std::vector<PeerNeed> needs);
     void measured();  // round trips of STUN servers are new, or it is known that none answers

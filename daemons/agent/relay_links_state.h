@@ -56,7 +56,8 @@ struct RelayLinks::State {
         std::vector<std::string> order{};
         std::map<std::string, Link> links{};  // all relays of the map, by id
         std::map<wg::PublicKey, Known> known{};
-        std::optional<BootTime> first_at{};
+        std::optional<BootTime> first_at{};     // that there were relays
+        std::optional<BootTime> known_since{};  // that there are peers
         std::string memberships() const;
     };
     struct Peer {

@@ -34,7 +34,10 @@ void RelayLinks::State::take_peers(Tenant& tenant) {
                 if (const auto key = wg::PublicKey::parse(peer.wireguard_key))
                     tenant.known[*key] = {&network, &peer};
         }
-    if (tenant.known.empty()) tenant.first_at.reset();
+    if (tenant.known.empty())
+        tenant.known_since.reset();
+    else if (!tenant.known_since)
+        tenant.known_since = clock.since_boot();
     for (auto at = peers.begin(); at != peers.end();) {
         auto& [key, peer] = *at;
         const bool stays = peer.tenant != &tenant || still_knows(tenant, key, peer);

@@ -133,6 +133,22 @@ TEST_F(RelayLinksTest, ThereIsASessionWithTheHomeWhileThereIsAPeer) {
     EXPECT_TRUE(until([&] { return sessions(first) == 0; }));
 }
 
+TEST_F(RelayLinksTest, AHomeThatAnswersIsToldAtOnceAndVisitedWhenThereIsAPeer) {
+    const auto one = map_relay(kRelay1, "r1", first.at());
+    auto far = map_relay(kRelay2, "r2", second.at());
+    far.stun_port = 1002;
+    a.set_map({one, far}, "", false);
+    a.round_trips = {{{one.endpoints[0].address, one.stun_port}, 20ms},
+                     {{far.endpoints[0].address, far.stun_port}, 200ms}};
+    a.links->measured();
+    EXPECT_EQ(a.links->home_relay(tenant.id), kRelay1);
+    ASSERT_TRUE(until([&] { return a.changes > 0; }));
+    advance(1s);
+    EXPECT_TRUE(a.calls.empty());
+    a.set_map({one, far}, "");
+    EXPECT_TRUE(until([&] { return sessions(first) == 1; }));
+}
+
 TEST_F(RelayLinksTest, PacketsOfTwoDevicesTravelByTheRelay) {
     use_one_relay();
     ASSERT_TRUE(both_by_tls());
