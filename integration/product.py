@@ -10,7 +10,6 @@ import http.client
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import tempfile
@@ -132,15 +131,6 @@ class Agent:
 
     def kill(self):
         self.process.kill()
-
-    def suspend(self):
-        """What a suspended machine looks like to its peers: nothing runs, no link is up. That its clocks go on is another matter."""
-        self.process.popen.send_signal(signal.SIGSTOP)
-        self.host.unplug()
-
-    def resume(self):
-        self.host.plug()
-        self.process.popen.send_signal(signal.SIGCONT)
 
     def reboot(self):
         """The machine goes off and on; what is left is its state directory. The agent is not started."""
@@ -285,20 +275,6 @@ class Relay:
 
     def kill(self):
         self.process.kill()
-
-    def forget_pairs(self):
-        """Its kernel forwards nothing any more."""
-        self.host.run("nft", "delete", "table", "inet", "cvlan_relay")
-
-    def replace_by_rogue(self, victim, seed):
-        """rogue.py in its place, with its certificate."""
-        own, files = identity(self.state_dir), []
-        for what in ("certificate", "tlsKey"):
-            files.append(os.path.join(self.folder, what))
-            with open(files[-1], "w", encoding="ascii") as file:
-                file.write(own[what])
-        return self.host.popen("/usr/bin/python3", "-S", "-u", f"{REPO}/integration/rogue.py", *files, self.host.ipv4, self.port, self.stun_port,
-                               victim, seed, name="rogue")
 
     def pairs(self):
         """How many pairs this relay's kernel forwards for, as nft tells them: two elements each."""
