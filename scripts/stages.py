@@ -122,7 +122,8 @@ def threads() -> str:
 
 
 def kernel() -> str:
-    names = sorted({f"{source.parent.name}_kernel" for source in (ROOT / "tests").rglob("*_kernel.cc")})
+    tests = ROOT / "tests"
+    names = sorted({"_".join(source.parent.relative_to(tests).parts) + "_kernel" for source in tests.rglob("*_kernel.cc")})
     build("release", *names)
     programs = [f"{BUILD}/release/bin/{name}" for name in names]
     script = "; ".join(f"echo '== {Path(p).name}'; {p} || failed=1" for p in programs)
