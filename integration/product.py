@@ -276,6 +276,10 @@ class Relay:
     def kill(self):
         self.process.kill()
 
+    def forget_pairs(self):
+        """Its kernel forwards nothing any more."""
+        self.host.run("nft", "delete", "table", "inet", "cvlan_relay")
+
     def pairs(self):
         """How many pairs this relay's kernel forwards for, as nft tells them: two elements each."""
         tables = json.loads(self.host.run("nft", "-j", "list", "table", "inet", "cvlan_relay").stdout)["nftables"]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cvlan-relay on a real controller and a real kernel. The nodes' side is relay_client.py, with what their agents have enrolled."""
+"""cvlan-relay on a real controller and a real kernel. The nodes' side is relay_client.py, with what their agents have enrolled; the
+agents themselves have ended, because a relay has one session for a key."""
 import signal
 import ssl
 
@@ -13,6 +14,8 @@ from topology import wait_until
 @pytest.fixture(scope="module")
 def overlay():
     with Overlay("a", "b", "c") as one:
+        for agent in one.agents.values():
+            agent.stop()
         one.relay = Relay(one.net.host("r1", one.lan), one.controller).start()
         yield one
 
