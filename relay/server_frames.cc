@@ -94,9 +94,12 @@ bool Server::State::take_grant(Session& session, ByteView json) {
         verify_grant(as_text(json), session.tenant().trust, session.node_id(), clock.now());
     if (!grant) {
         ++counts.grants_refused;
-        log::info("relay.grant_refused", {{"tenant", session.tenant().trust.tenant_id},
-                                          {"node", session.node_id()},
-                                          {"error", grant.error().message}});
+        const std::string& tenant_id = session.tenant().trust.tenant_id;
+        if (const auto left_out = warnings.due("grant_refused " + tenant_id))
+            log::info("relay.grant_refused", {{"tenant", tenant_id},
+                                              {"node", session.node_id()},
+                                              {"error", grant.error().message},
+                                              {"left_out", *left_out}});
         put_refusal(session.control(), {Fault::GrantRefused, grant.error().message});
     } else {
         ++counts.grants;

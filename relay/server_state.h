@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/warnings.h"
 #include "relay/server.h"
 #include "relay/session.h"
 #include "relay/welcome.h"
@@ -51,6 +52,7 @@ struct Server::State final : Session::Owner {
 
     EventLoop& loop;
     const Clock& clock;
+    Warnings warnings{clock};
     ServerOptions options;
     std::unique_ptr<http::Server> http;
     PairDesk* desk = nullptr;

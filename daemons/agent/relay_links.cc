@@ -258,7 +258,9 @@ relay::ClientEvents RelayLinks::State::events_of(Tenant& tenant, Link& link) {
         soon();
     };
     events.on_refused = [this, &tenant, &link](relay::Fault code, const std::string& text) {
-        log::info("agent.relay_refused", {{"relay", link.relay.name}, {"error", text}});
+        if (const auto left_out = warnings.due("relay_refused " + link.relay.id))
+            log::info("agent.relay_refused",
+                      {{"relay", link.relay.name}, {"error", text}, {"left_out", *left_out}});
         const bool is_of_pairs = code == relay::Fault::PairRefused || code == relay::Fault::Limit;
         if (is_of_pairs) pairs_refused(tenant, link);
     };

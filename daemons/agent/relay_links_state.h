@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "base/warnings.h"
 #include "daemons/agent/home_relay.h"
 #include "daemons/agent/loopback.h"
 #include "daemons/agent/pairing.h"
@@ -116,6 +117,7 @@ struct RelayLinks::State {
 
     EventLoop& loop;
     const Clock& clock;
+    Warnings warnings{clock};
     RelayLinks::Options options;
     RelaySeam seam;
     std::map<std::string, std::unique_ptr<Tenant>> tenants;

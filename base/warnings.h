@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 
-namespace cvlan::api {
+namespace cvlan {
 
 class Warnings {
 public:
@@ -34,4 +34,4 @@ private:
     std::map<std::string, Last, std::less<>> logged_;
 };
 
-}  // namespace cvlan::api
+}  // namespace cvlan

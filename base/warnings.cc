@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/warnings.h"
+#include "base/warnings.h"
 
 #include <utility>
 
-namespace cvlan::api {
+namespace cvlan {
 
 namespace {
 constexpr std::chrono::minutes kEvery{1};
@@ -23,4 +23,4 @@ std::optional<int64_t> Warnings::due(std::string_view kind) {
     return std::exchange(last.left_out, 0);
 }
 
-}  // namespace cvlan::api
+}  // namespace cvlan
