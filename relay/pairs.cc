@@ -214,13 +214,13 @@ void Pairs::granted(const Asker& asker, const Key& own) {
 void Pairs::trust_changed(std::string_view tenant_id, const TenantTrust* trust) {
     const WallTime now = clock_.now();
     std::vector<Pair*> ending;
-    for (const auto& [id, pair] : pairs_) {
-        if (pair->tenant_id != tenant_id) continue;
+    for (const auto& entry : pairs_) {
+        Pair& pair = *entry.second;
+        if (pair.tenant_id != tenant_id) continue;
         const auto is_barred = [&](const Side& side) {
-            return side.has_asked && trust->is_barred(side.node_id, pair->network_id, now);
+            return side.has_asked && trust->is_barred(side.node_id, pair.network_id, now);
         };
-        if (!trust || is_barred(pair->sides[0]) || is_barred(pair->sides[1]))
-            ending.push_back(pair.get());
+        if (!trust || is_barred(pair.sides[0]) || is_barred(pair.sides[1])) ending.push_back(&pair);
     }
     for (Pair* pair : ending) end(*pair, Unpaired::Peer);
 }
