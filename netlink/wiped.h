@@ -1,32 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Buffers which netlink messages pass through. Some of them carry private and preshared keys, so
-// every buffer is wiped before its memory is given back, the old one of a growing vector included.
-
-#include <openssl/crypto.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <vector>
+#include "base/wiped.h"
 
 namespace cvlan::netlink {
 
-template <class T>
-struct WipingAllocator {
-    using value_type = T;
-    WipingAllocator() = default;
-    template <class U>
-    WipingAllocator(const WipingAllocator<U>&) {}
-    T* allocate(size_t count) { return std::allocator<T>().allocate(count); }
-    void deallocate(T* memory, size_t count) {
-        OPENSSL_cleanse(memory, count * sizeof(T));
-        std::allocator<T>().deallocate(memory, count);
-    }
-    bool operator==(const WipingAllocator&) const { return true; }
-};
-
-using WipedBytes = std::vector<uint8_t, WipingAllocator<uint8_t>>;
+using cvlan::WipedBytes;
+using cvlan::WipingAllocator;
 
 }  // namespace cvlan::netlink
