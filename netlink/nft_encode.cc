@@ -132,6 +132,12 @@ const char* put(Message& to, const Lookup& lookup) {
 
 const char* put(Message&, const Notrack&) { return "notrack"; }
 
+const char* put(Message& to, const Tproxy& tproxy) {
+    put_u32(to, NFTA_TPROXY_FAMILY, NFPROTO_UNSPEC);
+    put_word(to, NFTA_TPROXY_REG_PORT, tproxy.port);
+    return "tproxy";
+}
+
 // One that begins at nothing has no attributes.
 const char* put(Message& to, const Counter& counter) {
     if (counter == Counter{}) return "counter";

@@ -89,6 +89,13 @@ struct Lookup {
 
 struct Notrack {};
 
+// Hands a packet to a socket of ours at the port in `port`, whoever it is for. Where a namespace
+// has a rule with it, the kernel puts fragments of both families together before they come to any
+// rule.
+struct Tproxy {
+    Word port = 0;
+};
+
 struct Counter {
     uint64_t packets = 0;
     uint64_t bytes = 0;
@@ -97,7 +104,7 @@ struct Counter {
 };
 
 using Expression = std::variant<LoadPayload, StorePayload, LoadMeta, StoreMeta, Compare, Mask,
-                                Immediate, Verdict, Lookup, Notrack, Counter>;
+                                Immediate, Verdict, Lookup, Notrack, Tproxy, Counter>;
 
 // Comments are what `nft list` shows as such: at most 127 bytes of printable text.
 constexpr size_t kMaxComment = 127;

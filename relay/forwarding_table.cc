@@ -16,6 +16,7 @@ using namespace netlink::nft;
 constexpr size_t kMaxName = 120;
 constexpr const char* kPrerouting = "prerouting";
 constexpr const char* kPostrouting = "postrouting";
+constexpr const char* kFragments = "fragments";
 
 // Where a family's header has what we read and write, and in which words a rule keeps it: the key
 // from 0 on, what the map says of it behind the key.
@@ -65,6 +66,15 @@ Rule bind_requests() {
              LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, kUdpHeader + kCookieAt, 4, 0},
              Compare{0, big_endian(stun::kMagicCookie, 4)}, Verdict{}},
             "bind requests are the relay's own"};
+}
+
+// Only the first fragment of a packet has its ports. This is the expression that needs whole ones
+// and costs other packets nothing: with `ct` the kernel would track all connections of the host.
+Rule whole_packets() {
+    constexpr uint16_t kAnyPort = 1;
+    return {kFragments,
+            {Immediate{0, big_endian(kAnyPort, 2)}, Tproxy{0}},
+            "has the kernel put fragments together; is never run through"};
 }
 
 std::vector<Expression> is_of(Family family) {
@@ -166,11 +176,12 @@ std::vector<Set> forwarding_sets() {
 std::vector<Chain> forwarding_chains() {
     // Before connection tracking, which is not to see these packets.
     return {{kPrerouting, Hook{NF_INET_PRE_ROUTING, -300}},
-            {kPostrouting, Hook{NF_INET_POST_ROUTING, -300}}};
+            {kPostrouting, Hook{NF_INET_POST_ROUTING, -300}},
+            {kFragments}};
 }
 
 std::vector<Rule> forwarding_rules(std::span<const Address> own) {
-    std::vector<Rule> rules{other_protocols(), bind_requests()};
+    std::vector<Rule> rules{other_protocols(), bind_requests(), whole_packets()};
     for (size_t i = 0; i < own.size(); ++i)
         rules.push_back(to_other_node(own[i], kMark | static_cast<uint32_t>(i + 1)));
     for (size_t i = 0; i < own.size(); ++i)

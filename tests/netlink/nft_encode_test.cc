@@ -89,6 +89,10 @@ TEST(EncodeNft, WritesRulesAsNftDoes) {
                        {Notrack{}, Immediate{0, {0x01, 0x00, 0x80, 0xca}},
                         StoreMeta{NFT_META_MARK, 0}, Counter{}}};
     EXPECT_EQ(encoded([&](Batch& to) { to.add_rule(notrack); }), nft_recorded("rule_notrack"));
+    const Rule tproxy{"pre",
+                      {LoadMeta{NFT_META_L4PROTO, 0}, Compare{0, {IPPROTO_UDP}},
+                       Immediate{0, {0, 1}}, Tproxy{0}}};
+    EXPECT_EQ(encoded([&](Batch& to) { to.add_rule(tproxy); }), nft_recorded("rule_tproxy"));
     const Rule address{
         "pre",
         {LoadMeta{NFT_META_MARK, 0}, Mask{0, {0, 0, 0, 0xff}}, Compare{0, {0, 0, 0, 0xca}},

@@ -139,6 +139,29 @@ TEST_F(ForwardingKernel, AUdpPacketWithoutAChecksumStaysWithoutOne) {
     EXPECT_EQ(packet[8], 63) << "forwarded like any packet, its time to live is one less";
 }
 
+// As of a node on a link of 1280 bytes: what is longer comes in pieces, and only the first has
+// ports.
+TEST_F(ForwardingKernel, PutsFragmentsTogetherAndSendsThemOnAsTheyCame) {
+    ThreeNetns::shell(net_.a, "ip link set dev va mtu 1280");
+    ThreeNetns::shell(net_.b,
+                      "nft 'add table inet seen; add chain inet seen in "
+                      "{ type filter hook prerouting priority 0; }; "
+                      "add rule inet seen in meta length > 1280 counter'");
+    for (const Places& places : {kV4, kV6}) {
+        const UdpSocket a(net_.a, places.a);
+        const UdpSocket b(net_.b, places.b);
+        put(pair_of(places));
+        for (const size_t size : {1400u, 4000u, 100u}) {
+            const std::string text(size, 'x');
+            EXPECT_TRUE(a.send(text, places.relay));
+            EXPECT_EQ(b.receive(), (UdpSocket::Datagram{text, places.relay})) << size;
+            EXPECT_TRUE(b.send("got it", places.relay));
+            EXPECT_EQ(a.receive(), (UdpSocket::Datagram{"got it", places.relay})) << size;
+        }
+    }
+    EXPECT_THAT(ThreeNetns::shell(net_.b, "nft list table inet seen"), HasSubstr("packets 0 "));
+}
+
 TEST_F(ForwardingKernel, WhatComesOfAnUnknownSourceStaysAtTheRelay) {
     for (const Places& places : {kV4, kV6}) {
         put(pair_of(places));
@@ -329,6 +352,10 @@ TEST_F(ForwardingKernel, PutsBackWhatSomebodyTookAwayAndKeepsThePairs) {
     const UdpSocket b(net_.b, kV4.b);
     EXPECT_TRUE(a.send("x", kV4.relay));
     EXPECT_EQ(b.receive(), (UdpSocket::Datagram{"x", kV4.relay}));
+    in_r(  // as an older relay left it
+        "nft flush chain inet cvlan_relay fragments; nft delete chain inet cvlan_relay fragments");
+    EXPECT_EQ(need(forwarding_.install(own_), "chain"), Forwarding::Installed::Repaired);
+    EXPECT_EQ(need(forwarding_.pairs(), "pairs").size(), 1u);
 
     in_r("nft flush ruleset");
     const Pair pair = pair_of(kV4);
@@ -384,6 +411,7 @@ TEST_F(ForwardingKernel, NftShowsRulesAndPairs) {
     EXPECT_THAT(shown, HasSubstr("fd02::2 . fd09::1 . 51821 . 49152"));
     EXPECT_THAT(shown,
                 HasSubstr("ip daddr set ip saddr . ip daddr . th sport . th dport map @pairs4"));
+    EXPECT_THAT(shown, HasSubstr("tproxy to :1 comment"));
     EXPECT_THAT(in_r("nft -j list table inet cvlan_relay"), HasSubstr("\"concat\": [\"10.1.0.2\""));
 }
 

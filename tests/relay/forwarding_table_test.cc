@@ -138,12 +138,14 @@ TEST(ForwardingTable, EachOwnAddressHasARuleOnEitherSideAndAMarkOfItsOwn) {
     for (const Rule& rule : rules) comments.push_back(rule.comment);
     const std::vector<std::string> expected{"not UDP",
                                             "bind requests are the relay's own",
+                                            "has the kernel put fragments together; is never run "
+                                            "through",
                                             "to 203.0.113.1; ports too are of the map",
                                             "to 2001:db8::9; ports too are of the map",
                                             "from 203.0.113.1",
                                             "from 2001:db8::9"};
     EXPECT_EQ(comments, expected);
-    EXPECT_EQ(forwarding_rules({}).size(), 2u);
+    EXPECT_EQ(forwarding_rules({}).size(), 3u);
     // No word is used that nftables does not have.
     for (const Rule& rule : rules) {
         for (const auto& each : rule.expressions) {
