@@ -148,12 +148,17 @@ def integration(*names: str) -> str:
 
 
 def crash() -> str:
-    """The controller killed under writes: a few times among all stages, often when it is asked for alone."""
-    build("release", "cvlan-controller", "cvlanctl")
-    kills = "500" if sys.argv[1:] == ["crash"] else "20"
-    said = "".join(run("integration/crash", "--kills", kills, "--store", store, env={"CVLAN_BIN": str(BUILD / "release/bin")})
+    """The controller killed under writes, and upgraded under a thousand nodes; when it is asked for alone, it is killed often, and one of
+    two stands still for longer than a lease."""
+    build("release", "cvlan-controller", "cvlanctl", "cvlan-sim")
+    is_long = sys.argv[1:] == ["crash"]
+    programs = {"CVLAN_BIN": str(BUILD / "release/bin")}
+    said = "".join(run("integration/crash", "--kills", "500" if is_long else "20", "--store", store, env=programs)
                    for store in ("sqlite", "postgres"))
-    return "; ".join(re.findall(r"^crash: (.*): all good$", said, re.M))
+    said += run("integration/upgrade", env=programs)
+    if is_long:
+        said += run("integration/stopped", env=programs)
+    return "; ".join(re.findall(r"^(?:crash|upgrade|stopped): (.*): all good$", said, re.M))
 
 
 def flood() -> str:
