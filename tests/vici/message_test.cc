@@ -191,16 +191,16 @@ TEST(Message, DoesNotWriteANameTwice) {
     EXPECT_EQ(message.encode().error().code, Code::Invalid);
 }
 
-TEST(Message, AHundredThousandNamesAreReadInNoTime) {
-    // 512 KiB of the shortest sections: all names differ, as far as three bytes allow it.
+TEST(Message, TwentyThousandNamesAreComparedInNoTime) {
+    // By pairs it would be 200 million comparisons, which ASan makes a minute.
     Bytes bytes;
-    for (int i = 0; bytes.size() + 6 <= kMostMessage; ++i) {
+    for (int i = 0; i < 20000; ++i) {
         const auto byte = [i](int shift) { return static_cast<uint8_t>(i >> shift); };
         bytes.insert(bytes.end(), {1, 3, byte(16), byte(8), byte(0), 2});
     }
     const auto message = Message::parse(bytes);
     ASSERT_TRUE(message) << message.error().message;
-    EXPECT_EQ(message->elements().size(), kMostMessage / 6);
+    EXPECT_EQ(message->elements().size(), 20000u);
 }
 
 TEST(MessageDump, IsOneLineAndPrintable) {
