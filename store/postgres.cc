@@ -183,6 +183,7 @@ Result<void> PostgresDatabase::send(const std::string& text,
             return failed(lose_connection(one_line(PQerrorMessage(conn_.get()))));
     }
     sent_.push_back({Kind::Execute, {}, reason_});
+    ++executed_;
     if (PQsendQueryPrepared(conn_.get(), name->second.c_str(), count, values.data(), lengths.data(),
                             formats.data(), 0) != 1)
         return failed(lose_connection(one_line(PQerrorMessage(conn_.get()))));

@@ -84,6 +84,8 @@ private:
         void operator()(PGconn* conn) const { PQfinish(conn); }
     };
     enum class Kind { Prepare, Execute, Sync };
+    static constexpr uint64_t kFirstStudy = 1'000;  // statements
+    static constexpr uint64_t kLastStudy = 1'000'000;
     // A question that was sent ahead, and its rows once they are here.
     struct Ahead {
         std::string text;
@@ -111,6 +113,7 @@ private:
     void take(const Sent& sent, Rows& last);
     Rows wait_for_result();
     Rows run_in_time(const char* script);
+    void study_tables();
     using Moment = std::chrono::steady_clock::time_point;
     void renew_deadline() { ends_by_ = std::chrono::steady_clock::now() + 2 * patience_; }
     void keep_failure(const PGresult* result, const char* reason = nullptr);
@@ -121,6 +124,8 @@ private:
     std::chrono::milliseconds patience_;
     std::unordered_map<std::string, std::string> names_;  // of statements the server has prepared
     uint64_t named_ = 0;
+    uint64_t executed_ = 0;  // statements
+    uint64_t studies_at_ = kFirstStudy;
     std::deque<Sent> sent_;
     std::vector<std::shared_ptr<Ahead>> ahead_;  // until something is changed
     bool is_asking_ahead_ = false;

@@ -13,6 +13,12 @@ namespace {
 // revisions rise without gaps in the order of the commits.
 constexpr const char* kWriteLock = "SELECT pg_advisory_xact_lock(4851300064)";
 
+constexpr const char* kStudy =
+    "DO $$ DECLARE name regclass; BEGIN SET LOCAL default_statistics_target = 10; FOR name IN "
+    "SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = "
+    "current_schema()::regnamespace "
+    "LOOP EXECUTE format('ANALYZE (SKIP_LOCKED) %s', name); END LOOP; END $$";
+
 // The rows are all here once the first is: a statement inside its own loop disturbs nothing.
 class PostgresCursor : public Cursor {
 public:
@@ -116,11 +122,22 @@ std::unique_ptr<Cursor> PostgresDatabase::prepare_rows(std::string_view text, si
     return std::make_unique<PostgresRowsCursor>(*this, text, columns);
 }
 
+// To a table of which nothing is known every index is as good as any other, and the server's own
+// look at it (autovacuum) comes a minute after the first rows: until then a statement may read all
+// nodes of a tenant to find one. So a writer lets it look each time it has done twice as much, from
+// a small sample; it makes all connections' plans anew. Where that fails, nothing is lost.
+void PostgresDatabase::study_tables() {
+    studies_at_ = executed_ < kLastStudy ? 2 * executed_ : UINT64_MAX;
+    (void)run_script(kStudy);
+    failure_.reset();
+}
+
 // READ COMMITTED for one who writes: each statement sees what was committed before it, and so all
 // that was written before the lock was had.
 Result<void> PostgresDatabase::begin(Access access) {
     if (!sent_.empty()) (void)read_all();  // the end of the last one that read
     ahead_.clear();
+    if (access == Access::Write && executed_ >= studies_at_) study_tables();
     failure_.reset();
     may_run_anew_ = false;
     is_committing_ = false;

@@ -115,6 +115,44 @@ TEST_F(PostgresTest, PipelinesWhatNeedsNoAnswer) {
     EXPECT_EQ(ask(*watcher, "SELECT count(*) FROM marks"), 10);
 }
 
+// The first plans are made of empty tables, where one index seems as good as any other.
+TEST_F(PostgresTest, AnEnrolmentReadsNoMoreAmongManyNodes) {
+    constexpr int64_t kNodes = 1'000;
+    {
+        const auto store = open();
+        const std::string tenant_id = tenant(*store, "acme");
+        const auto network = store->create_network(
+            {tenant_id, "office", *Prefix::parse("10.0.0.0/16"), {}, false, 1420});
+        ASSERT_TRUE(network) << network.error().message;
+        model::TokenClaims claims;
+        claims.id = new_uuid(unix_ms(clock_.now()));
+        claims.tenant_id = tenant_id;
+        claims.network_id = network->id;
+        claims.expires_at = clock_.now() + std::chrono::hours(1);
+        claims.uses = kNodes;
+        claims.nonce = random_bytes(32);
+        ASSERT_TRUE(store->create_token(claims, {}));
+        for (int64_t i = 0; i < kNodes; ++i) {
+            Enrolment request;
+            request.joining = {claims, base64(random_bytes(32)), 51820, {}};
+            request.tls_key_hash = hex(random_bytes(32));
+            const auto done = store->enrol(request, [&](const Key&) -> Result<CertificateRow> {
+                return CertificateRow{hex(random_bytes(16)), clock_.now() + std::chrono::days(30)};
+            });
+            ASSERT_TRUE(done) << done.error().message;
+        }
+    }
+    // A connection tells what it read when it ends.
+    const auto watcher = database();
+    const std::string others = fmt::format(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend'",
+        name_);
+    while (ask(*watcher, others) != 0) std::this_thread::yield();
+    EXPECT_LT(ask(*watcher, "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes"),
+              kNodes * 100);
+}
+
 TEST_F(PostgresTest, WaitsOnceForWhatIsAskedAhead) {
     const auto db = database();
     ASSERT_TRUE(db->begin(Access::Read));
