@@ -161,6 +161,13 @@ def crash() -> str:
     return "; ".join(re.findall(r"^(?:crash|upgrade|stopped): (.*): all good$", said, re.M))
 
 
+def walk() -> str:
+    """Each command of docs/operations.md, as it stands."""
+    build("release", "cvlan-controller", "cvlanctl")
+    said = run("integration/walk", env={"CVLAN_BIN": str(BUILD / "release/bin")})
+    return re.findall(r"^walk: (.*): all good$", said, re.M)[-1]
+
+
 def flood() -> str:
     """A million random packets at a relay."""
     build("release", "cvlan-controller", "cvlan-agent", "cvlan-relay", "cvlanctl", "bench_datagrams")
@@ -205,7 +212,7 @@ def mutants() -> str:
 
 
 STAGES = {"lint": lint, "build": build_release, "unit": unit, "mutants": mutants, "threads": threads, "kernel": kernel,
-          "integration": integration, "crash": crash, "flood": flood, "packages": packages, "fuzz": fuzz}
+          "integration": integration, "crash": crash, "walk": walk, "flood": flood, "packages": packages, "fuzz": fuzz}
 
 
 def main() -> int:
