@@ -51,8 +51,8 @@ public:
     // `frame` is valid until the next call.
     bool next(ByteView& frame);
     const char* error() const { return error_; }
-    // Between two segments.
-    bool is_between() const { return kept_.empty() && fresh_.empty(); }
+    // Nothing has come beyond the segments that were given.
+    bool is_between() const { return (kept_.empty() || kept_was_given_) && fresh_.empty(); }
 
 private:
     bool next_of_kept(ByteView& frame);

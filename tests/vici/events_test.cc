@@ -36,8 +36,12 @@ struct Listener {
     template <class Holds>
     bool until(Holds holds) {
         const auto deadline = std::chrono::steady_clock::now() + 10s;
-        while (!holds() && std::chrono::steady_clock::now() < deadline) loop.run_once(20ms);
-        return holds();
+        bool is_so = holds();
+        while (!is_so && std::chrono::steady_clock::now() < deadline) {
+            loop.run_once(20ms);
+            is_so = holds();
+        }
+        return is_so;
     }
 };
 

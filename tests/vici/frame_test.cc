@@ -89,6 +89,26 @@ TEST(ViciFrames, ALengthThatIsOnlyAnnouncedIsWaitedFor) {
     EXPECT_FALSE(reader.is_between());
 }
 
+TEST(ViciFrames, AreOverAsSoonAsTheirLastByteWasGiven) {
+    const Bytes whole = segment(as_bytes("abc"));
+    FrameReader reader;
+    ByteView frame;
+    reader.feed(ByteView(whole).first(5));
+    EXPECT_FALSE(reader.next(frame));
+    EXPECT_FALSE(reader.is_between());
+    const Bytes rest(whole.begin() + 5, whole.end());
+    reader.feed(rest);
+    ASSERT_TRUE(reader.next(frame));
+    EXPECT_TRUE(reader.is_between());
+    const Bytes more = {'b', 'c', 0};
+    reader = {};
+    reader.feed(ByteView(whole).first(5));
+    EXPECT_FALSE(reader.next(frame));
+    reader.feed(more);
+    ASSERT_TRUE(reader.next(frame));
+    EXPECT_FALSE(reader.is_between());
+}
+
 TEST(ViciPackets, AreWrittenAsTheReadmeSays) {
     Message message;
     message.put("k", "v");

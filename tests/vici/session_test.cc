@@ -84,6 +84,25 @@ TEST(Session, AsksManyThingsOverOneConnection) {
     EXPECT_EQ(client.session.connections(), 1u);
 }
 
+// As charon writes: the length of a segment first, and then what it is of.
+TEST(Session, TakesAnswersInPiecesOfAnySize) {
+    FakeCharon charon([](Peer& peer) {
+        while (const auto request = peer.next()) {
+            const Bytes answer = request->type == PacketType::CommandRequest
+                                     ? packet(PacketType::CommandResponse, {}, version_answer())
+                                     : packet(PacketType::EventConfirm);
+            for (const uint8_t& byte : answer)
+                if (!peer.send(ByteView(&byte, 1))) return;
+        }
+    });
+    Client client(charon.path());
+    for (int i = 0; i < 50; ++i) {
+        EXPECT_EQ(client.session.command("version").value(), version_answer());
+        ASSERT_TRUE(client.list());
+    }
+    EXPECT_EQ(client.session.connections(), 1u);
+}
+
 TEST(Session, SendsItsArguments) {
     std::promise<Message> heard;
     FakeCharon charon([&](Peer& peer) {
