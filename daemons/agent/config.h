@@ -15,6 +15,7 @@
 #include "base/ip.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/settings.h"
 
 namespace cvlan::agent {
 
@@ -40,9 +41,6 @@ struct Overrides {
     std::optional<std::string> socket;
     std::optional<std::string> log_level;
 };
-
-// `environment` is getenv, or a map in tests; nullptr where a variable is not set.
-using Environment = const char* (*)(const char* name);
 
 Result<AgentConfig> load_config(const std::string& path, const Overrides& flags,
                                 Environment environment);

@@ -2,14 +2,11 @@
 // cvlan-agent: flags, signals, readiness. Ending it ends no tunnel.
 
 #include <linux/rtnetlink.h>
-#include <signal.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 
 #include "base/log.h"
-#include "base/openssl_provider.h"
-#include "base/systemd.h"
+#include "base/program.h"
 #include "base/version.h"
 #include "daemons/agent/agent.h"
 #include "daemons/agent/config.h"
@@ -24,23 +21,11 @@ namespace {
 using namespace cvlan;
 using namespace cvlan::agent;
 
-constexpr int kFailed = 1;
-constexpr int kUsage = 2;
-constexpr int kConfiguration = 78;  // or a kernel that lacks something (sysexits.h, EX_CONFIG)
-
 struct Flags {
-    std::string config = kDefaultConfigPath;
-    Overrides overrides;
-    bool check_config = false;
-    bool print_config = false;
+    std::optional<std::string> socket;
     bool bootstrap = false;
     bool teardown = false;
 };
-
-int fail_with(const Error& error, int status) {
-    fmt::print(stderr, "cvlan-agent: {}\n", error.message);
-    return status;
-}
 
 // A configuration that can not be used here wants a human; a lock or a full disk may pass.
 int status_of(const Error& error) {
@@ -93,27 +78,27 @@ Result<netlink::Monitor> open_monitor(const netlink::NetnsFd& netns) {
          RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE});
 }
 
-int serve(const AgentConfig& config) {
+int serve(const Program& program, const AgentConfig& config) {
     auto netns = netlink::NetnsFd::current();
-    if (!netns) return fail_with(netns.error(), kFailed);
+    if (!netns) return program.fail_with(netns.error(), kFailed);
     // Before anything else is touched: a kernel that can not do it gets no half set-up (F63).
     auto host = reconcile::KernelHost::open(*netns);
     if (!host)
-        return fail_with(host.error(),
+        return program.fail_with(host.error(),
                          host.error().code == Code::Unsupported ? kConfiguration : kFailed);
     EventLoop loop;
     const SystemClock clock;
     auto parts =
         parts_of(loop, clock, config, std::make_unique<reconcile::KernelHost>(std::move(*host)));
-    if (!parts) return fail_with(parts.error(), status_of(parts.error()));
+    if (!parts) return program.fail_with(parts.error(), status_of(parts.error()));
     auto monitor = open_monitor(*netns);
-    if (!monitor) return fail_with(monitor.error().while_doing("monitor"), kFailed);
+    if (!monitor) return program.fail_with(monitor.error().while_doing("monitor"), kFailed);
     parts->sockets = std::make_unique<KernelSockets>(loop, std::move(*netns));
     auto opened = Agent::open(std::move(*parts));
-    if (!opened) return fail_with(opened.error(), kFailed);
+    if (!opened) return program.fail_with(opened.error(), kFailed);
     Agent& agent = **opened;
     auto api = LocalApi::listen(loop, agent, config);
-    if (!api) return fail_with(api.error(), kFailed);
+    if (!api) return program.fail_with(api.error(), kFailed);
 
     const Watch kernel = loop.on_readable(monitor->fd(), [&] {
         auto heard = monitor->read();
@@ -122,19 +107,15 @@ int serve(const AgentConfig& config) {
             log::warn("agent.monitor_overrun", {{"count", monitor->overruns()}});
         agent.kernel_changed();
     });
-    const Watch term = loop.on_signal(SIGTERM, [&] { loop.stop(); });
-    const Watch interrupt = loop.on_signal(SIGINT, [&] { loop.stop(); });
     agent.start();
     log::info("agent.ready", {{"version", kVersion}, {"socket", config.socket}});
-    sd_notify("READY=1");
-    loop.run();
-    sd_notify("STOPPING=1");
+    run_until_told(loop, [](const std::function<void()>& done) { done(); });
     log::info("agent.stopped", {});
     return 0;
 }
 
 // Enrols, polls once, prints what would be done. Needs no capability and changes nothing.
-int bootstrap(const AgentConfig& config) {
+int bootstrap(const Program& program, const AgentConfig& config) {
     std::unique_ptr<reconcile::Host> host = std::make_unique<EmptyHost>();
     if (auto netns = netlink::NetnsFd::current())
         if (auto kernel = reconcile::KernelHost::open(*netns))
@@ -142,9 +123,9 @@ int bootstrap(const AgentConfig& config) {
     EventLoop loop;
     const SystemClock clock;
     auto parts = parts_of(loop, clock, config, std::move(host));
-    if (!parts) return fail_with(parts.error(), status_of(parts.error()));
+    if (!parts) return program.fail_with(parts.error(), status_of(parts.error()));
     auto opened = Agent::open(std::move(*parts));
-    if (!opened) return fail_with(opened.error(), kFailed);
+    if (!opened) return program.fail_with(opened.error(), kFailed);
     Agent& agent = **opened;
 
     std::optional<int> status;
@@ -154,7 +135,7 @@ int bootstrap(const AgentConfig& config) {
         loop.stop();
     };
     agent.bootstrap(token ? token : "", [&](const Answer<local::PlanView>& plan) {
-        if (!plan) return finish(fail_with(plan.error().error, kFailed));
+        if (!plan) return finish(program.fail_with(plan.error().error, kFailed));
         for (const std::string& line : plan->steps) fmt::print("{}\n", line);
         finish(0);
     });
@@ -163,69 +144,54 @@ int bootstrap(const AgentConfig& config) {
 }
 
 // For the removal of the package: wants nothing, once. Needs no configuration and no agent.
-int teardown() {
+int teardown(const Program& program) {
     auto netns = netlink::NetnsFd::current();
-    if (!netns) return fail_with(netns.error(), kFailed);
+    if (!netns) return program.fail_with(netns.error(), kFailed);
     auto host = reconcile::KernelHost::open(*netns);
     // Where there is no WireGuard nothing is ours.
     if (!host && host.error().code == Code::Unsupported) return 0;
-    if (!host) return fail_with(host.error(), kFailed);
+    if (!host) return program.fail_with(host.error(), kFailed);
     auto done = reconcile::converge(*host, {});
-    if (!done) return fail_with(done.error(), kFailed);
+    if (!done) return program.fail_with(done.error(), kFailed);
     for (const std::string& problem : done->last.problems())
         fmt::print(stderr, "cvlan-agent: {}\n", problem);
     return done->last.converged() ? 0 : kFailed;
 }
 
-int run(const Flags& flags) {
-    if (flags.teardown) return teardown();
-    auto config = load_config(flags.config, flags.overrides,
+int run(const Program& program, const Flags& flags) {
+    if (flags.teardown) return teardown(program);
+    const ProgramFlags& common = program.flags();
+    auto config = load_config(common.config, {common.state_dir, flags.socket, common.log_level},
                               [](const char* name) -> const char* { return std::getenv(name); });
-    if (!config) return fail_with(config.error(), kConfiguration);
-    if (flags.print_config) {
+    if (!config) return program.fail_with(config.error(), kConfiguration);
+    if (common.print_config) {
         fmt::print("{}", print_config(*config));
         return 0;
     }
     if (auto usable = check_machine(*config); !usable)
-        return fail_with(usable.error(), kConfiguration);
-    if (flags.check_config) return 0;
-    log::set_level(config->log_level);
-    signal(SIGPIPE, SIG_IGN);
-    harden_process();
-    return flags.bootstrap ? bootstrap(*config) : serve(*config);
+        return program.fail_with(usable.error(), kConfiguration);
+    if (common.check_config) return 0;
+    begin_work(config->log_level);
+    return flags.bootstrap ? bootstrap(program, *config) : serve(program, *config);
 }
 
-int start(int argc, char** argv) {
-    offer_only_used_keys();
-    Flags flags;
-    CLI::App app{
-        "The CloudVLAN agent: makes the kernel of this node as its controller's map says."};
-    app.add_option("--config", flags.config, "configuration file")->capture_default_str();
-    app.add_option("--state-dir", flags.overrides.state_dir, "instead of the configuration's");
-    app.add_option("--socket", flags.overrides.socket, "instead of the configuration's");
-    app.add_option("--log-level", flags.overrides.log_level, "debug, info, warn or error");
-    app.add_flag("--check-config", flags.check_config, "check the configuration and end");
-    app.add_flag("--print-config", flags.print_config, "print the whole configuration and end");
+void add_flags(CLI::App& app, Flags& flags) {
+    app.add_option("--socket", flags.socket, "instead of the configuration's");
     app.add_flag("--bootstrap", flags.bootstrap,
                  "enrol with $CVLAN_TOKEN, ask for the map once, print the plan; change nothing");
     app.add_flag("--teardown", flags.teardown,
                  "take all of CloudVLAN away from this network namespace and end");
-    app.set_version_flag("--version", std::string("cvlan-agent ") + kVersion);
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : kUsage;
-    }
-    return run(flags);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    try {
-        return start(argc, argv);
-    } catch (const std::exception& error) {  // of a library: we throw nothing
-        std::fprintf(stderr, "cvlan-agent: %s\n", error.what());
-        return kFailed;
-    }
+    Flags flags;
+    Program program("cvlan-agent", kDefaultConfigPath);
+    return program.main(
+        argc, argv,
+        {.title =
+             "The CloudVLAN agent: makes the kernel of this node as its controller's map says.",
+         .add_flags = [&](CLI::App& app) { add_flags(app, flags); },
+         .run = [&] { return run(program, flags); }});
 }

@@ -12,6 +12,7 @@
 #include "base/ip.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/settings.h"
 #include "relay/pairs.h"
 #include "relay/server.h"
 
@@ -36,9 +37,6 @@ struct Overrides {
     std::optional<std::string> state_dir;
     std::optional<std::string> log_level;
 };
-
-// `environment` is getenv, or a map in tests; nullptr where a variable is not set.
-using Environment = const char* (*)(const char* name);
 
 Result<RelayConfig> load_config(const std::string& path, const Overrides& flags,
                                 Environment environment);
