@@ -36,7 +36,9 @@ Agent::~Agent() = default;
 
 Result<std::unique_ptr<Agent>> Agent::open(AgentParts parts) {
     std::unique_ptr<Agent> agent(new Agent(std::move(parts)));
-    auto kept = agent->parts_.dir.load_agent();
+    if (auto finished = agent->parts_.dir.finish_removals(); !finished)
+        log::error("agent.state_not_saved", {{"error", finished.error().message}});
+    auto kept = load_agent(agent->parts_.dir);
     if (!kept) return failed(kept.error());
     agent->agent_ = std::move(*kept);
     agent->saved_agent_ = encode(agent->agent_);
@@ -91,7 +93,7 @@ reconcile::Desired Agent::desired() {
         want.add(reconcile::desired_state(*map, node_config(from, agent_)));
     }
     if (std::string now = encode(agent_); now != saved_agent_) {
-        auto saved = parts_.dir.save_agent(agent_);
+        auto saved = save_agent(parts_.dir, agent_);
         const std::string trouble = saved ? "" : saved.error().message;
         if (saved) saved_agent_ = std::move(now);
         if (!saved && trouble != save_trouble_)

@@ -49,7 +49,7 @@ RelayMember Agent::relay_member(const Node& node) {
     member.certificate_pem = kept.certificate.value_or("");
     member.credentials = [this, tenant = kept.tenant_id] {
         const Node* now = node_of(tenant);
-        return now ? session_credentials(now->identity()) : Credentials{};
+        return now ? enrolee::session_credentials(now->identity()) : Credentials{};
     };
     member.call = [this, tenant = kept.tenant_id](Controller::Call call, Controller::Done done) {
         Node* now = node_of(tenant);

@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemons/agent/enrolment.h"
 
-#include <openssl/crypto.h>
-
-#include <algorithm>
-
-#include "base/bytes.h"
-#include "base/version.h"
-#include "model/objects.h"
-#include "pki/certificate.h"
-#include "pki/csr.h"
+#include "http/origin.h"
 
 namespace cvlan::agent {
 
@@ -17,181 +9,48 @@ namespace wire = model::wire;
 
 namespace {
 
-constexpr const char* kCapabilities[] = {"map-delta", "wireguard"};
-
-Result<std::string> public_key_text(const Identity& identity, const std::string& network_id) {
+Result<wg::PublicKey> public_key(const Identity& identity, const std::string& network_id) {
     const auto* keys = identity.network(network_id);
     if (!keys) return fail(Code::Internal, "no keys for network {}", network_id);
     auto key = device_key(*keys);
     if (!key) return failed(key.error());
-    return key->public_key().text();
-}
-
-// The leaf is for our key and our names, and its chain ends in the root that the token named.
-Result<void> check_certificate(const state::IdentityState& kept, const SecretText& key_pem) {
-    auto key = pki::TlsKey::from_pem(key_pem);
-    if (!key) return failed(key.error());
-    auto leaf = pki::parse_node_certificate(*kept.certificate, *kept.trust_domain);
-    if (!leaf) return failed(leaf.error());
-    if (leaf->tenant_id != kept.tenant_id || leaf->node_id != *kept.node_id)
-        return fail(Code::Denied, "the certificate is another node's");
-    if (leaf->key_hash != key->key_hash())
-        return fail(Code::Denied, "the certificate is for another key");
-    const bool is_pinned =
-        std::any_of(kept.trust_bundle.begin(), kept.trust_bundle.end(), [&](const auto& root) {
-            auto hash = pki::spki_sha256(root);
-            return hash && *hash == kept.ca_spki;
-        });
-    if (!is_pinned) return fail(Code::Denied, "the trust bundle lacks the token's root");
-    // In force by its own word: our wall clock may be wrong, and TLS has checked the controller's.
-    return pki::verify_chain(*kept.certificate, kept.trust_bundle, leaf->not_before);
-}
-
-Result<void> take_map_keys(const std::vector<wire::MapKey>& from, state::IdentityState& kept) {
-    if (from.empty()) return fail(Code::Malformed, "no map key");
-    kept.map_keys.clear();
-    for (const wire::MapKey& key : from) {
-        auto known = pki::VerifyKey::from_bytes(key.public_key);
-        if (!known) return failed(known.error().while_doing("map key"));
-        kept.map_keys.push_back({known->kid(), key.public_key});
-    }
-    return {};
-}
-
-Result<void> take_urls(const std::vector<std::string>& from, std::vector<std::string>& to) {
-    if (from.empty()) return {};
-    for (const std::string& url : from)
-        if (auto origin = parse_origin(url); !origin) return failed(origin.error());
-    to = from;
-    return {};
-}
-
-void drop(std::optional<std::string>& key) {
-    if (std::string* text = key ? &*key : nullptr) OPENSSL_cleanse(text->data(), text->size());
-    key.reset();
+    return key->public_key();
 }
 
 }  // namespace
 
 Result<void> prepare(Identity& identity, const model::TokenClaims& claims, bool is_join) {
-    if (auto origin = parse_origin(claims.url); !origin)
+    if (auto origin = http::parse_origin(claims.url); !origin)
         return failed(origin.error().while_doing("token"));
     if (auto keys = keys_for(identity, claims.network_id); !keys) return failed(keys.error());
-    if (is_join) return {};
-    identity.kept.registration = {claims.url};
-    identity.kept.ca_spki = claims.ca_spki;
-    return {};
+    return is_join ? Result<void>() : enrolee::trust_token(identity, claims);
 }
 
 Result<wire::EnrolRequest> enrol_request(const Identity& identity, const std::string& network_id,
                                          const Introduction& introduction) {
-    auto key = pki::TlsKey::from_pem(SecretText(identity.kept.tls_key));
-    if (!key) return failed(key.error().while_doing("the node's TLS key"));
-    auto public_key = public_key_text(identity, network_id);
-    if (!public_key) return failed(public_key.error());
-    auto token = pki::parse_token(introduction.token);
-    if (!token) return failed(token.error());
-    // The proof is for this token and this WireGuard key alone (ADR 3).
-    auto key_bytes = from_base64(*public_key);
-    if (!key_bytes) return failed(key_bytes.error());
-    auto csr = pki::create_csr(*key, pki::enrolment_binding(token->claims, *key_bytes));
-    if (!csr) return failed(csr.error());
-    wire::EnrolRequest request;
-    request.token = introduction.token;
-    request.csr = *csr;
-    request.wireguard_public_key = *public_key;
-    request.name = introduction.name;
-    request.listen_port = identity.network(network_id)->listen_port;
-    request.endpoints = introduction.endpoints;
-    request.inventory = introduction.inventory;
-    request.protocol_version = kProtocolVersion;
-    request.capabilities.assign(std::begin(kCapabilities), std::end(kCapabilities));
+    auto key = public_key(identity, network_id);
+    if (!key) return failed(key.error());
+    auto request = enrolee::enrol_request(identity, introduction.token, key->bytes(),
+                                          {"map-delta", "wireguard"});
+    if (!request) return failed(request.error());
+    request->wireguard_public_key = key->text();
+    request->name = introduction.name;
+    request->listen_port = identity.network(network_id)->listen_port;
+    request->endpoints = introduction.endpoints;
+    request->inventory = introduction.inventory;
     return request;
 }
 
 Result<wire::JoinRequest> join_request(const Identity& identity, const std::string& network_id,
                                        const Introduction& introduction) {
-    auto public_key = public_key_text(identity, network_id);
-    if (!public_key) return failed(public_key.error());
+    auto key = public_key(identity, network_id);
+    if (!key) return failed(key.error());
     wire::JoinRequest request;
     request.token = introduction.token;
-    request.wireguard_public_key = *public_key;
+    request.wireguard_public_key = key->text();
     request.listen_port = identity.network(network_id)->listen_port;
     request.endpoints = introduction.endpoints;
     return request;
-}
-
-Result<void> accept(Identity& identity, const wire::Enrolment& answer) {
-    Identity next;  // wiped, whichever of the two it is in the end
-    state::IdentityState& kept = next.kept = identity.kept;
-    if (answer.tenant_id != kept.tenant_id)
-        return fail(Code::Denied, "enrolled in another tenant than the token's");
-    if (!is_uuid(answer.node_id)) return fail(Code::Malformed, "the node's id is no UUID");
-    // The name reaches terminals and logs of this machine.
-    if (auto name = model::check_name("name", answer.name); !name) return name;
-    kept.node_id = answer.node_id;
-    kept.name = answer.name;
-    kept.trust_domain = answer.trust_domain;
-    kept.certificate = answer.certificate;
-    kept.trust_bundle = answer.trust_bundle;
-    kept.phase = state::Phase::Enrolled;
-    drop(kept.next_tls_key);
-    if (auto urls = take_urls(answer.registration, kept.registration); !urls) return urls;
-    kept.session = kept.registration;
-    if (auto urls = take_urls(answer.session, kept.session); !urls) return urls;
-    if (auto keys = take_map_keys(answer.map_keys, kept); !keys) return keys;
-    if (auto good = check_certificate(kept, SecretText(kept.tls_key)); !good) return good;
-    for (auto& network : kept.networks) {
-        // A new node, after a deletion, is a member of nothing but what its token names.
-        if (identity.kept.node_id != kept.node_id) network.joined = false;
-        if (answer.membership && network.network_id == answer.membership->network_id)
-            network.joined = true;
-    }
-    std::swap(identity.kept, kept);
-    return {};
-}
-
-Result<void> accept_renewal(Identity& identity, const wire::Renewal& answer) {
-    Identity next;  // wiped, whichever of the two it is in the end
-    state::IdentityState& kept = next.kept = identity.kept;
-    if (!kept.next_tls_key) return fail(Code::Internal, "no renewal is under way");
-    kept.certificate = answer.certificate;
-    std::swap(kept.tls_key, *kept.next_tls_key);
-    drop(kept.next_tls_key);
-    kept.trust_bundle = answer.trust_bundle;
-    if (auto keys = take_map_keys(answer.map_keys, kept); !keys) return keys;
-    if (auto good = check_certificate(kept, SecretText(kept.tls_key)); !good) return good;
-    std::swap(identity.kept, kept);
-    return {};
-}
-
-std::unique_ptr<Controller> registration_of(EventLoop& loop, const Identity& identity,
-                                            const std::string& proxy) {
-    Credentials credentials;
-    credentials.trust.ca_spki_sha256 = identity.kept.ca_spki;
-    return std::make_unique<Controller>(loop, identity.kept.registration, std::move(credentials),
-                                        proxy);
-}
-
-Credentials session_credentials(const Identity& identity) {
-    Credentials credentials;
-    credentials.trust.ca_pem = identity.trust_pem();
-    credentials.certificate_pem = identity.kept.certificate.value_or("");
-    credentials.private_key_pem = SecretText(identity.kept.tls_key);
-    return credentials;
-}
-
-Result<CertificateTimes> certificate_times(const Identity& identity) {
-    if (!identity.kept.certificate || !identity.kept.trust_domain)
-        return fail(Code::NotFound, "no certificate");
-    auto leaf =
-        pki::parse_node_certificate(*identity.kept.certificate, *identity.kept.trust_domain);
-    if (!leaf) return failed(leaf.error());
-    return CertificateTimes{leaf->not_before, leaf->not_after};
-}
-
-bool is_renewal_due(const CertificateTimes& times, WallTime now) {
-    return now - times.not_before >= (times.not_after - times.not_before) * 2 / 3;
 }
 
 }  // namespace cvlan::agent

@@ -85,7 +85,7 @@ int serve(const Program& program, const AgentConfig& config) {
     auto host = reconcile::KernelHost::open(*netns);
     if (!host)
         return program.fail_with(host.error(),
-                         host.error().code == Code::Unsupported ? kConfiguration : kFailed);
+                                 host.error().code == Code::Unsupported ? kConfiguration : kFailed);
     EventLoop loop;
     const SystemClock clock;
     auto parts =

@@ -1,82 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The signed map of one identity: the last head and its fragments, as the controller signed them,
-// in memory and in `<folder>/map.json` (a FULL wire::NodeMap). Everything is verified when it
-// arrives and again when it is read back. Loop thread only.
+// The signed map of one identity, and the NetworkMap that is made of it. Loop thread only.
 
-#include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <vector>
 
+#include "enrolee/signed_map.h"
 #include "model/network_map.h"
-#include "model/wire.h"
-#include "pki/keys.h"
 
 namespace cvlan::agent {
 
 namespace wire = model::wire;
 
-struct MapOwner {
-    std::string tenant_id;
-    std::string node_id;
-};
+using enrolee::MapOwner;
 
+// As SignedMap; map() is of its last good answer.
 class MapStore {
 public:
-    MapStore(std::string folder, MapOwner owner, std::vector<pki::VerifyKey> keys);
+    MapStore(std::string folder, MapOwner owner, std::vector<pki::VerifyKey> keys)
+        : signed_(std::move(folder), std::move(owner), std::move(keys)) {}
 
-    // NotFound if there is none, Malformed if both generations are damaged. A map that was read but
-    // is not signed by our keys or not ours is Denied.
-    struct Loaded {
-        bool used_previous = false;
-    };
-    Result<Loaded> load();
-
-    // Takes an answer of the controller whole or not at all. Denied: a signature, an owner, or a
-    // revision below the one we have; Conflict: a delta that does not fit what we have, so that a
-    // full map must be asked for. False: nothing new in it.
+    Result<enrolee::SignedMap::Loaded> load();
     Result<bool> take(const wire::NodeMap& answer);
-    Result<void> save() const;
-    // Asks for a full map next time; what there is stays in force.
-    void forget_revision() { since_.clear(); }
+    Result<void> save() const { return signed_.save(); }
+    void forget_revision() { signed_.forget_revision(); }
+    void set_keys(std::vector<pki::VerifyKey> keys) { signed_.set_keys(std::move(keys)); }
 
     const std::shared_ptr<const model::NetworkMap>& map() const { return map_; }
-    const std::optional<wire::MapHead>& head() const { return head_; }
-    std::string since() const { return since_; }  // "<epoch>.<revision>", empty without a map
-    void set_keys(std::vector<pki::VerifyKey> keys) { keys_ = std::move(keys); }
+    const std::optional<wire::MapHead>& head() const { return signed_.head(); }
+    const std::string& since() const { return signed_.since(); }
 
 private:
-    using Key = std::tuple<std::string, wire::FragmentKind, std::string>;  // scope, kind, id
-    struct Fragment {
-        wire::SignedBytes bytes;
-        wire::MapFragment content;
-    };
-    struct State {
-        wire::SignedBytes head_bytes;
-        std::optional<wire::MapHead> head;
-        int64_t revision = 0;
-        std::map<Key, Fragment> fragments;
-        std::vector<std::string> refused;
-    };
+    void build();
 
-    Result<void> verify(const wire::SignedBytes& bytes) const;
-    Result<wire::MapHead> read_head(const wire::NodeMap& answer) const;
-    Result<void> merge(const wire::NodeMap& answer, State& state) const;
-    Result<State> full_of(const wire::NodeMap& answer) const;
-    Result<State> delta_of(const wire::NodeMap& answer) const;
-    void adopt(State state);
-
-    std::string folder_;
-    MapOwner owner_;
-    std::vector<pki::VerifyKey> keys_;
-    State state_;
-    std::optional<wire::MapHead> head_;
-    std::string since_;
+    enrolee::SignedMap signed_;
     std::shared_ptr<const model::NetworkMap> map_;
 };
 

@@ -7,7 +7,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "daemons/agent/enrolment.h"
-#include "pki/csr.h"
 
 namespace cvlan::agent {
 
@@ -16,7 +15,6 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr std::chrono::minutes kSaveClock{10};
-constexpr std::chrono::minutes kRenewalPause{30};
 constexpr std::chrono::hours kExpiryWarning{72};
 constexpr std::chrono::seconds kClockTolerance{60};
 constexpr int kClockFormat = 1;
@@ -25,15 +23,9 @@ std::string clock_path(const StateDir& dir, const std::string& tenant) {
     return dir.folder_of(tenant) + "/map_clock.json";
 }
 
-uint32_t seed_of(const std::string& node_id) {
-    // Of the node and not of the moment: nodes differ, and that is all a jitter needs.
-    const Bytes hash = sha256(as_bytes(node_id));
-    return static_cast<uint32_t>(hash[0] << 24 | hash[1] << 16 | hash[2] << 8 | hash[3]);
-}
-
-state::Phase phase_of(Refused refused) {
-    if (refused == Refused::Expired) return state::Phase::Expired;
-    if (refused == Refused::Revoked) return state::Phase::Revoked;
+state::Phase phase_of(enrolee::Refused refused) {
+    if (refused == enrolee::Refused::Expired) return state::Phase::Expired;
+    if (refused == enrolee::Refused::Revoked) return state::Phase::Revoked;
     return state::Phase::Deleted;
 }
 
@@ -43,6 +35,12 @@ Node::Node(NodeContext context, Identity identity)
     : context_(std::move(context)),
       identity_(std::move(identity)),
       life_(context_.clock, context_.boot_id),
+      renewal_(context_.clock, identity_,
+               {[this] { return save(); }, [this] { renewed(); },
+                [this](const Error& error) {
+                    log::warn("agent.renewal_failed",
+                              {{"tenant", identity_.kept.tenant_id}, {"error", error.message}});
+                }}),
       reports_(context_.clock) {
     make_store();
 }
@@ -89,14 +87,14 @@ std::shared_ptr<const model::NetworkMap> Node::map() const {
 
 void Node::open_session() {
     if (!identity_.is_enrolled()) return;
-    SessionEvents events;
+    enrolee::SessionEvents events;
     events.since = [this] { return store_->since(); };
     events.on_map = [this](const wire::NodeMap& answer) { return took(answer); };
     events.on_time = [this](WallTime theirs) { clock_ahead_ = context_.clock.now() - theirs; };
     events.on_confirmed = [this] { confirmed(); };
     events.on_failure = [this](const Refusal& refusal) { failed_with(refusal); };
-    Session::Setup setup{identity_.kept.session, session_credentials(identity_),
-                         seed_of(identity_.node_id()), context_.proxy};
+    Session::Setup setup = Session::setup_of(identity_);
+    setup.controller = by_proxy(std::move(setup.controller), context_.proxy);
     close_session();
     session_ = std::make_unique<Session>(context_.loop, std::move(setup), std::move(events));
     link_ = Link::Trying;
@@ -107,6 +105,7 @@ void Node::open_session() {
 void Node::close_session() {
     // The session may be the one that calls us: it goes when the loop is back.
     if (session_) ended_ = std::move(session_);
+    renewal_.forget();
     burial_ = context_.loop.after(milliseconds(0), [this] { ended_.reset(); });
     link_ = Link::Idle;
     trouble_.clear();
@@ -175,8 +174,8 @@ void Node::failed_with(const Refusal& refusal) {
     is_intercepted_ = is_stranger ? std::optional(true) : std::nullopt;
     // An older state folder came back. Nothing is wrong with the tunnels.
     if (refusal.code == "CERTIFICATE_SUPERSEDED") is_superseded_ = true;
-    const Refused refused = refused_of(refusal);
-    if (refused != Refused::No && phase_of(refused) != identity_.kept.phase) {
+    const enrolee::Refused refused = refused_of(refusal);
+    if (refused != enrolee::Refused::No && phase_of(refused) != identity_.kept.phase) {
         identity_.kept.phase = phase_of(refused);
         log::error("agent.node_refused",
                    {{"tenant", identity_.kept.tenant_id}, {"code", refusal.code}});
@@ -213,50 +212,10 @@ void Node::tick() {
     if (context_.clock.since_boot() - clock_saved_at_ > kSaveClock) save_clock();
     if (!session_ || link_ != Link::Reached) return;
     reports_.push(*session_);
-    renew_if_due();
+    renewal_.ask_if_due(*session_);
 }
 
-void Node::renew_if_due() {
-    const BootTime now = context_.clock.since_boot();
-    if (is_renewing_ || now < renewal_not_before_) return;
-    auto times = certificate_times(identity_);
-    if (!times || !is_renewal_due(*times, context_.clock.now())) return;
-    // Once in a while at most: a wall clock that is far ahead would make it due for ever.
-    renewal_not_before_ = now + kRenewalPause;
-    if (!identity_.kept.next_tls_key) {
-        auto key = pki::TlsKey::generate();
-        auto pem = key ? key->to_pem() : failed(key.error());
-        if (!pem) return;
-        identity_.kept.next_tls_key = pem->reveal();
-        if (!save()) return;
-    }
-    auto key = pki::TlsKey::from_pem(SecretText(*identity_.kept.next_tls_key));
-    auto csr = key ? pki::create_csr(*key) : failed(key.error());
-    if (!csr) return;
-    is_renewing_ = true;
-    Controller::Call call{"POST", "/api/v1/node/certificate", encode(wire::RenewRequest{*csr})};
-    session_->call(std::move(call),
-                   [this](const Answer<http::Response>& answer) { renewed(answer); });
-}
-
-void Node::renewed(const Answer<http::Response>& answer) {
-    is_renewing_ = false;
-    Identity before;  // wiped, whichever of the two it is in the end
-    before.kept = identity_.kept;
-    auto renewal = answer ? model::decode<wire::Renewal>(answer->body, model::kDocument)
-                          : failed(answer.error().error);
-    auto taken = renewal ? accept_renewal(identity_, *renewal) : failed(renewal.error());
-    if (!taken) {
-        log::warn("agent.renewal_failed",
-                  {{"tenant", identity_.kept.tenant_id}, {"error", taken.error().message}});
-        return;
-    }
-    // With its first use the controller forgets the old one: never before it is on the disk. The
-    // next try gets an answer to the same key.
-    if (!save()) {
-        std::swap(identity_.kept, before.kept);
-        return;
-    }
+void Node::renewed() {
     log::info("agent.certificate_renewed", {{"tenant", identity_.kept.tenant_id}});
     auto keys = identity_.map_keys();
     if (keys) store_->set_keys(std::move(*keys));

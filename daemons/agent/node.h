@@ -13,11 +13,12 @@
 
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "daemons/agent/controller.h"
 #include "daemons/agent/identity.h"
 #include "daemons/agent/map_life.h"
 #include "daemons/agent/map_store.h"
 #include "daemons/agent/reports.h"
-#include "daemons/agent/session.h"
+#include "enrolee/renewal.h"
 #include "model/local.h"
 
 namespace cvlan::agent {
@@ -82,8 +83,7 @@ private:
     bool took(const wire::NodeMap& answer);
     void confirmed();
     void failed_with(const Refusal& refusal);
-    void renew_if_due();
-    void renewed(const Answer<http::Response>& answer);
+    void renewed();
     void save_clock();
     void save_map();
     void make_store();
@@ -97,6 +97,7 @@ private:
     std::unique_ptr<Session> session_;
     std::unique_ptr<Session> ended_;  // outlives the callback that ended it
     Timer burial_;
+    enrolee::Renewal renewal_;
     Reports reports_;
     Link link_ = Link::Idle;
     std::string trouble_;
@@ -108,8 +109,6 @@ private:
     bool is_superseded_ = false;
     bool used_previous_map_ = false;
     bool has_lost_map_ = false;
-    bool is_renewing_ = false;
-    BootTime renewal_not_before_{};
     BootTime clock_saved_at_{};
     std::chrono::milliseconds clock_ahead_{0};  // of the controller's
 };

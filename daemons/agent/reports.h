@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/clock.h"
-#include "daemons/agent/session.h"
+#include "daemons/agent/controller.h"
 #include "model/wire.h"
 
 namespace cvlan::agent {

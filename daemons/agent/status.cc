@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "daemons/agent/agent.h"
 #include "daemons/agent/enrolment.h"
+#include "http/origin.h"
 #include "reconcile/marks.h"
 
 namespace cvlan::agent {
@@ -64,7 +65,7 @@ void Agent::overlap_health(std::vector<local::HealthItem>& items) const {
                                          fmt::format("network {} {} overlaps {} of this machine",
                                                      network.name, prefix->text(), subnet.text())});
                 for (const std::string& url : node->identity().kept.session) {
-                    auto origin = parse_origin(url);
+                    auto origin = http::parse_origin(url);
                     auto address = origin ? Address::parse(origin->host) : failed(origin.error());
                     if (address && prefix->contains(*address))
                         items.push_back(

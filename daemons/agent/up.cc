@@ -8,6 +8,7 @@
 #include "daemons/agent/agent.h"
 #include "daemons/agent/enrolment.h"
 #include "daemons/agent/underlay.h"
+#include "pki/token.h"
 #include "reconcile/marks.h"
 
 namespace cvlan::agent {
@@ -40,7 +41,7 @@ Result<void> Agent::set_wanted(state::Wanted wanted) {
     state::AgentState next = agent_;
     next.wanted = wanted;
     // On disk first: what was answered must hold after a reboot.
-    if (auto saved = parts_.dir.save_agent(next); !saved) return saved;
+    if (auto saved = save_agent(parts_.dir, next); !saved) return saved;
     agent_ = next;
     saved_agent_ = encode(agent_);
     return {};
@@ -170,7 +171,8 @@ void Agent::send_enrolment(const std::shared_ptr<Enrolling>& work) {
     auto request = enrol_request(identity, work->network_id, work->introduction);
     if (!request) return work->done(tl::unexpected(Refusal{request.error(), 500}));
     call.body = encode(*request);
-    work->registration = registration_of(parts_.loop, identity, parts_.config.proxy);
+    work->registration = std::make_unique<Controller>(
+        parts_.loop, by_proxy(registration_of(identity), parts_.config.proxy));
     work->registration->call(std::move(call),
                              [this, work](const Answer<http::Response>& a) { enrolled(work, a); });
 }
@@ -299,7 +301,7 @@ void Agent::logout(const Done<local::LogoutResult>& done) {
     if (!node->session()) node->open_session();
     Controller::Call call{"DELETE", "/api/v1/node", "", std::chrono::seconds(10)};
     node->session()->call(std::move(call), [finish](const Answer<http::Response>& answer) {
-        const bool is_gone = answer || refused_of(answer.error()) == Refused::Deleted;
+        const bool is_gone = answer || refused_of(answer.error()) == enrolee::Refused::Deleted;
         finish(is_gone,
                is_gone ? "" : "not removed at the controller: " + answer.error().error.message);
     });

@@ -10,8 +10,7 @@
 
 #include "base/event_loop.h"
 #include "daemons/relay/enrolment.h"
-#include "http/client.h"
-#include "pki/token.h"
+#include "enrolee/controller.h"
 
 namespace cvlan::relayd {
 
@@ -26,13 +25,13 @@ public:
     Result<void> begin(const std::string& token, const std::string& name);
 
 private:
-    Result<std::string> take(Result<http::Response> answer);
+    Result<std::string> take(const enrolee::Answer<http::Response>& answer);
 
     EventLoop& loop_;
     const StateDir& dir_;
     Done done_;
     Identity identity_;
-    std::unique_ptr<http::Client> client_;
+    std::unique_ptr<enrolee::Controller> controller_;
 };
 
 }  // namespace cvlan::relayd

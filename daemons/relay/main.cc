@@ -12,6 +12,7 @@
 #include "daemons/relay/enrol.h"
 #include "daemons/relay/relay.h"
 #include "netlink/netns.h"
+#include "pki/token.h"
 #include "relay/kernel_pair_host.h"
 
 namespace {

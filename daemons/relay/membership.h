@@ -10,11 +10,13 @@
 #include <optional>
 #include <string>
 
-#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
-#include "daemons/relay/identity.h"
-#include "http/client.h"
+#include "daemons/relay/enrolment.h"
+#include "enrolee/renewal.h"
+#include "enrolee/session.h"
+#include "enrolee/signed_map.h"
+#include "http/tls.h"
 #include "model/relay_map.h"
 #include "relay/grant.h"
 
@@ -42,34 +44,26 @@ public:
     bool is_refused() const { return is_refused_; }
 
 private:
-    void poll();
-    void poll_after(std::chrono::milliseconds delay);
-    void answered(Result<http::Response> answer);
-    void refused(const http::Response& answer);
-    Result<bool> take(const wire::NodeMap& answer);
-    Result<model::RelayMap> read(const wire::NodeMap& answer) const;
-    void renew_if_due();
-    void renewed(Result<http::Response> answer);
-    Result<http::Client*> client(std::unique_ptr<http::Client>& which);
-    void forget_clients();
+    void open_session();
+    bool took(const wire::NodeMap& answer);
+    void build();
+    void reached();
+    void failed_with(const enrolee::Refusal& refusal);
+    void renewed();
 
     EventLoop& loop_;
-    const Clock& clock_;
     const StateDir& dir_;
     Identity identity_;
     std::function<void()> on_change_;
+    enrolee::SignedMap signed_;
     std::optional<model::RelayMap> map_;
-    std::unique_ptr<http::Client> held_;     // of the query that waits
-    std::unique_ptr<http::Client> small_;    // of what must not wait behind it
-    std::unique_ptr<http::Client> retired_;  // it may be what calls us
-    size_t url_ = 0;
-    Backoff backoff_;
-    Timer next_;
+    enrolee::Renewal renewal_;
+    std::unique_ptr<enrolee::Session> session_;
+    std::unique_ptr<enrolee::Session> ended_;  // it is what calls us
+    Timer burial_;
     bool is_reached_ = false;
     bool is_refused_ = false;
-    bool wants_full_ = true;
-    bool is_renewing_ = false;
-    BootTime renewal_not_before_{0};
+    bool wants_full_ = true;  // of this program's start: it may understand more than the last one
     std::string trouble_;
 };
 

@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "daemons/relay/config.h"
-#include "daemons/relay/identity.h"
 #include "daemons/relay/membership.h"
 #include "http/server.h"
 #include "relay/pair_host.h"

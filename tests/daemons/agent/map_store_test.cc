@@ -16,7 +16,7 @@ using namespace testing;
 struct MapStoreTest : ::testing::Test {
     test::TempDir folder;
     MapMaker maker;
-    MapStore store = maker.store(folder.path());
+    MapStore store = store_of(maker, folder.path());
 
     static void damage(const std::string& path) {
         std::ofstream(path, std::ios::trunc) << std::string(100, '\0');
@@ -77,7 +77,7 @@ TEST_F(MapStoreTest, RefusesALowerEpochWhateverItsRevision) {
     EXPECT_EQ(store.since(), "3.5");
     EXPECT_EQ(store.map()->networks.at(kNetwork).peers.size(), 2u);
     // Nor after a restart from the disk.
-    MapStore anew = maker.store(folder.path());
+    MapStore anew = store_of(maker, folder.path());
     ASSERT_TRUE(anew.load());
     const auto taken = anew.take(maker.usual(9, 2, wireguard_key(1)));
     ASSERT_FALSE(taken);
@@ -137,7 +137,7 @@ TEST_F(MapStoreTest, ReadsBackWhatItSaved) {
     ASSERT_TRUE(store.take(maker.usual(5, 3, wireguard_key(1))));
     ASSERT_TRUE(store.take(maker.delta(9, {maker.tombstone(node_id(2), 8)})));
     ASSERT_TRUE(store.save());
-    MapStore again = maker.store(folder.path());
+    MapStore again = store_of(maker, folder.path());
     auto loaded = again.load();
     ASSERT_TRUE(loaded) << loaded.error().message;
     EXPECT_FALSE(loaded->used_previous);
@@ -151,7 +151,7 @@ TEST_F(MapStoreTest, ADamagedFileGivesThePreviousGeneration) {
     ASSERT_TRUE(store.take(maker.delta(9, {maker.tombstone(node_id(2), 8)})));
     ASSERT_TRUE(store.save());
     damage(folder.file("map.json"));
-    MapStore again = maker.store(folder.path());
+    MapStore again = store_of(maker, folder.path());
     auto loaded = again.load();
     ASSERT_TRUE(loaded) << loaded.error().message;
     EXPECT_TRUE(loaded->used_previous);
@@ -161,7 +161,7 @@ TEST_F(MapStoreTest, ADamagedFileGivesThePreviousGeneration) {
 TEST_F(MapStoreTest, ASoundFileSignedByNobodyWeKnowIsRefusedAtBoot) {
     ASSERT_TRUE(store.take(maker.usual(5, 3, wireguard_key(1))));
     ASSERT_TRUE(store.save());
-    MapStore again = MapMaker().store(folder.path());
+    MapStore again = store_of(MapMaker(), folder.path());
     auto loaded = again.load();
     ASSERT_FALSE(loaded);
     EXPECT_EQ(loaded.error().code, Code::Denied);
@@ -171,7 +171,7 @@ TEST_F(MapStoreTest, ASoundFileSignedByNobodyWeKnowIsRefusedAtBoot) {
 TEST_F(MapStoreTest, TheMapOfAClonedFolderIsNotAnotherNodes) {
     ASSERT_TRUE(store.take(maker.usual(5, 3, wireguard_key(1))));
     ASSERT_TRUE(store.save());
-    EXPECT_FALSE(maker.store(folder.path(), node_id(9)).load());
+    EXPECT_FALSE(store_of(maker, folder.path(), node_id(9)).load());
 }
 
 TEST_F(MapStoreTest, NoFileIsNotFound) {

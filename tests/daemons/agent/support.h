@@ -1,172 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a controller makes, made here with the real keys and certificates: tokens, enrolments,
-// signed maps. No server; agent_test.cc puts one around it.
+// What a controller makes for an agent.
 
-#include <sys/fsuid.h>
-#include <sys/stat.h>
-
-#include <algorithm>
-
-#include "base/clock.h"
 #include "daemons/agent/enrolment.h"
 #include "daemons/agent/map_store.h"
-#include "model/wire.h"
-#include "pki/authority.h"
-#include "pki/csr.h"
-#include "pki/token.h"
-#include "tests/support/temp_dir.h"
+#include "tests/enrolee/frozen.h"
+#include "tests/enrolee/issuer.h"
 
 namespace cvlan::agent::testing {
 
-inline const std::string kTenant = "01900000-0000-7000-8000-000000000001";
-inline const std::string kNode = "01900000-0000-7000-8000-0000000000aa";
-inline const std::string kNetwork = "01900000-0000-7000-8000-0000000000bb";
-inline const std::string kOther = "01900000-0000-7000-8000-0000000000cc";
-inline const WallTime kNow = SystemClock().now();  // TLS reads the real clock
+using enrolee::testing::Frozen;
+using enrolee::testing::Issuer;
+using enrolee::testing::kNetwork;
+using enrolee::testing::kNode;
+using enrolee::testing::kNow;
+using enrolee::testing::kOther;
+using enrolee::testing::kTenant;
+using enrolee::testing::MapMaker;
+using enrolee::testing::node_id;
+using enrolee::testing::wireguard_key;
 
-inline std::string node_id(int n) { return fmt::format("01900000-0000-7000-8000-{:012x}", n); }
-inline std::string wireguard_key(int n) {
-    Bytes bytes(32, static_cast<uint8_t>(n));
-    bytes[0] = 9;
-    return base64(bytes);
+inline MapStore store_of(const MapMaker& maker, const std::string& folder,
+                         const std::string& node = kNode) {
+    return MapStore(folder, {kTenant, node}, maker.keys());
 }
 
-struct MapMaker {
-    pki::SigningKey key = pki::SigningKey::generate();
-    int64_t epoch = 1;
-
-    wire::SignedBytes sign(std::string payload) const {
-        auto bytes = pki::sign_bytes(key, std::move(payload));
-        const auto view = as_bytes(bytes.payload);
-        return {bytes.kid, Bytes(view.begin(), view.end()), bytes.signature};
-    }
-    wire::SignedBytes head(int64_t revision, WallTime issued = kNow,
-                           const std::string& node = kNode) const {
-        wire::MapHead head{kTenant,
-                           node,
-                           {kNetwork},
-                           epoch,
-                           revision,
-                           issued,
-                           issued + std::chrono::hours(24 * 7),
-                           std::nullopt};
-        return sign(encode(head));
-    }
-    wire::SignedBytes network(int64_t revision = 1) const {
-        wire::MapFragment fragment;
-        fragment.scope = fragment.id = kNetwork;
-        fragment.kind = wire::FragmentKind::Network;
-        fragment.revision = revision;
-        fragment.network = wire::MapNetwork{"office", "10.100.0.0/24", std::nullopt, 1420};
-        return sign(encode(fragment));
-    }
-    wire::SignedBytes peer(const std::string& id, int n, int64_t revision, std::string key_text,
-                           std::vector<std::string> endpoints = {}) const {
-        wire::MapFragment fragment;
-        fragment.scope = kNetwork;
-        fragment.id = id;
-        fragment.kind = wire::FragmentKind::Peer;
-        fragment.revision = revision;
-        wire::MapPeer peer;
-        peer.name = fmt::format("n{}", n);
-        peer.addresses = {fmt::format("10.100.0.{}", n)};
-        peer.wireguard_public_key = std::move(key_text);
-        peer.endpoints = std::move(endpoints);
-        fragment.peer = std::move(peer);
-        return sign(encode(fragment));
-    }
-    wire::SignedBytes tombstone(const std::string& id, int64_t revision) const {
-        wire::MapFragment fragment;
-        fragment.scope = kNetwork;
-        fragment.id = id;
-        fragment.kind = wire::FragmentKind::Peer;
-        fragment.revision = revision;
-        fragment.removed = true;
-        return sign(encode(fragment));
-    }
-    wire::NodeMap full(int64_t revision, std::vector<wire::SignedBytes> fragments) const {
-        return {wire::MapKind::Full, epoch, revision, head(revision), std::move(fragments)};
-    }
-    wire::NodeMap delta(int64_t revision, std::vector<wire::SignedBytes> fragments) const {
-        return {wire::MapKind::Delta, epoch, revision, std::nullopt, std::move(fragments)};
-    }
-    // This node, and peers 2 … count.
-    wire::NodeMap usual(int64_t revision, int count, const std::string& own_key) const {
-        std::vector<wire::SignedBytes> fragments{network(), peer(kNode, 1, 1, own_key)};
-        for (int n = 2; n <= count; ++n)
-            fragments.push_back(
-                peer(node_id(n), n, 1, wireguard_key(n), {fmt::format("192.0.2.{}:51820", n)}));
-        return full(revision, std::move(fragments));
-    }
-    MapStore store(const std::string& folder, const std::string& node = kNode) const {
-        std::vector<pki::VerifyKey> keys;
-        keys.push_back(*pki::VerifyKey::from_bytes(key.public_key().bytes()));
-        return MapStore(folder, {kTenant, node}, std::move(keys));
-    }
-};
-
-// A certificate authority, tokens and enrolments of one controller.
-struct Issuer {
-    test::TempDir folder;
-    pki::Authority authority = make(folder.path());
-    pki::SigningKey token_key = pki::SigningKey::generate();
-    MapMaker maps;
-
-    static pki::Authority make(const std::string& path) {
-        if (!pki::Authority::create(path, "cvlan.test", kNow)) std::abort();
-        return *pki::Authority::open(path);
-    }
-    std::string token(const std::string& url, const std::string& network = kNetwork) const {
-        model::TokenClaims claims;
-        claims.id = node_id(77);
-        claims.tenant_id = kTenant;
-        claims.network_id = network;
-        if (network.empty()) claims.role = model::TokenRole::Relay;
-        claims.expires_at = kNow + std::chrono::hours(24);
-        claims.nonce = Bytes(32, 7);
-        claims.url = url;
-        claims.ca_spki = authority.root_spki();
-        return pki::make_token(claims, token_key)->reveal();
-    }
-    wire::Enrolment enrol(const std::string& csr_pem, const std::string& url,
-                          const std::string& network = kNetwork) const {
-        const auto csr = pki::Csr::parse(csr_pem);
-        const auto issued = authority.issue_node(*csr, {kTenant, kNode}, kNow);
-        wire::Enrolment answer;
-        answer.node_id = kNode;
-        answer.tenant_id = kTenant;
-        answer.name = "n1";
-        answer.trust_domain = "cvlan.test";
-        answer.certificate = issued->chain_pem;
-        answer.trust_bundle = authority.trust_bundle();
-        answer.map_keys = {{maps.key.kid(), maps.key.public_key().bytes()}};
-        answer.session = answer.registration = {url};
-        answer.membership.emplace().network_id = network;
-        return answer;
-    }
-};
-
-// A folder in which nothing can be changed while this lives, not by root either.
-class Frozen {
-public:
-    explicit Frozen(std::string path) : path_(std::move(path)) {
-        if (chmod(path_.c_str(), 0500) != 0) std::abort();
-        setfsuid(65534);
-    }
-    Frozen(const Frozen&) = delete;
-    ~Frozen() {
-        setfsuid(geteuid());
-        if (chmod(path_.c_str(), 0700) != 0) std::abort();
-    }
-
-private:
-    std::string path_;
-};
-
 // An identity that has been enrolled by `issuer`.
-inline Identity enrolled_identity(const Issuer& issuer, const std::string& url = "https://c:1") {
+inline Identity enrolled_node(const Issuer& issuer, const std::string& url = "https://c:1") {
     auto identity = new_identity(kTenant);
     const std::string text = issuer.token(url);
     if (!prepare(*identity, pki::parse_token(text)->claims, false)) std::abort();

@@ -44,7 +44,7 @@ TEST_F(Enrolment, LeavesAnIdentityOfTheTokensTenant) {
 }
 
 TEST_F(Enrolment, WithATokenOfANodeIsNotAskedFor) {
-    const auto done = enrol(controller.token(model::TokenRole::Node));
+    const auto done = enrol(controller.token(kNetwork));
     ASSERT_FALSE(done);
     EXPECT_NE(done.error().message.find("RELAY"), std::string::npos) << done.error().message;
     EXPECT_TRUE(controller.requests.empty());
@@ -77,7 +77,7 @@ TEST_F(Enrolment, BelievesNoAnswerThatIsForAnother) {
         {"another key",
          [&](auto& answer) {
              const auto csr = pki::create_csr(*pki::TlsKey::generate());
-             answer.certificate = controller.certificate(*csr, kNode);
+             answer.certificate = controller.issuer.certificate(*csr, kNode);
          }},
     };
     for (const auto& [what, spoil] : spoilt) {
@@ -93,30 +93,6 @@ TEST_F(Enrolment, OfAnUnreachableControllerFails) {
     const auto done = enrol(token);
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().code, Code::Unavailable);
-}
-
-TEST_F(Enrolment, IsRenewedWhenTwoThirdsOfTheCertificateAreOver) {
-    const Identity identity = enrolled_by(controller);
-    const auto leaf = pki::parse_node_certificate(*identity.kept.certificate, "cvlan.test");
-    const auto life = leaf->not_after - leaf->not_before;
-    EXPECT_FALSE(is_renewal_due(identity, leaf->not_before + life / 2));
-    EXPECT_TRUE(is_renewal_due(identity, leaf->not_before + life * 3 / 4));
-}
-
-TEST(TheStateFolder, IsOneProcessesAndNobodyElsesBusiness) {
-    const cvlan::test::TempDir folder;
-    const auto first = StateDir::open(folder.file("state"));
-    ASSERT_TRUE(first);
-    const auto second = StateDir::open(folder.file("state"));
-    ASSERT_FALSE(second);
-    EXPECT_EQ(second.error().code, Code::Conflict);
-    ASSERT_EQ(mkdir(folder.file("open").c_str(), 0700), 0);
-    ASSERT_EQ(chmod(folder.file("open").c_str(), 0755), 0);
-    const auto open = StateDir::open(folder.file("open"));
-    ASSERT_FALSE(open);
-    EXPECT_EQ(open.error().code, Code::Denied);
-    EXPECT_EQ(first->load_identity("../../etc").error().code, Code::Invalid);
-    EXPECT_EQ(first->load_identity(kTenant).error().code, Code::NotFound);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include "relay/client.h"
+#include "relay/frame.h"
 #include "tests/daemons/relay/fake_controller.h"
 #include "tests/http/raw_client.h"
 #include "tests/relay/fake_pair_host.h"
@@ -29,10 +30,11 @@ struct Node {
         relay::ClientOptions options;
         options.endpoints = {relay.endpoint()};
         options.server_name = kNode + "." + kTenant + ".cvlan.test";
-        options.tls = http::client_tls({{.ca_pem = enrolled_by(controller).trust_pem()},
-                                        controller.certificate(*csr, id, model::TokenRole::Node),
-                                        std::move(*own->to_pem())})
-                          .value();
+        options.tls =
+            http::client_tls({{.ca_pem = enrolled_by(controller).trust_pem()},
+                              controller.issuer.certificate(*csr, id, model::TokenRole::Node),
+                              std::move(*own->to_pem())})
+                .value();
         relay::ClientEvents events;
         events.on_up = [this](const relay::Hello& hello) { stun = hello.stun; };
         events.on_granted = [this](const relay::Key&) { is_granted = true; };
@@ -53,7 +55,7 @@ struct Node {
         grant.wireguard_public_key = key.text();
         grant.issued_at = kNow;
         grant.expires_at = kNow + 24h;
-        client->set_grants({encode(controller.sign(encode(grant)))});
+        client->set_grants({encode(controller.issuer.maps.sign(encode(grant)))});
     }
     std::string id;
     relay::Key key;

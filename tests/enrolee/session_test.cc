@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemons/agent/controller.h"
+#include "enrolee/session.h"
 
 #include <gtest/gtest.h>
 
-#include "daemons/agent/session.h"
-
-namespace cvlan::agent {
+namespace cvlan::enrolee {
 namespace {
 
 http::Response problem(int status, const std::string& code) {
@@ -53,4 +51,4 @@ TEST(HttpDate, IsReadToTheSecondOrRefused) {
 }
 
 }  // namespace
-}  // namespace cvlan::agent
+}  // namespace cvlan::enrolee

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemons/agent/controller.h"
+#include "enrolee/controller.h"
 
 #include "base/bytes.h"
+#include "http/origin.h"
 #include "model/wire.h"
 
-namespace cvlan::agent {
+namespace cvlan::enrolee {
 
 Refusal refusal_of(const http::Response& response) {
     Refusal refusal;
@@ -21,32 +22,25 @@ Refusal refusal_of(const http::Response& response) {
     return refusal;
 }
 
-Controller::Controller(EventLoop& loop, std::vector<std::string> urls, Credentials credentials,
-                       std::string proxy)
-    : loop_(loop),
-      urls_(std::move(urls)),
-      credentials_(std::move(credentials)),
-      proxy_(std::move(proxy)) {}
-
 Result<http::Client*> Controller::client() {
     if (client_) return client_.get();
-    if (urls_.empty()) return fail(Code::Invalid, "no URL of a controller");
-    auto origin = parse_origin(urls_[at_ % urls_.size()]);
+    if (options_.urls.empty()) return fail(Code::Invalid, "no URL of a controller");
+    auto origin = http::parse_origin(options_.urls[at_ % options_.urls.size()]);
     if (!origin) return failed(origin.error());
     where_ = fmt::format("{}:{}", origin->host, origin->port);
-    Credentials credentials = credentials_.clone();
+    Credentials credentials = options_.credentials.clone();
     http::ClientOptions options;
     options.host = origin->host;
     options.port = origin->port;
     options.trust = std::move(credentials.trust);
     options.certificate_pem = std::move(credentials.certificate_pem);
     options.private_key_pem = std::move(credentials.private_key_pem);
-    if (!proxy_.empty()) {
-        auto proxy = http::parse_proxy(proxy_);
+    if (!options_.proxy.empty()) {
+        auto proxy = http::parse_proxy(options_.proxy);
         if (!proxy) return failed(proxy.error());
         options.proxy = std::move(*proxy);
     }
-    options.fwmark = kOwnMark;
+    options.fwmark = options_.fwmark;
     options.body_bytes = 64u << 20;
     auto opened = http::Client::open(loop_, std::move(options));
     if (!opened) return failed(opened.error());
@@ -73,7 +67,7 @@ void Controller::call(Call call, Done done) {
         request.body = std::move(call.body);
     }
     (*ready)->request(std::move(request), [this, done = std::move(done)](Result<http::Response> r) {
-        if (!r && urls_.size() > 1) {
+        if (!r && options_.urls.size() > 1) {
             // The next request opens the next origin; this client must outlive its own callback.
             ++at_;
             retired_ = std::move(client_);
@@ -87,4 +81,4 @@ void Controller::call(Call call, Done done) {
     });
 }
 
-}  // namespace cvlan::agent
+}  // namespace cvlan::enrolee

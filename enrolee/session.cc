@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemons/agent/session.h"
+#include "enrolee/session.h"
 
 #include <ctime>
 
 #include "base/bytes.h"
 #include "base/version.h"
+#include "enrolee/enrolment.h"
 
-namespace cvlan::agent {
+namespace cvlan::enrolee {
 
 namespace wire = model::wire;
 using std::chrono::milliseconds;
@@ -18,7 +19,7 @@ Refused refused_of(const Refusal& refusal) {
     if (refusal.code == "NODE_EXPIRED") return Refused::Expired;
     if (refusal.code == "NODE_REVOKED") return Refused::Revoked;
     if (refusal.code == "NODE_DELETED" || refusal.code == "NODE_UNKNOWN") return Refused::Deleted;
-    // CERTIFICATE_EXPIRED too: the node is what it was, and Node::has_run_out() knows the rest.
+    // CERTIFICATE_EXPIRED too: the node is what it was, and only its certificate ran out.
     return Refused::No;
 }
 
@@ -29,18 +30,24 @@ Result<WallTime> parse_http_date(const std::string& text) {
     return from_unix_ms(int64_t{timegm(&parts)} * 1000);
 }
 
+Session::Setup Session::setup_of(const Identity& identity) {
+    // Of the node and not of the moment: nodes differ, and that is all a jitter needs.
+    const Bytes hash = sha256(as_bytes(identity.node_id()));
+    return {{identity.kept.session, session_credentials(identity)},
+            static_cast<uint32_t>(hash[0] << 24 | hash[1] << 16 | hash[2] << 8 | hash[3])};
+}
+
 Session::Session(EventLoop& loop, Setup setup, SessionEvents events)
     : loop_(loop),
       setup_(std::move(setup)),
       events_(std::move(events)),
       held_(held_connection()),
-      small_(loop, setup_.urls, setup_.credentials.clone(), setup_.proxy),
+      small_(loop, setup_.controller.clone()),
       backoff_(setup_.seed),
       replaced_(setup_.seed) {}
 
 std::unique_ptr<Controller> Session::held_connection() {
-    return std::make_unique<Controller>(loop_, setup_.urls, setup_.credentials.clone(),
-                                        setup_.proxy);
+    return std::make_unique<Controller>(loop_, setup_.controller.clone());
 }
 
 void Session::start() { poll_after(milliseconds(0)); }
@@ -104,4 +111,4 @@ void Session::failed_with(const Refusal& refusal) {
     events_.on_failure(refusal);
 }
 
-}  // namespace cvlan::agent
+}  // namespace cvlan::enrolee

@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/daemons/agent/support.h"
+#include "tests/enrolee/issuer.h"
 #include "tests/support/freed_memory.h"
 
-namespace cvlan::agent {
+namespace cvlan::enrolee {
 namespace {
 
 using namespace testing;
@@ -17,14 +17,13 @@ std::string part_of(const std::string& pem) { return pem.substr(pem.find('\n') +
 TEST(Wiping, AnEnrolmentTakenOrRefusedLeavesNoKeyInFreedMemory) {
     const Issuer issuer;
     Identity identity = enrolled_identity(issuer);
-    const auto request =
-        enrol_request(identity, kNetwork, {issuer.token("https://c:1"), {}, {}, {}});
+    const auto request = enrol_request(identity, issuer.token("https://c:1"), {}, {});
     const auto good = issuer.enrol(request->csr, "https://c:1");
     auto bad = good;
     bad.map_keys.clear();
     identity.kept.next_tls_key = pki::TlsKey::generate()->to_pem()->reveal();
 
-    const test::FreedMemory old(part_of(identity.kept.tls_key));
+    const cvlan::test::FreedMemory old(part_of(identity.kept.tls_key));
     EXPECT_FALSE(accept(identity, bad));
     EXPECT_TRUE(accept(identity, good));
     EXPECT_EQ(old.leaks(), 0);
@@ -33,10 +32,9 @@ TEST(Wiping, AnEnrolmentTakenOrRefusedLeavesNoKeyInFreedMemory) {
 TEST(Wiping, AKeyNobodyWaitsForAnyMoreGoesWithItsBytes) {
     const Issuer issuer;
     Identity identity = enrolled_identity(issuer);
-    const auto request =
-        enrol_request(identity, kNetwork, {issuer.token("https://c:1"), {}, {}, {}});
+    const auto request = enrol_request(identity, issuer.token("https://c:1"), {}, {});
     identity.kept.next_tls_key = pki::TlsKey::generate()->to_pem()->reveal();
-    const test::FreedMemory next(part_of(*identity.kept.next_tls_key));
+    const cvlan::test::FreedMemory next(part_of(*identity.kept.next_tls_key));
     EXPECT_TRUE(accept(identity, issuer.enrol(request->csr, "https://c:1")));
     EXPECT_EQ(next.leaks(), 0);
 }
@@ -47,7 +45,7 @@ TEST(Wiping, ARenewalLeavesTheOldKeyNowhere) {
     const auto key = pki::TlsKey::generate();
     identity.kept.next_tls_key = key->to_pem()->reveal();
     const auto answer = issuer.enrol(*pki::create_csr(*key), "https://c:1");
-    const test::FreedMemory old(part_of(identity.kept.tls_key));
+    const cvlan::test::FreedMemory old(part_of(identity.kept.tls_key));
     EXPECT_FALSE(accept_renewal(identity, {answer.certificate, answer.trust_bundle, {}}));
     EXPECT_TRUE(
         accept_renewal(identity, {answer.certificate, answer.trust_bundle, answer.map_keys}));
@@ -55,4 +53,4 @@ TEST(Wiping, ARenewalLeavesTheOldKeyNowhere) {
 }
 
 }  // namespace
-}  // namespace cvlan::agent
+}  // namespace cvlan::enrolee

@@ -7,10 +7,12 @@
 #include <functional>
 #include <string>
 
-#include "daemons/agent/controller.h"
+#include "base/clock.h"
+#include "enrolee/controller.h"
+#include "enrolee/identity.h"
 #include "model/wire.h"
 
-namespace cvlan::agent {
+namespace cvlan::enrolee {
 
 inline constexpr std::chrono::seconds kHeldPoll{50};
 inline constexpr std::chrono::minutes kRefusedPause{5};
@@ -34,11 +36,11 @@ Result<WallTime> parse_http_date(const std::string& text);
 class Session {
 public:
     struct Setup {
-        std::vector<std::string> urls;
-        Credentials credentials;
-        uint32_t seed = 1;
-        std::string proxy{};
+        ControllerOptions controller;
+        uint32_t seed = 1;  // of the pauses after failures
     };
+    // By the identity's certificate, which is trusted by the trust bundle.
+    static Setup setup_of(const Identity& identity);
     Session(EventLoop& loop, Setup setup, SessionEvents events);
 
     void start();
@@ -68,4 +70,4 @@ private:
     bool is_held_ = false;     // the query under way may wait for a change
 };
 
-}  // namespace cvlan::agent
+}  // namespace cvlan::enrolee
