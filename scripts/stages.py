@@ -127,7 +127,7 @@ def kernel() -> str:
     build("release", *names)
     programs = [f"{BUILD}/release/bin/{name}" for name in names]
     script = "; ".join(f"echo '== {Path(p).name}'; {p} || failed=1" for p in programs)
-    said = run("integration/lab", "--timeout", "900", "--", "sh", "-c", f"failed=0; {script}; exit $failed")
+    said = run("integration/lab", "--timeout", "1200", "--", "sh", "-c", f"failed=0; {script}; exit $failed")
     passed = sum(int(n) for n in re.findall(r"\[  PASSED  \] (\d+) tests?", said))
     if "[  SKIPPED ]" in said:
         raise Reject("a kernel test was skipped")
