@@ -4,6 +4,7 @@
 #include <linux/if.h>
 #include <linux/rtnetlink.h>
 #include <netlink/route/link.h>
+#include <netlink/route/link/xfrmi.h>
 
 #include "netlink/libnl.h"
 
@@ -27,6 +28,15 @@ Result<void> set_up(rtnl_link* link, const LinkChange& change) {
     return {};
 }
 
+std::optional<Xfrm> xfrm_of(rtnl_link* link) {
+    if (rtnl_link_is_xfrmi(link) == 0) return std::nullopt;
+    Xfrm xfrm;
+    // They say nothing of what the kernel did not.
+    (void)rtnl_link_xfrmi_get_if_id(link, &xfrm.if_id);
+    (void)rtnl_link_xfrmi_get_link(link, &xfrm.underlying);
+    return xfrm;
+}
+
 }  // namespace
 
 Result<Link> parse_link(const Reply& reply) {
@@ -42,6 +52,7 @@ Result<Link> parse_link(const Reply& reply) {
     link.mtu = rtnl_link_get_mtu(object);
     link.master = static_cast<uint32_t>(rtnl_link_get_master(object));
     link.up = (rtnl_link_get_flags(object) & IFF_UP) != 0;
+    link.xfrm = xfrm_of(object);
     return link;
 }
 
@@ -94,6 +105,14 @@ Result<void> add_link(Socket& socket, const NewLink& link) {
     rtnl_link_set_name(object.get(), link.name.c_str());
     rtnl_link_set_type(object.get(), link.kind.c_str());
     if (link.mtu) rtnl_link_set_mtu(object.get(), *link.mtu);
+    if (link.xfrm) {
+        // libnl ends the program of who gives an if_id to another kind.
+        if (rtnl_link_is_xfrmi(object.get()) == 0)
+            return fail(Code::Invalid, "{}: an if_id is for links of kind xfrm", doing);
+        rtnl_link_xfrmi_set_if_id(object.get(), link.xfrm->if_id);
+        if (link.xfrm->underlying != 0)
+            rtnl_link_xfrmi_set_link(object.get(), link.xfrm->underlying);
+    }
     auto message = build_request([&](nl_msg** built) {
         return rtnl_link_build_add_request(object.get(), NLM_F_CREATE | NLM_F_EXCL, built);
     });

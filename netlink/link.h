@@ -14,6 +14,15 @@
 
 namespace cvlan::netlink {
 
+// What an xfrm interface has: packets that leave by it meet only states and policies with its
+// if_id. They are those of the namespace in which it was made, wherever it is moved later. `if_id`
+// 0 is one that serves all numbers by metadata (collect_md): never ours.
+struct Xfrm {
+    uint32_t if_id = 0;
+    uint32_t underlying = 0;  // ifindex where it was made; 0 for none
+    bool operator==(const Xfrm&) const = default;
+};
+
 // A link as it is. `kind` is "wireguard", "veth", …, and empty for hardware.
 struct Link {
     int index = 0;
@@ -21,8 +30,9 @@ struct Link {
     std::string kind;
     std::string alias;
     uint32_t mtu = 0;
-    uint32_t master = 0;  // ifindex of the bridge or VRF it is part of, 0 for none
-    bool up = false;      // IFF_UP: what was asked for, not the carrier
+    uint32_t master = 0;         // ifindex of the bridge or VRF it is part of, 0 for none
+    bool up = false;             // IFF_UP: what was asked for, not the carrier
+    std::optional<Xfrm> xfrm{};  // of kind "xfrm"
     bool operator==(const Link&) const = default;
 };
 
@@ -31,6 +41,7 @@ struct NewLink {
     std::string kind;
     std::optional<std::string> alias{};
     std::optional<uint32_t> mtu{};
+    std::optional<Xfrm> xfrm{};  // of kind "xfrm", which can not be made without
 };
 
 // What to change: an absent field is left alone.
