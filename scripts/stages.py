@@ -17,7 +17,7 @@ JOBS = str(os.cpu_count() or 2)
 PROGRAMS = ["cvlan-controller", "cvlan-agent", "cvlan-relay", "cvlanctl"]
 LINES_AT_LEAST, PARSER_LINES_AT_LEAST = 85.0, 95.0
 # Files that read bytes from outside.
-PARSERS = ("netlink/attr_reader", "netlink/nft_parse", "vici/message", "vici/frame", "kernel-wg/parse", "http/head_scan", "http/request_reader", "http/response_reader", "model/json.cc", "model/network_map.cc",
+PARSERS = ("netlink/attr_reader", "netlink/nft_parse", "vici/message", "vici/frame", "kernel-wg/parse", "xfrm/parse", "xfrm/event", "xfrm/wire", "xfrm/statistics", "http/head_scan", "http/request_reader", "http/response_reader", "model/json.cc", "model/network_map.cc",
            "model/token_claims", "pki/token", "base/ip.cc", "base/bytes.cc", "api/query.cc", "relay/frame", "relay/websocket")
 # Presets and the package share what they compile alike.
 os.environ |= {"CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1"}
