@@ -20,7 +20,7 @@ constexpr const char* kSelect =
 constexpr const char* kUnavailable = "AUDIT_UNAVAILABLE";
 constexpr size_t kReadAtOnce = 100;
 constexpr int kVerifiedAtOnce = 500;
-constexpr int kPrunedAtOnce = 5000;
+constexpr int kPrunedAtOnce = 1000;  // writers wait for it
 
 // What is sent while this lives is the audit's: its failure refuses the change for that reason.
 class Blaming {

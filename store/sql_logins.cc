@@ -14,6 +14,9 @@ tl::unexpected<Error> link_is_void() {
     return fail_as("LINK_INVALID", Code::Gone, "this link was used, replaced, or has run out");
 }
 
+// Of rows that have run out; whoever makes one takes more away.
+constexpr int kForgottenAtOnce = 100;
+
 }  // namespace
 
 Result<void> end_bootstrap(Database& db) {
@@ -209,17 +212,22 @@ Result<int64_t> Accounts::failures(const std::string& subject) {
 
 Result<void> Accounts::note_failure(const LoginFailure& failure) {
     return store_.write([&]() -> Result<void> {
-        auto done =
-            store_.db_.sql("DELETE FROM login_failures WHERE forget_at <= ?", store_.clock_.now())
-                .run();
+        const WallTime now = store_.clock_.now();
+        auto done = store_.db_
+                        .sql(
+                            "DELETE FROM login_failures WHERE subject IN (SELECT subject FROM "
+                            "login_failures WHERE forget_at <= ? ORDER BY forget_at LIMIT ?)",
+                            now, kForgottenAtOnce)
+                        .run();
         for (const std::string& subject : failure.subjects)
             if (done)
                 done = store_.db_
                            .sql(
                                "INSERT INTO login_failures (subject, failures, forget_at) VALUES "
-                               "(?, 1, ?) ON CONFLICT (subject) DO UPDATE SET failures = "
-                               "login_failures.failures + 1, forget_at = excluded.forget_at",
-                               subject, failure.forget_at)
+                               "(?1, 1, ?2) ON CONFLICT (subject) DO UPDATE SET failures = CASE "
+                               "WHEN login_failures.forget_at <= ?3 THEN 1 ELSE "
+                               "login_failures.failures + 1 END, forget_at = excluded.forget_at",
+                               subject, failure.forget_at, now)
                            .run();
         return done;
     });
@@ -253,7 +261,13 @@ Result<Credential> Accounts::start_session(const NewSession& session, const std:
                         .run();
         if (done)
             done = store_.db_.sql("DELETE FROM login_failures WHERE subject = ?", subject).run();
-        if (done) done = store_.db_.sql("DELETE FROM sessions WHERE expires_at <= ?", now).run();
+        if (done)
+            done = store_.db_
+                       .sql(
+                           "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE "
+                           "expires_at <= ? ORDER BY expires_at LIMIT ?)",
+                           now, kForgottenAtOnce)
+                       .run();
         if (done)
             done = store_.db_
                        .sql(

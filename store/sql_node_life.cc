@@ -9,7 +9,7 @@ namespace cvlan::store {
 
 namespace {
 
-constexpr int kJobLimit = 100;
+constexpr int kJobLimit = 20;  // each a change with event and audit; writers wait for it
 
 Result<std::vector<Key>> keys_of(Statement rows) {
     std::vector<Key> keys;

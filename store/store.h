@@ -115,10 +115,10 @@ public:
     virtual Result<model::Node> expire_node(const Key& node) = 0;
     virtual Result<model::Node> revoke_node(const Key& node) = 0;
     virtual Result<Revision> delete_node(const Key& node) = 0;
-    // Deletes ephemeral nodes that were away for too long, at most 100, and answers which. None can
+    // Deletes ephemeral nodes that were away for too long, at most 20, and answers which. None can
     // be seen while no controller is up: what it was away before `up_since` does not count.
     virtual Result<std::vector<Key>> delete_idle_nodes(WallTime up_since) = 0;
-    // Nodes whose key has run out by now expire, at most 100. Answers which.
+    // Nodes whose key has run out by now expire, at most 20. Answers which.
     virtual Result<std::vector<Key>> expire_due_keys() = 0;
 
     // The certificate that the node showed with `used_serial` stays good until confirm_certificate.

@@ -251,6 +251,17 @@ TEST_F(AuditTest, RetentionTakesTheOldestAndTheChainHoldsOn) {
     EXPECT_EQ(fault(), "");
 }
 
+// A writer waits for one slice of it, never for a year.
+TEST_F(AuditTest, RetentionTakesAThousandAtATime) {
+    std::vector<Refusal> many;
+    for (int i = 0; i < 1500; ++i) many.push_back(refusal(tenant_, fmt::format("NO_{}", i)));
+    ASSERT_TRUE(store_->record_refusals(many));
+    const auto later = clock_.now() + std::chrono::hours(1);
+    EXPECT_EQ(*store_->prune_audit(tenant_, later), 1000);
+    EXPECT_GE(*store_->prune_audit(tenant_, later), 500);
+    EXPECT_EQ(fault(), "");
+}
+
 // What retention takes while the chain is read is no tampering, however often it does.
 TEST_F(AuditTest, IsWholeWhileRetentionCutsIt) {
     std::atomic<bool> is_done = false;

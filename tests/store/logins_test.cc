@@ -120,6 +120,16 @@ TEST_F(LoginsTest, FailuresAreCountedByWhoAndWhereUntilTheyAreForgotten) {
     EXPECT_EQ(accounts().failures("192.0.2.1"), 0);
 }
 
+// They are taken away a few at a time, and one that is still there counts no more.
+TEST_F(LoginsTest, AFailureThatIsForgottenCountsForNothingWhileItsRowIsThere) {
+    for (int i = 0; i < 150; ++i)
+        ASSERT_TRUE(accounts().note_failure(
+            {{fmt::format("s{}", i)}, clock_.now() + std::chrono::milliseconds(1000 + i)}));
+    clock_.advance(std::chrono::seconds(2));
+    ASSERT_TRUE(accounts().note_failure({{"s149"}, in(std::chrono::minutes(15))}));
+    EXPECT_EQ(accounts().failures("s149"), 1);
+}
+
 TEST_F(LoginsTest, AUsersTokensAreMadeByThatUserAlone) {
     const Account owner = working("owner@example.org", TenantRole::Owner);
     const auto made = access_token(key(anna_), anna_, "t1");

@@ -257,5 +257,19 @@ TEST_F(NodeLifeTest, NodesAreFoundByTheirState) {
     EXPECT_EQ(store_->nodes(filter)->items.front().name, "b");
 }
 
+// Each is a change of its own, and whoever writes waits for what is done in one transaction.
+TEST_F(NodeLifeTest, AFleetExpiresInSlices) {
+    const auto claims = token(office, 25, std::chrono::hours(24));
+    for (int i = 0; i < 25; ++i) {
+        const auto node = enrolled(enrolment(claims, fmt::format("n{}", i))).node;
+        NodeChange change;
+        change.key_expires_at = clock_.now();
+        ASSERT_TRUE(store_->update_node(key_of(node), change));
+    }
+    EXPECT_EQ(store_->expire_due_keys()->size(), 20u);
+    EXPECT_EQ(store_->expire_due_keys()->size(), 5u);
+    EXPECT_TRUE(store_->expire_due_keys()->empty());
+}
+
 }  // namespace
 }  // namespace cvlan::store
