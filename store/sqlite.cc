@@ -130,12 +130,13 @@ Bytes SqliteCursor::bytes(int column) const {
 
 }  // namespace
 
-Result<std::unique_ptr<Database>> SqliteDatabase::open(const std::string& path, Access access) {
+Result<std::unique_ptr<Database>> SqliteDatabase::open(const std::string& path, Access access,
+                                                       std::optional<SqliteFile> file) {
     sqlite3* raw = nullptr;
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
                       SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE;
     const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
-    auto db = std::make_unique<SqliteDatabase>(raw);
+    auto db = std::make_unique<SqliteDatabase>(raw, std::move(file));
     if (code != SQLITE_OK) return failed(sqlite_error(raw, code).while_doing(path));
     sqlite3_busy_timeout(raw, 5000);
     // A database that someone crafted must not run functions or write its own schema
@@ -183,13 +184,23 @@ std::unique_ptr<Cursor> SqliteDatabase::prepare(std::string_view text) {
                                           cached->statement ? cached.get() : nullptr);
 }
 
+Result<void> SqliteDatabase::check_in_place() const {
+    if (!file_) return {};
+    return file_->check_in_place();
+}
+
 Result<void> SqliteDatabase::begin(Access access) {
+    writes_ = access == Access::Write;
+    if (writes_)
+        if (auto there = check_in_place(); !there) return there;
     return sql(access == Access::Write ? "BEGIN IMMEDIATE" : "BEGIN").run();
 }
 
 // A failure of the disk that a statement met is one of the whole transaction, whoever minded it.
 Result<void> SqliteDatabase::commit() {
     if (disk_failure_) return failed(*disk_failure_);
+    if (writes_)
+        if (auto there = check_in_place(); !there) return there;
     return sql("COMMIT").run();
 }
 

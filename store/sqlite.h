@@ -8,15 +8,19 @@
 #include <unordered_map>
 
 #include "store/database.h"
+#include "store/sqlite_file.h"
 
 namespace cvlan::store {
 
 class SqliteDatabase final : public Database {
 public:
-    // For one who reads, a connection that can change nothing.
+    // For one who reads, a connection that can change nothing. With `file`, nothing is written once
+    // that one has lost its place.
     static Result<std::unique_ptr<Database>> open(const std::string& path,
-                                                  Access access = Access::Write);
-    explicit SqliteDatabase(sqlite3* db) : db_(db) {}
+                                                  Access access = Access::Write,
+                                                  std::optional<SqliteFile> file = std::nullopt);
+    explicit SqliteDatabase(sqlite3* db, std::optional<SqliteFile> file = std::nullopt)
+        : file_(std::move(file)), db_(db) {}
 
     Result<void> run_script(const std::string& script) override;
     int64_t changes() override { return sqlite3_changes64(db_.get()); }
@@ -59,7 +63,11 @@ private:
         return prepare(text);
     }
 
+    Result<void> check_in_place() const;
+
+    std::optional<SqliteFile> file_;
     std::optional<Error> disk_failure_;  // the first
+    bool writes_ = false;                // in the transaction that is open
     std::unique_ptr<sqlite3, Close> db_;
     std::unordered_map<std::string, std::unique_ptr<Cached>> statements_;  // ends before db_
 };

@@ -14,6 +14,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
@@ -46,21 +47,43 @@ public:
     PostgresServer& operator=(const PostgresServer&) = delete;
     ~PostgresServer() { stop(); }
 
-    void start() {
-        pid_ = spawn({program("postgres"), "-D", data(), "-k", dir_.path(), "-c",
-                      "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c",
-                      "autovacuum=off", "-c", "log_statement=all", "-c", "log_line_prefix=%m %p ",
-                      "-c", "log_duration=off"});
-        while (PQping(url().c_str()) != PQPING_OK) {
-            if (::waitpid(pid_, nullptr, WNOHANG) == pid_) give_up("postgres");
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
-    }
+    void start() { pid_ = begin(data(), kPort); }
     // At once, as if it had crashed.
-    void stop() const {
-        ::kill(pid_, SIGQUIT);
-        ::waitpid(pid_, nullptr, 0);
-    }
+    void stop() const { end(pid_); }
+
+    // A hot standby of this server, which follows it until it is promoted.
+    class Standby {
+    public:
+        explicit Standby(PostgresServer& primary) : primary_(primary) {
+            if (primary.run({"pg_basebackup", "-D", data_, "-R", "-h", primary.dir_.path(), "-U",
+                             "cvlan", "-c", "fast", "-X", "stream", "--no-sync"}) != 0)
+                primary.give_up("pg_basebackup");
+            pid_ = primary.begin(data_, kStandbyPort);
+        }
+        Standby(const Standby&) = delete;
+        Standby& operator=(const Standby&) = delete;
+        ~Standby() {
+            end(pid_);
+            std::filesystem::remove_all(data_);
+        }
+        void promote() {
+            if (primary_.run({"pg_ctl", "promote", "-D", data_, "-w"}) != 0)
+                primary_.give_up("pg_ctl promote");
+        }
+        std::string database_url(const std::string& name) const {
+            return primary_.database_url(name) + "&port=" + kStandbyPort;
+        }
+        // Whichever of the two is written.
+        std::string either_url(const std::string& name) const {
+            return primary_.database_url(name) + "," + primary_.dir_.path() + "&port=" + kPort +
+                   "," + kStandbyPort + "&target_session_attrs=read-write";
+        }
+
+    private:
+        PostgresServer& primary_;
+        const std::string data_ = primary_.file("standby");
+        pid_t pid_ = -1;
+    };
 
     // A database as a store has made it, for little: a copy of one that is made once.
     std::string new_database() {
@@ -102,6 +125,8 @@ public:
     std::string log() const { return dir_.file("log"); }
 
 private:
+    static constexpr const char* kPort = "5432";
+    static constexpr const char* kStandbyPort = "5433";
     static constexpr WallTime kMadeAt{std::chrono::milliseconds(1'700'000'000'000)};
 
     void tell(const std::string& what) const {
@@ -116,6 +141,38 @@ private:
         std::fprintf(stderr, "tests: no PostgreSQL 15 (scripts/install-deps): %s failed\n", what);
         (void)!std::system(("cat " + log() + " >&2").c_str());
         std::abort();
+    }
+    pid_t begin(const std::string& data, const std::string& port) {
+        const pid_t pid = spawn({program("postgres"),
+                                 "-D",
+                                 data,
+                                 "-k",
+                                 dir_.path(),
+                                 "-p",
+                                 port,
+                                 "-c",
+                                 "listen_addresses=",
+                                 "-c",
+                                 "fsync=off",
+                                 "-c",
+                                 "shared_buffers=16MB",
+                                 "-c",
+                                 "autovacuum=off",
+                                 "-c",
+                                 "log_statement=all",
+                                 "-c",
+                                 "log_line_prefix=%m %p ",
+                                 "-c",
+                                 "log_duration=off"});
+        while (PQping((url() + "&port=" + port).c_str()) != PQPING_OK) {
+            if (::waitpid(pid, nullptr, WNOHANG) == pid) give_up("postgres");
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        return pid;
+    }
+    static void end(pid_t pid) {
+        ::kill(pid, SIGQUIT);
+        ::waitpid(pid, nullptr, 0);
     }
     pid_t spawn(std::vector<std::string> words) {
         const pid_t child = ::fork();
