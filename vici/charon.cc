@@ -32,7 +32,7 @@ Result<LoadedConnection> parse_connection(const Message& entry) {
             .read("local_addrs", out.local_addrs)
             .read("remote_addrs", out.remote_addrs);
         const Message* children = section->section("children");
-        if (children == nullptr) return fields.ended(std::move(out), out.name);
+        if (children == nullptr) return fields.ended(std::move(out), "list-conn");
         for (const Element& child : children->elements()) {
             const auto* inside = std::get_if<Message>(&child.content);
             if (inside == nullptr) return fail(Code::Malformed, "{}: no child", out.name);
@@ -43,7 +43,7 @@ Result<LoadedConnection> parse_connection(const Message& entry) {
                 .read("local-ts", one.local_ts)
                 .read("remote-ts", one.remote_ts);
         }
-        return fields.ended(std::move(out), out.name);
+        return fields.ended(std::move(out), "list-conn");
     }
     return fail(Code::Malformed, "no connection");
 }
