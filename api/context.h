@@ -75,6 +75,7 @@ struct Context {
 struct Who {
     std::string actor = "anonymous";
     std::string tenant_id{};
+    std::string outcome{};  // where the answer's code does not say all
 };
 
 struct Call {

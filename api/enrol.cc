@@ -3,6 +3,7 @@
 
 #include "api/convert.h"
 #include "api/error.h"
+#include "api/token_work.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "pki/token.h"
@@ -17,18 +18,44 @@ namespace {
 struct Attempt {
     Context& context;
     const Call& call;
-    std::string node{};  // that joins a further network
+    const std::string& text;           // the token, whoever made it
+    const std::string* csr = nullptr;  // of who has no certificate yet
+    std::string node{};                // that joins a further network
     std::string tenant{};
-    std::string token{};  // its id
+    std::string token{};    // its id
+    bool has_form = false;  // of a token
+    TokenWork done{};
 };
 
 void count(Context& context, const std::string& outcome) {
     context.metrics->enrolments.with({outcome}).add();
 }
 
+bool is_of_token(const std::string& reason) {
+    return reason == model::kTokenInvalid || reason == model::kTokenExpired ||
+           reason == model::kTokenRevoked || reason == model::kTokenSpent;
+}
+
+// One answer for all that no key of ours made, and one for all that a key of ours made: which it
+// was, and why, is in the audit and the log.
+http::Response refuse_token(Attempt& attempt, const Error& error) {
+    const std::string& request_id = attempt.call.request.request_id;
+    const auto transact = [&](const store::Joining& nobody) {
+        if (!attempt.csr) return (void)attempt.call.store.join(attempt.node, nobody);
+        (void)attempt.call.store.enrol({nobody, {}, {}, {}}, {});
+    };
+    level_all(attempt.context, attempt.text, attempt.csr, transact, attempt.done);
+    if (attempt.call.who) attempt.call.who->outcome = error.reason;
+    if (error.reason == model::kTokenInvalid)
+        return refusal(401, error.reason, "token is not of this controller, or not all of one",
+                       request_id);
+    return refusal(410, kTokenGone,
+                   "token has expired, was revoked or is used up: ask for a new one", request_id);
+}
+
 // Answers why somebody may not come in. A refusal of the token or of a key, which has a reason,
 // goes to the log (F21), without the token, and of each reason no more than one a minute.
-http::Response refuse(const Attempt& attempt, const Error& error) {
+http::Response refuse(Attempt& attempt, const Error& error) {
     const http::Request& request = attempt.call.request;
     count(attempt.context, error.reason.empty() ? "REFUSED" : error.reason);
     if (error.reason.empty()) return error_response(error, request.request_id);
@@ -41,35 +68,39 @@ http::Response refuse(const Attempt& attempt, const Error& error) {
                                             {"code", error.reason},
                                             {"reason", error.message},
                                             {"left_out", *left_out}});
-    if (error.reason == model::kTokenInvalid)
-        return refusal(401, error.reason, error.message, request.request_id);
+    if (is_of_token(error.reason)) return refuse_token(attempt, error);
     return error_response(error, request.request_id);
 }
 
 // Whether a key of its tenant signed it: the one here, or one that makes tokens offline. NotFound
 // where the tenant has no such key.
-Result<void> check_signature(Context& context, const std::string& text,
-                             const pki::UnverifiedToken& token) {
+Result<void> check_signature(Attempt& attempt, const pki::UnverifiedToken& token) {
+    Context& context = attempt.context;
     const model::TokenClaims& claims = token.claims;
-    const WallTime now = context.clock.now();
+    const auto verify = [&](const pki::VerifyKey& key) {
+        return context.verified_tokens->verify(attempt.text, token, key, context.clock.now(),
+                                               attempt.done.signatures);
+    };
     auto keys = context.keys.of(claims.tenant_id);
     if (!keys) return failed(keys.error());
     const pki::VerifyKey& own = (*keys)->token.public_key();
-    if (claims.kid == own.kid()) return context.verified_tokens->verify(text, token, own, now);
+    if (claims.kid == own.kid()) return verify(own);
+    ++attempt.done.key_reads;
     auto offline = context.store.token_key_of(claims.tenant_id, claims.kid);
     if (!offline) return failed(offline.error());
     auto key = pki::VerifyKey::from_base64(offline->public_key);
     if (!key) return failed(key.error());
-    return context.verified_tokens->verify(text, token, *key, now);
+    return verify(*key);
 }
 
 // The claims of a token that a key of its tenant signed and that is in time.
-Result<model::TokenClaims> verified(Context& context, const std::string& text, Attempt& attempt) {
-    auto token = pki::parse_token(text);
+Result<model::TokenClaims> verified(Attempt& attempt) {
+    auto token = pki::parse_token(attempt.text);
     if (!token) return fail_as(model::kTokenInvalid, Code::Denied, token.error().message);
-    auto good = check_signature(context, text, *token);
+    attempt.has_form = true;
+    auto good = check_signature(attempt, *token);
     if (!good && good.error().code == Code::NotFound)
-        return fail_as(model::kTokenInvalid, Code::Denied, "token is not of this controller");
+        good = fail_as(model::kTokenInvalid, Code::Denied, "token is not of this controller");
     if (good || good.error().reason == model::kTokenExpired) {
         attempt.tenant = token->claims.tenant_id;
         attempt.token = token->claims.id;
@@ -80,14 +111,13 @@ Result<model::TokenClaims> verified(Context& context, const std::string& text, A
 }
 
 struct JoinInputs {
-    const std::string& token;
     const std::optional<std::string>& wireguard_key;
     uint16_t listen_port;
     const std::vector<std::string>& endpoints;
 };
 
-Result<store::Joining> read_joining(Context& context, Attempt& attempt, const JoinInputs& inputs) {
-    auto claims = verified(context, inputs.token, attempt);
+Result<store::Joining> read_joining(Attempt& attempt, const JoinInputs& inputs) {
+    auto claims = verified(attempt);
     if (!claims) return failed(claims.error());
     if (claims->role == model::TokenRole::Relay && inputs.wireguard_key)
         return failed(
@@ -140,9 +170,11 @@ Result<pki::Csr> read_csr(const std::string& pem, const store::Joining& joining)
     return csr;
 }
 
-http::Response enrol_checked(Context& context, const Attempt& attempt,
-                             const wire::EnrolRequest& body, store::Joining joining) {
+http::Response enrol_checked(Attempt& attempt, const wire::EnrolRequest& body,
+                             store::Joining joining) {
+    Context& context = attempt.context;
     const std::string& request_id = attempt.call.request.request_id;
+    ++attempt.done.requests;
     auto csr = read_csr(body.csr, joining);
     if (!csr) return refuse(attempt, csr.error());
     auto keys = context.keys.of(joining.token.tenant_id);
@@ -165,6 +197,7 @@ http::Response enrol_checked(Context& context, const Attempt& attempt,
     const auto& asked = attempt.call.request;
     const auto store =
         context.store.as({"token:" + attempt.token, asked.peer.address.text(), asked.request_id});
+    ++attempt.done.transactions;
     auto enrolled = store->enrol(request, issue);
     if (!enrolled) return refuse(attempt, enrolled.error());
     count(context, enrolled->is_new ? "ENROLLED" : "ENROLLED_AGAIN");
@@ -190,15 +223,16 @@ http::Response enrol_node(Context& context, const Call& call) {
                                    body->protocol_version, kProtocolVersion),
                        request.request_id);
     const auto port = static_cast<uint16_t>(body->listen_port.value_or(0));
-    Attempt attempt{context, call};
-    auto joining = read_joining(context, attempt,
-                                {body->token, body->wireguard_public_key, port, body->endpoints});
-    if (joining) return enrol_checked(context, attempt, *body, std::move(*joining));
+    Attempt attempt{context, call, body->token, &body->csr};
+    auto joining = read_joining(attempt, {body->wireguard_public_key, port, body->endpoints});
+    if (joining) return enrol_checked(attempt, *body, std::move(*joining));
     // Only guesses count, and only guesses are held back: a token of ours, whatever has become of
     // it, passes where somebody else guesses from behind the same address.
     if (joining.error().reason != model::kTokenInvalid) return refuse(attempt, joining.error());
     if (context.failed_enrolments.is_exhausted(request.peer.address)) {
         count(context, "TOO_MANY_FAILURES");
+        // Who sent what is no token knows that already.
+        if (attempt.has_form) level_checks(context, attempt.text, attempt.done);
         auto response = refusal(429, "TOO_MANY_FAILURES",
                                 "too many refused tokens from this address; try again in a minute",
                                 request.request_id);
@@ -213,12 +247,12 @@ http::Response join_network(Context& context, const Call& call, const NodeIdenti
     auto body = model::decode<wire::JoinRequest>(call.request.body);
     if (!body) return error_response(body.error(), call.request.request_id);
     const auto port = static_cast<uint16_t>(body->listen_port.value_or(0));
-    Attempt attempt{context, call, who.node_id};
-    auto joining = read_joining(context, attempt,
-                                {body->token, body->wireguard_public_key, port, body->endpoints});
+    Attempt attempt{context, call, body->token, nullptr, who.node_id};
+    auto joining = read_joining(attempt, {body->wireguard_public_key, port, body->endpoints});
     if (joining && joining->token.tenant_id != who.tenant_id)
         joining = fail_as(model::kTokenInvalid, Code::Denied, "token is of another tenant");
     if (!joining) return refuse(attempt, joining.error());
+    ++attempt.done.transactions;
     auto joined = call.store.join(who.node_id, *joining);
     if (!joined) return refuse(attempt, joined.error());
     count(context, "JOINED");

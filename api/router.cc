@@ -47,6 +47,11 @@ bool is_refused_attempt(const Route& route, int status) {
     }
 }
 
+std::string code_of(const http::Response& response) {
+    const auto problem = model::decode<model::wire::Problem>(response.body, model::kDocument);
+    return problem ? problem->code : fmt::format("{}", response.status);
+}
+
 // RFC 9110 section 13.1.1. What can not be an ETag of ours is one that the object has not.
 std::optional<store::Revision> expected_of(const http::Request& request) {
     const std::string* match = request.header("If-Match");
@@ -203,10 +208,9 @@ private:
         reply.send(std::move(response));
     }
     void note(const http::Response& response, const Who& who) const {
-        const auto problem = model::decode<model::wire::Problem>(response.body, model::kDocument);
         context.refusals->note({who.tenant_id, cause(who.actor),
                                 fmt::format("{} {}", route.method, route.pattern), call.id,
-                                problem ? problem->code : fmt::format("{}", response.status), 1,
+                                who.outcome.empty() ? code_of(response) : who.outcome, 1,
                                 context.clock.now()});
     }
     store::Cause cause(std::string actor) const {

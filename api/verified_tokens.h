@@ -16,9 +16,10 @@ namespace cvlan::api {
 
 class VerifiedTokens {
 public:
-    // As pki::verify_token; `text` is what `token` was read from.
+    // As pki::verify_token; `text` is what `token` was read from. Adds to `checked` the signatures
+    // that it took.
     Result<void> verify(const std::string& text, const pki::UnverifiedToken& token,
-                        const pki::VerifyKey& key, WallTime now);
+                        const pki::VerifyKey& key, WallTime now, size_t& checked);
 
     static constexpr size_t kMost = 1024;
 

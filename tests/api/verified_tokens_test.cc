@@ -24,12 +24,13 @@ struct VerifiedTokensTest : testing::Test {
     std::string verdict(const std::string& text, const pki::SigningKey& key, WallTime now = kNow) {
         auto token = pki::parse_token(text);
         if (!token) return token.error().message;
-        auto good = verified_.verify(text, *token, key.public_key(), now);
+        auto good = verified_.verify(text, *token, key.public_key(), now, checked_);
         return good ? "" : good.error().reason;
     }
 
     pki::SigningKey key_ = pki::SigningKey::generate();
     VerifiedTokens verified_;
+    size_t checked_ = 0;
 };
 
 TEST_F(VerifiedTokensTest, ATokenThatIsKnownExpiresAllTheSame) {

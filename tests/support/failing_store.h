@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A store in front of another, whose reads and writes fail with `error` while one is set.
+// A store in front of another, whose reads and writes are counted, and fail with `error` while one is
+// set.
 
 #include <stdexcept>
 
@@ -15,12 +16,13 @@ public:
     std::optional<Error> error;                       // of this one and its views
     static constexpr const char* kThrown = "THROWN";  // an error of this reason is, as by a library
     int failures = 0;                                 // of this one
+    int calls = 0;                                    // of this one and its views
 
     std::unique_ptr<store::Store> as(const store::Cause& cause) override {
-        return std::unique_ptr<store::Store>(new FailingStore(inner_.as(cause), error_));
+        return std::unique_ptr<store::Store>(new FailingStore(inner_.as(cause), *this));
     }
     std::unique_ptr<store::Store> under(const store::Lease& lease) override {
-        return std::unique_ptr<store::Store>(new FailingStore(inner_.under(lease), error_));
+        return std::unique_ptr<store::Store>(new FailingStore(inner_.under(lease), *this));
     }
     store::Webhooks webhooks() override { return inner_.webhooks(); }
     store::Upkeep upkeep() override { return inner_.upkeep(); }
@@ -200,17 +202,19 @@ private:
     template <class T, class... Parameters, class... Args>
     Result<T> ask(Result<T> (Store::*verb)(Parameters...), Args&&... args) {
         failures += error_ ? 1 : 0;
+        ++calls_;
         if (error_ && error_->reason == kThrown) throw std::runtime_error(error_->message);
         if (error_) return failed(*error_);
         return (inner_.*verb)(std::forward<Args>(args)...);
     }
 
-    FailingStore(std::unique_ptr<store::Store> inner, const std::optional<Error>& shared)
-        : owned_(std::move(inner)), inner_(*owned_), error_(shared) {}
+    FailingStore(std::unique_ptr<store::Store> inner, FailingStore& whole)
+        : owned_(std::move(inner)), inner_(*owned_), error_(whole.error_), calls_(whole.calls_) {}
 
     std::unique_ptr<store::Store> owned_;  // of a view
     store::Store& inner_;
     const std::optional<Error>& error_ = error;
+    int& calls_ = calls;
 };
 
 }  // namespace cvlan::test

@@ -49,10 +49,10 @@ TEST_F(ClockTest, AJumpEndsNoTokenAndBringsNoneBack) {
     }
     wall.advance(24h * 8);
     const auto expired = try_enrol();
-    EXPECT_NE(expired.body.find("TOKEN_EXPIRED"), std::string::npos) << expired.body;
+    EXPECT_NE(expired.body.find("TOKEN_GONE"), std::string::npos) << expired.body;
     wall.set_wall(wall.now() - kYear);
     const auto again = try_enrol();
-    EXPECT_NE(again.body.find("TOKEN_EXPIRED"), std::string::npos) << again.body;
+    EXPECT_NE(again.body.find("TOKEN_GONE"), std::string::npos) << again.body;
 }
 
 TEST_F(ClockTest, AJumpIsToldOnceAndItsEndToo) {

@@ -179,7 +179,7 @@ TEST_F(TheSimulation, SaysHowManyWereRefusedAndFails) {
     EXPECT_EQ(summary["knock"]["n"], 7);
     EXPECT_EQ(summary["enrol"]["n"], 3);
     EXPECT_EQ(summary["refused"], 2);
-    EXPECT_EQ(summary["failures"]["enrol: 410 TOKEN_SPENT"], 2);
+    EXPECT_EQ(summary["failures"]["enrol: 410 TOKEN_GONE"], 2);
 }
 
 TEST_F(TheSimulation, PollsAtTheRateItIsAskedFor) {
