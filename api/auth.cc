@@ -77,28 +77,27 @@ std::optional<http::Response> Auth::standing(const NodeIdentity& identity,
 }
 
 void Auth::note_use(const NodeIdentity& identity) {
-    // Each of these writes may come back as an event that makes us forget the row: no reference to
-    // it is held across them.
-    const Row row = rows_.at(identity.node_id);
-    const bool is_current = row.is_current(identity);
-    if (is_current && !row.previous_serial.empty())
-        if (auto confirmed = store_.confirm_certificate(identity.key(), identity.serial); confirmed)
-            rows_.erase(identity.node_id);
-    {
-        const std::lock_guard lock(seen_mutex_);
-        const auto known = seen_.find(identity.node_id);
-        if (known == seen_.end())
-            seen_[identity.node_id] = {identity.key(), clock_.now()};
-        else
-            known->second.at = clock_.now();
-    }
-    // The first use of what an enrolment gave is durable before it is answered: it ends repeats.
-    if (row.was_seen || !is_current) return;
-    if (auto seen = store_.touch_seen(identity.key()); !seen)
-        return log::warn("api.last_seen_not_written",
-                         {{"nodes", 1}, {"reason", seen.error().message}});
-    if (const auto known = rows_.find(identity.node_id); known != rows_.end())
-        known->second.was_seen = true;
+    const std::lock_guard lock(seen_mutex_);
+    seen_.try_emplace(identity.node_id, store::Seen{identity.key(), {}}).first->second.at =
+        clock_.now();
+}
+
+std::optional<Auth::FirstUse> Auth::first_use(const NodeIdentity& identity) {
+    const Row& row = rows_.at(identity.node_id);
+    if (!row.is_current(identity) || (row.was_seen && row.previous_serial.empty()))
+        return std::nullopt;
+    return FirstUse{identity.key(), row.previous_serial.empty() ? "" : identity.serial,
+                    !row.was_seen};
+}
+
+void Auth::write(const FirstUse& use) {
+    if (!use.confirmed.empty())
+        if (auto done = store_.confirm_certificate(use.node, use.confirmed); !done)
+            log::warn("api.certificate_not_confirmed",
+                      {{"node", use.node.id}, {"reason", done.error().message}});
+    if (!use.is_seen) return;
+    if (auto seen = store_.touch_seen(use.node); !seen)
+        log::warn("api.last_seen_not_written", {{"nodes", 1}, {"reason", seen.error().message}});
 }
 
 void Auth::flush_seen() {

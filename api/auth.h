@@ -4,8 +4,8 @@
 // Which node asks. The one place that turns a connection into a node's identity: from the
 // certificate that TLS verified, checked against the node's row at each request. Never from a
 // header or a body. A handler can not be called without the identity it names in its type; who
-// administers is established in auth_admin.h. Belongs to the session's loop, but for shown() and
-// flush_seen().
+// administers is established in auth_admin.h. Belongs to the session's loop, but for shown(),
+// write() and flush_seen().
 
 #include <mutex>
 #include <string>
@@ -42,6 +42,17 @@ public:
     // 401 without a certificate; 403 NODE_EXPIRED, NODE_REVOKED, NODE_DELETED,
     // CERTIFICATE_SUPERSEDED, CERTIFICATE_EXPIRED; 503 while the database can not be read.
     Verdict<Identity> node(const http::Request& request);
+
+    // What is to be durable before the first request is answered by which the node uses what it was
+    // given: from then on its enrolment can not be repeated, or its former certificate is void.
+    struct FirstUse {
+        store::Key node;
+        std::string confirmed{};  // the serial that is the only one from now on
+        bool is_seen = false;     // since it enrolled
+    };
+    std::optional<FirstUse> first_use(const NodeIdentity& identity);
+    // Waits for the disk; forget() the node after it. What fails is tried at its next request.
+    void write(const FirstUse& use);
 
     // Whom the certificate names, however it stands with that one; for the audit of refusals.
     Identity shown(const http::Request& request) const;  // null where there is none

@@ -94,16 +94,22 @@ struct Dispatch {
         if (auto* refused = std::get_if<http::Response>(&who))
             return send(std::move(*refused), shown());
         const auto& identity = std::get<Identity>(who);
-        work(context.reporting, {name_of(*identity), identity->tenant_id},
-             [handler, identity](Context& with, const Call& asked) {
-                 return handler(with, asked, *identity);
-             });
+        const Who named{name_of(*identity), identity->tenant_id};
+        work(
+            context.reporting, named,
+            [handler, identity](Context& with, const Call& asked) {
+                return handler(with, asked, *identity);
+            },
+            context.auth.first_use(*identity));
     }
     void operator()(HeldNodeHandler handler) {
         auto who = context.auth.node(call.request);
         if (auto* refused = std::get_if<http::Response>(&who))
             return send(std::move(*refused), shown());
-        handler(context, on(context.store), std::get<Identity>(who), std::move(reply));
+        const auto& identity = std::get<Identity>(who);
+        if (const auto use = context.auth.first_use(*identity))
+            return use_first(*use, handler, identity);
+        handler(context, on(context.store), identity, std::move(reply));
     }
     void operator()(const Admin& handler) {
         const auto who = admit(handler.needs);
@@ -126,18 +132,32 @@ struct Dispatch {
     }
 
 private:
+    http::Response too_many() const {
+        return error_response({Code::Unavailable, "too many of these at once"},
+                              call.request.request_id);
+    }
     using Work = std::function<http::Response(Context&, const Call&)>;
-    void work(Workers& workers, Who who, Work run) {
-        const auto task = std::make_shared<Task>(
-            Task{context, route, call.request, call.query, std::move(reply), std::move(who)});
+    using Use = std::optional<Auth::FirstUse>;
+    void work(Workers& workers, Who who, Work run, Use use = std::nullopt) {
+        const auto task =
+            std::make_shared<Task>(Task{context, route, call.request, call.query, std::move(reply),
+                                        std::move(who), std::move(use)});
         const bool is_taken = workers.run([task, run = std::move(run)]() mutable {
             task->run(run);
             EventLoop& loop = *task->request.loop;
             loop.post([task = std::move(task)] { task->answer(); });
         });
-        if (!is_taken)
-            task->reply.send(error_response({Code::Unavailable, "too many of these at once"},
-                                            call.request.request_id));
+        if (!is_taken) task->reply.send(too_many());
+    }
+    // What a poll has to wait for the disk for, once, keeps no other waiting.
+    void use_first(Auth::FirstUse use, HeldNodeHandler handler, const Identity& identity) {
+        const auto task = std::make_shared<Task>(
+            Task{context, route, call.request, call.query, std::move(reply), {}, std::move(use)});
+        const bool is_taken = context.reporting.run([task, handler, identity] {
+            task->context.auth.write(*task->use);
+            task->request.loop->post([task, handler, identity] { task->hold(handler, identity); });
+        });
+        if (!is_taken) task->reply.send(too_many());
     }
     // A request that outlives its call, and what came of it.
     struct Task {
@@ -147,10 +167,12 @@ private:
         Query query;
         http::Reply reply;
         Who who{};
+        Use use{};
         http::Response response{};
 
         void run(const Work& handler) {
             const log::Trace trace(request.trace_id);
+            if (use) context.auth.write(*use);
             const auto store = context.store.as(cause_of(request, who.actor));
             try {
                 response = handler(context, {request, {}, query, *store, false, &who});
@@ -160,8 +182,15 @@ private:
                     error_response({Code::Internal, "the request failed"}, request.request_id);
             }
         }
-        // On the loop of the connection.
+        // These on the loop of the connection.
+        void hold(HeldNodeHandler handler, const Identity& identity) {
+            const log::Trace trace(request.trace_id);
+            context.auth.forget(identity->node_id);
+            if (reply.client_gone()) return;
+            handler(context, {request, {}, query, context.store}, identity, std::move(reply));
+        }
         void answer() {
+            if (use) context.auth.forget(use->node.id);
             const Call asked{request, {}, query, context.store};
             Dispatch{context, route, asked, std::move(reply)}.send(std::move(response), who);
         }

@@ -4,8 +4,7 @@
 namespace cvlan::api {
 
 Result<void> VerifiedTokens::verify(const std::string& text, const pki::UnverifiedToken& token,
-                                    const pki::VerifyKey& key, WallTime now,
-                                    size_t& checked) {
+                                    const pki::VerifyKey& key, WallTime now, size_t& checked) {
     // The key is of a fixed size: no other pair of key and text makes the same bytes.
     Bytes both = key.bytes();
     both.insert(both.end(), text.begin(), text.end());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What nodes are told while the database fails: to come again, never that they are gone.
+#include <future>
 #include <thread>
 
 #include "api/enrol.h"
@@ -46,11 +47,52 @@ TEST_F(FaultsTest, ADatabaseThatCanNotBeReadDeletesNoNode) {
     EXPECT_EQ(code_of(std::get<http::Response>(gone)), "NODE_DELETED");
 }
 
+// What is durable before a node's first use is answered held up every poll of the loop.
+TEST_F(FaultsTest, ADiskThatStandsStillHoldsUpTheFirstUseOfANodeAndNoOthersPoll) {
+    const auto token = make_token(tenant, network, 2).token;
+    const auto known = enrolled(token, "a"), fresh = enrolled(token, "b");
+    std::vector<std::shared_ptr<http::Exchange>> exchanges;
+    const auto poll = [&](const TestNode& node) {
+        http::Request request;
+        request.method = "GET";
+        request.path = "/api/v1/node/map";
+        request.request_id = "request-1";
+        request.client_certificate = certificate_of(node.enrolment.certificate);
+        request.loop = &loop;
+        auto status = std::make_shared<int>(0);
+        exchanges.push_back(std::make_shared<http::Exchange>(
+            http::Exchange{[status](http::Response response) { *status = response.status; }}));
+        handle(faulty, {Role::Session}, std::move(request), http::Reply(exchanges.back()));
+        return status;
+    };
+    const auto answered = [&](const std::shared_ptr<int>& status) {
+        for (int tries = 0; *status == 0 && tries < 100; ++tries)
+            loop.run_once(std::chrono::milliseconds(100));
+        return *status;
+    };
+    EXPECT_EQ(answered(poll(known)), 200);
+
+    std::promise<void> disk;
+    failing.before_touch = [&, turns = disk.get_future().share()] { turns.wait(); };
+    const auto first = poll(fresh);
+    EXPECT_EQ(*poll(known), 200) << "at once, without a turn of the loop";
+    EXPECT_EQ(*first, 0);
+    EXPECT_FALSE(store->node(tenant, fresh.enrolment.node_id)->last_seen_at);
+    disk.set_value();
+    EXPECT_EQ(answered(first), 200);
+    EXPECT_TRUE(store->node(tenant, fresh.enrolment.node_id)->last_seen_at);
+    EXPECT_EQ(*poll(fresh), 200) << "and never again";
+}
+
 TEST_F(FaultsTest, TimesThatCouldNotBeWrittenAreKeptForTheNextTry) {
     const auto node = enrolled(make_token(tenant, network).token, "web");
     http::Request request;
     request.client_certificate = certificate_of(node.enrolment.certificate);
-    EXPECT_TRUE(std::holds_alternative<Identity>(wary.node(request)));
+    const auto who = wary.node(request);
+    ASSERT_TRUE(std::holds_alternative<Identity>(who));
+    const auto first = wary.first_use(*std::get<Identity>(who));
+    ASSERT_TRUE(first);
+    wary.write(*first);
     clock.advance(std::chrono::minutes(1));
     EXPECT_TRUE(std::holds_alternative<Identity>(wary.node(request)));
     failing.error = Error{Code::Unavailable, "database: is locked"};

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A store in front of another, whose reads and writes are counted, and fail with `error` while one is
-// set.
+// A store in front of another, whose reads and writes are counted, and fail with `error` while one
+// is set.
 
+#include <functional>
 #include <stdexcept>
 
 #include "store/store.h"
@@ -15,6 +16,7 @@ public:
     explicit FailingStore(store::Store& inner) : inner_(inner) {}
     std::optional<Error> error;                       // of this one and its views
     static constexpr const char* kThrown = "THROWN";  // an error of this reason is, as by a library
+    std::function<void()> before_touch;               // on the thread that calls touch_seen
     int failures = 0;                                 // of this one
     int calls = 0;                                    // of this one and its views
 
@@ -164,6 +166,7 @@ public:
         return ask(&Store::confirm_certificate, node, serial);
     }
     Result<void> touch_seen(const store::Key& node) override {
+        if (before_touch) before_touch();
         return ask(&Store::touch_seen, node);
     }
     Result<void> set_seen(const std::vector<store::Seen>& nodes) override {
