@@ -68,7 +68,11 @@ struct Context {
     std::unique_ptr<Refusals> refusals = std::make_unique<Refusals>(store, clock);
     std::unique_ptr<Warnings> warnings = std::make_unique<Warnings>(clock);
     std::unique_ptr<VerifiedTokens> verified_tokens = std::make_unique<VerifiedTokens>();
-    std::unique_ptr<Pace> health_reports = std::make_unique<Pace>(std::chrono::seconds(5), clock);
+    std::unique_ptr<Pace> health_reports =
+        std::make_unique<Pace>(std::chrono::seconds(5), 1, clock);
+    // Of one node, all that it writes: a machine that comes into 50 networks does so at once.
+    std::unique_ptr<Pace> node_writes =
+        std::make_unique<Pace>(std::chrono::milliseconds(500), 60, clock);
 };
 
 // Whom a refusal is noted for in the audit.

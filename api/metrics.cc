@@ -222,6 +222,9 @@ std::string metrics_text(Context& context, const SessionFigures& session) {
     if (metrics.certificates) write_certificates(text, metrics.certificates());
     text.counters({"cvlan_controller_enrolments_total", "Enrolments and joins, by outcome."},
                   metrics.enrolments);
+    text.counter({"cvlan_controller_node_writes_held_back_total",
+                  "Writes of nodes that wrote too often: 429 TOO_MANY_WRITES."},
+                 metrics.held_back.value());
     text.gauge({"cvlan_controller_quarantined_objects",
                 "Objects of the database that can be in nobody's map."},
                static_cast<double>(context.maps.quarantine().size()));

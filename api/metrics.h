@@ -45,6 +45,7 @@ public:
     // Counts the answer of one request, and unless it is held the time until then.
     void watch(const Route* route, http::Reply& reply);
     metrics::Family<metrics::Counter> enrolments{{"outcome"}};
+    metrics::Counter held_back;  // of what nodes write
 
     // What only who listens knows; set before the first request.
     std::function<std::vector<ListenerFigures>()> listeners;

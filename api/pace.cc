@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/pace.h"
 
+#include <algorithm>
+
 namespace cvlan::api {
 
 namespace {
@@ -10,16 +12,15 @@ constexpr size_t kMost = 100'000;
 std::optional<std::chrono::seconds> Pace::too_soon(const std::string& who) {
     const std::lock_guard lock(mutex_);
     const BootTime now = clock_.since_boot();
-    if (now - swept_at_ >= between_) {
+    if (now - swept_at_ >= between_ + ahead_) {
         swept_at_ = now;
-        std::erase_if(last_, [&](const auto& entry) { return now - entry.second >= between_; });
+        std::erase_if(next_, [&](const auto& entry) { return entry.second <= now; });
     }
-    if (last_.size() >= kMost) last_.clear();
-    const auto [entry, is_first] = last_.try_emplace(who, now);
-    if (is_first) return std::nullopt;
-    const auto past = now - entry->second;
-    if (past < between_) return std::chrono::ceil<std::chrono::seconds>(between_ - past);
-    entry->second = now;
+    if (next_.size() >= kMost) next_.clear();
+    BootTime& next = next_.try_emplace(who, now).first->second;
+    const auto wait = next - ahead_ - now;
+    if (wait > Span(0)) return std::chrono::ceil<std::chrono::seconds>(wait);
+    next = std::max(next, now) + between_;
     return std::nullopt;
 }
 

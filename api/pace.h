@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// At most one of something in so long, of each who does it. Bounded in memory: whose last was
-// longer ago is forgotten, and beyond 100,000 everybody. Safe to use from any thread.
+// So many of something at once, and then one in so long, of each who does it. Bounded in memory:
+// who may do all again is forgotten, and beyond 100,000 everybody. Safe to use from any thread.
 
 #include <chrono>
 #include <mutex>
@@ -16,16 +16,19 @@ namespace cvlan::api {
 
 class Pace {
 public:
-    Pace(std::chrono::seconds between, const Clock& clock) : between_(between), clock_(clock) {}
+    using Span = std::chrono::milliseconds;
+    Pace(Span between, int at_once, const Clock& clock)
+        : between_(between), ahead_(between * (at_once - 1)), clock_(clock) {}
 
     // How long it is to wait, a second at least; nullopt: it is time, and this one counts.
     std::optional<std::chrono::seconds> too_soon(const std::string& who);
 
 private:
-    const std::chrono::seconds between_;
+    const Span between_;
+    const Span ahead_;  // of the even pace
     const Clock& clock_;
     std::mutex mutex_;
-    std::unordered_map<std::string, BootTime> last_;
+    std::unordered_map<std::string, BootTime> next_;  // when each would come at the even pace
     BootTime swept_at_{};
 };
 

@@ -95,6 +95,8 @@ struct Dispatch {
             return send(std::move(*refused), shown());
         const auto& identity = std::get<Identity>(who);
         const Who named{name_of(*identity), identity->tenant_id};
+        if (const auto wait = context.node_writes->too_soon(identity->node_id))
+            return send(held_back(*wait), named);
         work(
             context.reporting, named,
             [handler, identity](Context& with, const Call& asked) {
@@ -132,6 +134,13 @@ struct Dispatch {
     }
 
 private:
+    http::Response held_back(std::chrono::seconds wait) const {
+        context.metrics->held_back.add();
+        auto response =
+            refusal(429, "TOO_MANY_WRITES", "this node writes too often", call.request.request_id);
+        response.headers.push_back({"Retry-After", std::to_string(wait.count())});
+        return response;
+    }
     http::Response too_many() const {
         return error_response({Code::Unavailable, "too many of these at once"},
                               call.request.request_id);

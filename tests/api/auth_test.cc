@@ -85,6 +85,21 @@ TEST_F(AuthTest, NodesThatComeBackWriteNothingButTheirTimeInOneTransaction) {
     EXPECT_EQ(store->commits(), commits + 1);
 }
 
+TEST_F(AuthTest, ANodeThatWritesWithoutEndIsHeldBackAndNobodyElseIs) {
+    const TestNode busy = enrolled(token, "a"), other = enrolled(token, "b");
+    for (int i = 0; i < 60; ++i) EXPECT_EQ(report(busy).status, 204);
+    const auto refused = report(busy);
+    EXPECT_EQ(refused.status, 429);
+    EXPECT_EQ(code_of(refused), "TOO_MANY_WRITES");
+    EXPECT_EQ(*refused.header("Retry-After"), "1");
+    EXPECT_EQ(poll(busy).status, 200);
+    EXPECT_EQ(report(other).status, 204);
+    EXPECT_NE(metrics_text(context, {}).find("node_writes_held_back_total 1\n"), std::string::npos);
+    clock.advance(std::chrono::milliseconds(500));
+    EXPECT_EQ(report(busy).status, 204);
+    EXPECT_EQ(report(busy).status, 429);
+}
+
 TEST_F(AuthTest, ASerialWithoutItsKeyIsNobody) {
     const auto node = enrolled(token, "a");
     NodeIdentity it = identity(node);
