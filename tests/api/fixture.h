@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A controller's inside without its sockets: real CA, real keys, real SQLite in a temporary folder.
-// Requests go through api::handle, as they do from a socket.
+// A controller's inside without its sockets: real CA, real keys, real SQLite in a temporary folder,
+// or PostgreSQL where CVLAN_TEST_STORE says so. Requests go through api::handle, as they do from a
+// socket.
 
 #include <gtest/gtest.h>
 #include <openssl/err.h>
@@ -17,6 +18,7 @@
 #include "pki/csr.h"
 #include "pki/token.h"
 #include "store/sql_store.h"
+#include "tests/support/test_store.h"
 
 namespace cvlan::api {
 
@@ -43,8 +45,14 @@ struct ApiTest : testing::Test {
         return *pki::Authority::open(folder + "/pki");
     }();
     Snapshot<pki::Authority> shared_authority{*pki::Authority::open(folder + "/pki")};
-    std::unique_ptr<store::Store> store =
-        *store::open_sqlite(folder + "/db", clock, store::Create::Yes);
+    struct Database {  // a server's, which goes after the store
+        std::string name =
+            test::is_postgres() ? test::PostgresServer::instance().new_database() : "";
+        ~Database() {
+            if (!name.empty()) test::PostgresServer::instance().drop_database(name);
+        }
+    } database;
+    std::unique_ptr<store::Store> store = open_store();
     pki::SigningKey controller_key = pki::SigningKey::generate();
     KeyRing keys{folder + "/keys"};
     maps::Maps maps{[this](const std::string& tenant, std::string payload) {
@@ -73,6 +81,12 @@ struct ApiTest : testing::Test {
                     clock,
                     {{"https://controller.test:8443"}, {"https://controller.test:8443"}}};
 
+    std::unique_ptr<store::Store> open_store() {
+        if (database.name.empty())
+            return *store::open_sqlite(folder + "/db", clock, store::Create::Yes);
+        const auto url = test::PostgresServer::instance().database_url(database.name);
+        return *store::open_postgres({url, {}}, clock, store::Create::Yes);
+    }
     ApiTest() {
         store->on_event([this](const store::Event& event) {
             auth.forget(event.object_id);
