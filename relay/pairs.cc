@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
+#include <bitset>
 
 #include "base/bytes.h"
 #include "base/hmac.h"
@@ -112,16 +113,23 @@ Result<uint16_t> Pairs::take_port(const PairId& id, const std::string& tenant_id
         hold_port(port);
         return port;
     };
-    for (const ForwardedPair& one : adopted_)
+    std::bitset<65536> adopted;
+    for (const ForwardedPair& one : adopted_) {
         if (one.id == id && is_free(one.port)) return take(one.port);
+        adopted.set(one.port);
+    }
     int others = 0;
-    for (int number = limits_.first_port; number <= limits_.last_port; ++number) {
-        const auto port = static_cast<uint16_t>(number);
-        if (!is_free(port)) continue;
-        auto open = hooks_.open_port(port);
-        if (open) return take(port);
-        log::warn("relay.port_taken", {{"port", port}, {"error", open.error().message}});
-        if (++others == kOtherPorts) return failed(open.error());
+    // An adopted pair may be of these keys too, which only its nodes can tell: another port where
+    // there is one.
+    for (const bool is_adopted : {false, true}) {
+        for (int number = limits_.first_port; number <= limits_.last_port; ++number) {
+            const auto port = static_cast<uint16_t>(number);
+            if (!is_free(port) || adopted.test(port) != is_adopted) continue;
+            auto open = hooks_.open_port(port);
+            if (open) return take(port);
+            log::warn("relay.port_taken", {{"port", port}, {"error", open.error().message}});
+            if (++others == kOtherPorts) return failed(open.error());
+        }
     }
     return fail(Code::Unavailable, "no port is left for this pair");
 }
@@ -283,6 +291,13 @@ void Pairs::bound(Pair& pair, Side& side, const Endpoint& from, const Address& o
 // A NAT that has forgotten a mapping gives it to another: whoever binds last has it, be it of this
 // pair or another.
 void Pairs::claim(Pair& pair, const Endpoint& place) {
+    std::erase_if(adopted_, [&](const ForwardedPair& one) {
+        const bool has_place = one.first == place || one.second == place;
+        if (one.id == pair.id || one.port != pair.port || !has_place) return false;
+        remove(one);
+        release_port(one.port);
+        return true;
+    });
     Pair*& holder = places_[{pair.port, place}];
     Pair* before = std::exchange(holder, &pair);
     if (!before) return;
@@ -334,11 +349,15 @@ void Pairs::unbind(Pair& pair, Side& side, Family family) {
 void Pairs::stop(Pair& pair, Family family) {
     auto& forwarded = pair.forwarded(family);
     if (!forwarded) return;
-    if (auto removed = host_.remove_pair(*forwarded); !removed) {
-        ++stats_.failed;
-        log::error("relay.kernel_failed", {{"error", removed.error().message}});
-    }
+    remove(*forwarded);
     forwarded.reset();
+}
+
+void Pairs::remove(const ForwardedPair& pair) {
+    auto removed = host_.remove_pair(pair);
+    if (removed) return;
+    ++stats_.failed;
+    log::error("relay.kernel_failed", {{"error", removed.error().message}});
 }
 
 void Pairs::end(Pair& pair, Unpaired reason, uint64_t but_not) {

@@ -92,6 +92,7 @@ private:
     void claim(Pair& pair, const Endpoint& place);
     void unbind(Pair& pair, Side& side, Family family);
     void stop(Pair& pair, Family family);
+    void remove(const ForwardedPair& pair);
     void tell_ready(const Pair& pair, const Side& side, Family family);
     void end(Pair& pair, Unpaired reason, uint64_t but_not = 0);
     void tell_unpaired(uint64_t session, const PairOf& pair, Unpaired reason);

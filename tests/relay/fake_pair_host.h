@@ -17,6 +17,11 @@ public:
                           const std::optional<ForwardedPair>& instead_of) override {
         if (is_broken) return fail(Code::Unavailable, "the kernel says no");
         if (instead_of) std::erase(held, *instead_of);
+        for (const auto& other : held)
+            for (const Endpoint& place : {pair.first, pair.second})
+                if (other.id != pair.id && other.own == pair.own && other.port == pair.port &&
+                    (other.first == place || other.second == place))
+                    return fail(Code::Conflict, "its place is another's");
         held.push_back(pair);
         ++puts;
         return {};

@@ -432,6 +432,35 @@ TEST(ARelayThatComesBack, AdoptsWhatItsKernelForwards) {
     EXPECT_EQ(desk.open, (std::set<uint16_t>{49153}));
 }
 
+TEST(ARelayThatComesBack, GivesANewPairNoPortThatAnAdoptedOneRunsOn) {
+    Forwarded desk;
+    desk.restart();
+    desk.ask(1, 3);
+    desk.ask(3, 1);
+    const auto a3 = desk.offer(1), c = desk.offer(3);
+    EXPECT_EQ(a3->port, 49153);
+    desk.bind(*a3, at("198.51.100.1:1000"));
+    desk.bind(*c, at("203.0.113.3:3000"));
+    EXPECT_EQ(desk.ready(1), "192.0.2.9:49153");
+    EXPECT_EQ(desk.kernel.held.size(), 2u);
+}
+
+TEST(ARelayThatComesBack, LetsANewPairHaveTheAdoptedOnesPlaceWhereThereIsNoOtherPort) {
+    PairLimits limits;
+    limits.first_port = limits.last_port = 49152;
+    Forwarded desk(limits);
+    desk.restart();
+    desk.ask(1, 3);
+    desk.ask(3, 1);
+    const auto a3 = desk.offer(1), c = desk.offer(3);
+    desk.bind(*a3, at("198.51.100.1:1000"));
+    desk.bind(*c, at("203.0.113.3:3000"));
+    EXPECT_EQ(desk.ready(1), "192.0.2.9:49152");
+    EXPECT_EQ(desk.kernel.held.size(), 1u);
+    EXPECT_EQ(desk.pairs->stats().adopted, 0u);
+    EXPECT_EQ(desk.open, (std::set<uint16_t>{49152}));
+}
+
 TEST(PortsOfPairs, AreTheNextWhereSomebodyElseHasOne) {
     Desk desk;
     desk.taken = {49152, 49153};
