@@ -40,6 +40,14 @@ bool has_traffic(const Sighting& before, const Sighting& now, bool is_live) {
 std::optional<Candidate> Paths::candidate(const Peer& peer, const Endpoint& endpoint) const {
     for (const Candidate& one : peer.relayed)
         if (one.to == endpoint) return one;
+    const auto is_in = [&](const std::vector<Endpoint>& places) {
+        return std::find(places.begin(), places.end(), endpoint) != places.end();
+    };
+    // A pair that was ended on our side may still be forwarded, for minutes: whatever else works is
+    // better. It would else be taken for a direct path, and kept until its end.
+    const bool is_left =
+        relays_.contains(endpoint.address) && !is_in(peer.told) && !is_in(peer.listed);
+    if (is_left) return Candidate{endpoint, Way::RelayTls};
     if (const auto way = way_of(endpoint, underlay_)) return Candidate{endpoint, *way};
     return std::nullopt;
 }

@@ -36,6 +36,8 @@ public:
 
     // Another underlay than before is another network: what talks is searched for afresh.
     void set_underlay(const Underlay& underlay, BootTime now);
+    // Where relays are: a place there that nobody told of is a relay's, and no direct one.
+    void set_relays(std::set<Address> relays) { relays_ = std::move(relays); }
     // The map's endpoints of a peer; a new peer is made.
     void set_peer(const Key& key, const std::vector<Endpoint>& endpoints, BootTime now);
     // The relayed places at which it can be reached now.
@@ -111,6 +113,7 @@ private:
 
     Jitter jitter_;
     Underlay underlay_;
+    std::set<Address> relays_;
     std::map<Key, Peer> peers_;
     std::set<Entry*> watched_;
     std::set<std::pair<BootTime, Entry*>> due_;

@@ -117,6 +117,9 @@ void Pathfinder::set_underlay(const reach::Underlay& underlay) {
 void Pathfinder::set_servers(const std::vector<Endpoint>& stun_servers) {
     if (stun_servers == servers_) return;
     servers_ = stun_servers;
+    std::set<Address> relays;
+    for (const Endpoint& one : servers_) relays.insert(one.address);
+    paths_.set_relays(std::move(relays));
     for (auto& [name, device] : devices_) set_servers(device);
     serve_soon();
 }

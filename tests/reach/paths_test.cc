@@ -257,6 +257,33 @@ TEST(PathsOfMany, PlacesThatChecksComeFromAreBounded) {
     EXPECT_LE(crowd.paths.step(crowd.now).size(), 2 + PeerPath::kMostLearnt);
 }
 
+// The relay's kernel goes on for some minutes; who took it for direct would stay until the end.
+TEST(PathsOfMany, APairThatIsOursNoMoreIsNoDirectPath) {
+    Crowd crowd(1);
+    const auto& key = crowd.keys[0];
+    crowd.paths.set_relays({*Address::parse("192.0.2.9")});
+    const auto way_when_at = [&](const char* place) {
+        Sighting seen;
+        seen.endpoint = at(place);
+        crowd.now += seconds(1);
+        crowd.paths.look(key, seen, true, crowd.now);
+        const auto path = crowd.paths.view(key, crowd.now).path;
+        return path ? std::optional(path->way) : std::nullopt;
+    };
+    crowd.paths.set_relayed(key, {{at("192.0.2.9:50000"), Way::RelayUdp}}, crowd.now);
+    EXPECT_EQ(way_when_at("192.0.2.9:50000"), Way::RelayUdp);
+    crowd.paths.set_relayed(key, {}, crowd.now);
+    EXPECT_EQ(way_when_at("192.0.2.9:50000"), Way::RelayTls) << "anything else is better";
+    // A node may be on a relay's machine.
+    Crowd other(1);
+    other.paths.set_relays({*Address::parse("192.0.2.9")});
+    other.paths.set_peer(other.keys[0], {at("192.0.2.9:51820")}, other.now);
+    Sighting seen;
+    seen.endpoint = at("192.0.2.9:51820");
+    other.paths.look(other.keys[0], seen, true, other.now);
+    EXPECT_EQ(other.paths.view(other.keys[0], other.now).path->way, Way::PublicV4);
+}
+
 TEST(PathsOfMany, APeerThatIsTakenAwayIsForgotten) {
     Crowd crowd(3);
     crowd.paths.remove(crowd.keys[1]);
