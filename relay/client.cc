@@ -19,7 +19,8 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kKeepalive = 25s;
-constexpr auto kSignOfLife = 1s;    // after network_changed()
+constexpr auto kSignOfLife = 1s;  // after network_changed()
+constexpr std::chrono::milliseconds kMostDoubt = 4s;
 constexpr auto kHelloWithin = 10s;  // after the 101
 constexpr auto kProven = 60s;       // a session that lasted so long was a good one
 constexpr size_t kQueue = size_t{128} * 1024;
@@ -69,6 +70,8 @@ struct Client::State {
     void show_grants();
     void ask_for(const PairOf& pair);
     void keep_alive();
+    void ask_if_quiet();
+    void wait_for_sign(std::chrono::milliseconds most);
     void send_ping();
     void mark_due();
     void end_turn();
@@ -87,6 +90,10 @@ struct Client::State {
     Backoff backoff;
     Timer next;       // attempt, or keepalive
     Timer last_sign;  // of life that is waited for
+    Timer doubt;      // so soon after a ping that nothing else is lost yet
+    BootTime heard_at{0};
+    bool is_silent = false;
+    bool has_sent = false;  // packets, in this turn
     event turn{};
     bool is_due = false;
     bool is_up = false;
@@ -180,10 +187,10 @@ void Client::State::lost(cvlan::Error why) {
         burial = loop.after(0ms, [this] { ended.reset(); });
     }
     if (is_up && now() - up_since > kProven) backoff.reset();
-    is_up = false;
-    is_due = false;
+    is_up = is_due = is_silent = false;
     round_trip.reset();
     last_sign.cancel();
+    doubt.cancel();
     ++at;
     next = loop.after(backoff.next(), [this] { connect(); });
     log::debug("relay.client_down", {{"relay", options.server_name}, {"error", why.message}});
@@ -191,7 +198,32 @@ void Client::State::lost(cvlan::Error why) {
 }
 
 void Client::State::heard() {
-    if (is_up) last_sign.cancel();
+    if (!is_up) return;
+    heard_at = now();
+    last_sign.cancel();
+    doubt.cancel();
+    if (std::exchange(is_silent, false) && events.on_heard) events.on_heard();
+}
+
+// Peers answer what they get, so a relay of which nothing comes while something is sent is doubtful
+// (F78). TCP would take a quarter of an hour to tell, and nothing where the machine is only stuck.
+void Client::State::ask_if_quiet() {
+    const bool is_quiet = now() - heard_at >= options.quiet;
+    if (!is_quiet || is_silent || doubt.pending()) return;
+    send_ping();
+    const auto usual = std::chrono::ceil<std::chrono::milliseconds>(round_trip.value_or(0us));
+    const auto most = std::max(options.quiet, std::min(usual * 4, kMostDoubt));
+    doubt = loop.after(most, [this] {
+        is_silent = true;
+        if (!last_sign.pending()) wait_for_sign(kKeepalive / 2);
+        if (events.on_silent) events.on_silent();
+    });
+}
+
+void Client::State::wait_for_sign(std::chrono::milliseconds most) {
+    last_sign = loop.after(most, [this] {
+        lost({Code::Unavailable, fmt::format("{}: silent", options.server_name)});
+    });
 }
 
 bool Client::State::took(const Frame& frame) {
@@ -264,7 +296,7 @@ bool Client::State::took_hello(ByteView body) {
     const auto hello = parse_hello(body);
     if (!hello || is_up) return hello.has_value();
     is_up = true;
-    up_since = now();
+    up_since = heard_at = now();
     ++stats.connections;
     last_sign.cancel();
     show_grants();
@@ -301,9 +333,7 @@ void Client::State::ask_for(const PairOf& pair) {
 void Client::State::keep_alive() {
     if (last_sign.pending()) return;
     send_ping();
-    last_sign = loop.after(kKeepalive / 2, [this] {
-        lost({Code::Unavailable, fmt::format("{}: silent", options.server_name)});
-    });
+    wait_for_sign(kKeepalive / 2);
 }
 
 void Client::State::send_ping() {
@@ -321,6 +351,7 @@ void Client::State::mark_due() {
 
 void Client::State::end_turn() {
     is_due = false;
+    if (std::exchange(has_sent, false) && is_up) ask_if_quiet();
     if (link && !link->flush()) lost({Code::Unavailable, "the connection is broken"});
 }
 
@@ -353,6 +384,7 @@ bool Client::send(const Key& destination, ByteView payload) {
         return false;
     }
     ++state.stats.packets_sent;
+    state.has_sent = true;
     state.mark_due();
     return true;
 }
@@ -380,9 +412,7 @@ void Client::network_changed() {
     State& state = *state_;
     if (state.is_up) {
         state.send_ping();
-        state.last_sign = state.loop.after(kSignOfLife, [inner = &state] {
-            inner->lost({Code::Unavailable, fmt::format("{}: silent", inner->options.server_name)});
-        });
+        state.wait_for_sign(kSignOfLife);
         return;
     }
     // Also where an attempt is under way: it goes by a network that is no more.

@@ -45,6 +45,9 @@ struct ClientOptions {
     uint32_t fwmark = 0;  // as http::ClientOptions::fwmark
     uint32_t seed = 1;    // of the back-off's jitter: of the node, so that nodes differ
     std::chrono::milliseconds connect_timeout{10'000};  // proxy, TCP, TLS and the answer together
+    // Who sends packets and hears nothing for so long asks, and waits so long for an answer; longer
+    // where one took long before.
+    std::chrono::milliseconds quiet{1'000};
 };
 
 // Each is called from the loop, never from within a call of the Client, but for destroying it may
@@ -54,6 +57,10 @@ struct ClientEvents {
     std::function<void(const Hello& hello)> on_up{};
     // It is down, or did not come up. The next attempt is on its way.
     std::function<void(const cvlan::Error& why)> on_down{};
+    // It is up, but what is sent is not answered: the relay is gone or stuck, and no one has told
+    // us. Some other is to carry, until on_heard or on_down.
+    std::function<void()> on_silent{};
+    std::function<void()> on_heard{};
     std::function<void(const Key& own)> on_granted{};
     // The relay's words: about a grant, a limit, a pair. Its text is printable.
     std::function<void(Fault code, const std::string& text)> on_refused{};
@@ -96,7 +103,7 @@ public:
     // Of the last answer to a PING; none yet, or none in this session.
     std::optional<std::chrono::microseconds> round_trip() const;
     // Connects now where it is waiting to. A session that is up is asked for a sign of life, and
-    // given up after 3 s without one.
+    // given up after a second without one.
     void network_changed();
     ClientStats stats() const;
 

@@ -16,6 +16,8 @@ namespace {
 constexpr milliseconds kClose{500};
 constexpr milliseconds kCalm{5'000};
 constexpr milliseconds kMuted{1'500};
+// Of a session that is told to be silent: it has been for longer.
+constexpr milliseconds kSilentFor{1'000};
 
 }  // namespace
 
@@ -167,7 +169,8 @@ void RelayLinks::State::choose_home(Tenant& tenant, BootTime now) {
         if (const auto tls = link.client ? link.client->round_trip() : std::nullopt;
             tls && !round_trip)
             round_trip = std::chrono::ceil<milliseconds>(*tls);
-        choices.push_back({id, round_trip, link.down_since, link.client && link.client->is_up()});
+        const bool is_up = link.client && link.client->is_up() && !link.down_since;
+        choices.push_back({id, round_trip, link.down_since, is_up});
     }
     const bool is_early = !is_measured && now - *tenant.first_at < kFirstChoice;
     if (tenant.home.id().empty() && is_early && choices.size() > 1) return;
@@ -242,8 +245,8 @@ void RelayLinks::State::open(Tenant& tenant, Link& link, BootTime now) {
     link.client->set_grants(tenant.grants->json());
 }
 
-relay::ClientEvents RelayLinks::State::events_of(Tenant& tenant, Link& link) {
-    relay::ClientEvents events;
+// Whether a session can carry anything.
+void RelayLinks::State::follow_life(relay::ClientEvents& events, Link& link) {
     events.on_up = [this, &link](const relay::Hello&) {
         link.down_since.reset();
         soon();
@@ -253,6 +256,19 @@ relay::ClientEvents RelayLinks::State::events_of(Tenant& tenant, Link& link) {
         if (!link.down_since) link.down_since = clock.since_boot();
         soon();
     };
+    events.on_silent = [this, &link] {
+        if (!link.down_since) link.down_since = clock.since_boot() - kSilentFor;
+        soon();
+    };
+    events.on_heard = [this, &link] {
+        link.down_since.reset();
+        soon();
+    };
+}
+
+relay::ClientEvents RelayLinks::State::events_of(Tenant& tenant, Link& link) {
+    relay::ClientEvents events;
+    follow_life(events, link);
     events.on_granted = [this, &link](const relay::Key& own) {
         link.granted.insert(own);
         soon();

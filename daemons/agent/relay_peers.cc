@@ -102,7 +102,8 @@ bool RelayLinks::State::is_active(const Peer& peer, BootTime now) const {
 }
 
 bool RelayLinks::State::can_carry(const Link& link, const Peer& peer) const {
-    return link.client && link.client->is_up() && link.granted.contains(peer.known.network->own);
+    return link.client && link.client->is_up() && !link.down_since &&
+           link.granted.contains(peer.known.network->own);
 }
 
 // The peer's home, else ours: first one at which the peer was not missed just now.

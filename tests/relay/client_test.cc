@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <future>
 #include <mutex>
+#include <thread>
 
 #include "tests/relay/relay_fixture.h"
 
@@ -24,9 +26,9 @@ public:
         written_.notify_all();
     }
     // True: a line that begins so has come after those which were asked for before.
-    bool has(std::string_view begin) {
+    bool has(std::string_view begin, std::chrono::milliseconds within = 10s) {
         std::unique_lock lock(mutex_);
-        return written_.wait_for(lock, 10s, [&] {
+        return written_.wait_for(lock, within, [&] {
             for (; read_ < lines_.size(); ++read_)
                 if (lines_[read_].starts_with(begin)) return ++read_, true;
             return false;
@@ -52,6 +54,7 @@ public:
                           .value();
         options.via = via;
         options.seed = static_cast<uint32_t>(node);
+        options.quiet = 50ms;
         open(std::move(options));
     }
     explicit TestNode(ClientOptions options) { open(std::move(options)); }
@@ -79,6 +82,8 @@ private:
             diary.write("up " + (hello.stun.empty() ? "" : hello.stun[0].text()));
         };
         events.on_down = [this](const cvlan::Error& why) { diary.write("down " + why.message); };
+        events.on_silent = [this] { diary.write("silent"); };
+        events.on_heard = [this] { diary.write("heard"); };
         events.on_granted = [this](const Key& own) {
             diary.write(fmt::format("granted {}", own.bytes()[0]));
         };
@@ -197,6 +202,32 @@ TEST(ARelayClient, ConnectsAtOnceWhenTheNetworkHasChanged) {
     a.call([](Client& client) { client.network_changed(); });
     a.show({grant(relay, 1, 0xa1)});
     EXPECT_TRUE(a.diary.has("granted 161"));
+    EXPECT_TRUE(a.call([](Client& client) { return client.is_up(); }));
+}
+
+// Its machine takes all that is sent, so TCP is content.
+TEST(ARelayClient, SaysWhenTheRelayDoesNotAnswerAndWhenItDoesAgain) {
+    TestRelay relay;
+    TestNode a(relay, 1);
+    a.show({grant(relay, 1, 0xa1)});
+    EXPECT_TRUE(a.diary.has("granted 161"));
+    std::promise<void> stuck, released;
+    std::thread block([&] {
+        relay.call([&](Server&) {
+            stuck.set_value();
+            released.get_future().wait();
+        });
+    });
+    stuck.get_future().wait();
+    bool is_silent = false;
+    for (int packets = 0; packets < 1000 && !is_silent; ++packets) {
+        a.call([](Client& client) { client.send(key_of(0xa1), as_bytes("anybody?")); });
+        is_silent = a.diary.has("silent", 10ms);
+    }
+    EXPECT_TRUE(is_silent);
+    released.set_value();
+    EXPECT_TRUE(a.diary.has("heard"));
+    block.join();
     EXPECT_TRUE(a.call([](Client& client) { return client.is_up(); }));
 }
 

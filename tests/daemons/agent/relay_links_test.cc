@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemons/agent/relay_links.h"
 
+#include <future>
+#include <thread>
+
 #include "relay/server.h"
 #include "stun/builder.h"
 #include "tests/daemons/agent/relay_links_fixture.h"
+#include "tests/relay/relay_fixture.h"
 
 namespace cvlan::agent {
 namespace {
@@ -205,6 +209,34 @@ TEST_F(RelayLinksTest, ARelayThatIsGoneIsFollowedByTheNext) {
         advance(100ms);
         return a.links->home_relay(tenant.id) != before;
     }));
+}
+
+// Its machine takes all that is sent, and nothing comes of it (F78).
+TEST_F(RelayLinksTest, AHomeThatFellSilentIsLeftAndHasNothingToCarry) {
+    relay::test::TestRelay stuck({&tenant});
+    const auto home = map_relay(kRelay1, "r1", stuck.at());
+    a.round_trips[{home.endpoints[0].address, home.stun_port}] = 5ms;
+    auto other = map_relay(kRelay2, "r2", second.at());
+    other.stun_port = 9;
+    a.links->measured();
+    a.set_map({home, other}, kRelay1);
+    a.need(false);
+    ASSERT_TRUE(until([&] { return a.places.tls.has_value(); }));
+    ASSERT_EQ(a.links->home_relay(tenant.id), kRelay1);
+    std::promise<void> released;
+    std::thread block([&] { stuck.call([&](relay::Server&) { released.get_future().wait(); }); });
+    const Endpoint by_tls = *a.places.tls;
+    EXPECT_TRUE(until([&] {
+        a_device.send(by_tls, "anybody?");
+        return !a.places.tls;
+    }));
+    EXPECT_TRUE(until([&] {
+        advance(100ms);
+        return a.links->home_relay(tenant.id) == kRelay2;
+    }));
+    EXPECT_TRUE(until([&] { return a.places.tls.has_value(); })) << "by the other one";
+    released.set_value();
+    block.join();
 }
 
 TEST_F(RelayLinksTest, WhereUdpIsBlockedOtherRelaysAreMeasuredByTlsForAMinute) {
