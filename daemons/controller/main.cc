@@ -63,9 +63,12 @@ int run(const ControllerConfig& config) {
     const SystemClock system;
     const AnchoredClock clock(system);
     auto controller = Controller::start(loop, config, clock);
-    if (!controller)
-        return complain(controller.error(),
-                        controller.error().code == Code::NotFound ? kBadConfig : 1);
+    if (!controller) {
+        // Starting again would not help.
+        const Code code = controller.error().code;
+        const bool is_for_good = code == Code::NotFound || code == Code::Unsupported;
+        return complain(controller.error(), is_for_good ? kBadConfig : 1);
+    }
     bool stopping = false;
     const auto stop = [&] {
         if (stopping) return loop.stop();  // asked twice: now

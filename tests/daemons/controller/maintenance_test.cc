@@ -149,5 +149,13 @@ TEST_F(MaintenanceTest, OfAServersDatabaseItNamesTheProgramsThatCopyIt) {
     EXPECT_GT((*open_store(config, clock, store::Create::No))->epoch(), (*running)->epoch());
 }
 
+// What a restart does not mend is no reason for another.
+TEST_F(MaintenanceTest, ADatabaseThatIsNotForThisProgramEndsItForGood) {
+    ASSERT_TRUE((*store::SqliteDatabase::open(database_path(config)))
+                    ->run_script("UPDATE schema_version SET version = 999"));
+    EXPECT_EQ(run({}), 78);
+    EXPECT_NE(said.find("install the newer one"), std::string::npos) << said;
+}
+
 }  // namespace
 }  // namespace cvlan::controller
