@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import tempfile
@@ -132,6 +133,15 @@ class Agent:
     def kill(self):
         self.process.kill()
 
+    def suspend(self):
+        """What a suspended machine looks like to its peers: nothing runs, no link is up. That its clocks go on is another matter."""
+        self.process.popen.send_signal(signal.SIGSTOP)
+        self.host.unplug()
+
+    def resume(self):
+        self.host.plug()
+        self.process.popen.send_signal(signal.SIGCONT)
+
     def reboot(self):
         """The machine goes off and on; what is left is its state directory. The agent is not started."""
         self.host.reboot()
@@ -222,9 +232,9 @@ class Agent:
         return True
 
 
-def identity(state_dir):
-    """What an agent or a relay keeps of its one tenant: certificate, tlsKey, trustBundle and so on."""
-    path, = glob.glob(f"{state_dir}/*/identity.json")
+def identity(state_dir, tenant_id="*"):
+    """What an agent or a relay keeps of a tenant, or of its one: certificate, tlsKey, trustBundle and so on."""
+    path, = glob.glob(f"{state_dir}/{tenant_id}/identity.json")
     with open(path, encoding="utf-8") as file:
         file.readline()  # format and checksum
         return json.load(file)
@@ -241,14 +251,15 @@ class Relay:
         self.config = os.path.join(self.folder, "relay.toml")
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(f'state_dir = "{self.state_dir}"\nmetrics = "127.0.0.1:9464"\n')
-        self.enrol()
         self.endpoints = [f"{bracketed(str(address))}:{port}" for family in (4, 6) for address in host.addresses(family)]
-        controller.ctl("relay", "create", host.name, "--tenant", tenant, "--node", host.name, "--endpoints", ",".join(self.endpoints),
-                       "--stun-port", stun_port)
+        self.serve(tenant)
 
-    def enrol(self):
-        token = self.controller.ctl("token", "create", "--tenant", self.tenant, "--role", "relay").stdout
+    def serve(self, tenant):
+        """It becomes a relay of that tenant too, once it is started (again)."""
+        token = self.controller.ctl("token", "create", "--tenant", tenant, "--role", "relay").stdout
         self.host.run(program("cvlan-relay"), "--config", self.config, "enrol", "--token-file", "-", "--name", self.host.name, input=token)
+        self.controller.ctl("relay", "create", self.host.name, "--tenant", tenant, "--node", self.host.name, "--endpoints", ",".join(self.endpoints),
+                            "--stun-port", self.stun_port)
 
     def start(self):
         self.process = self.host.popen(program("cvlan-relay"), "--config", self.config, name="relay")
@@ -279,6 +290,16 @@ class Relay:
     def forget_pairs(self):
         """Its kernel forwards nothing any more."""
         self.host.run("nft", "delete", "table", "inet", "cvlan_relay")
+
+    def replace_by_rogue(self, tenant_id, victim, seed):
+        """rogue.py in its place, with its certificate in that tenant."""
+        own, files = identity(self.state_dir, tenant_id), []
+        for what in ("certificate", "tlsKey"):
+            files.append(os.path.join(self.folder, what))
+            with open(files[-1], "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                file.write(own[what])
+        return self.host.popen("/usr/bin/python3", "-S", "-u", f"{REPO}/integration/rogue.py", *files, self.host.ipv4, self.port, self.stun_port,
+                               victim, seed, name="rogue")
 
     def pairs(self):
         """How many pairs this relay's kernel forwards for, as nft tells them: two elements each."""

@@ -241,8 +241,10 @@ class Host:
         _ip_batch([f"link set dev {link.devices[self]} down" for link in self.links], self.name)
 
     def plug(self):
-        """With the routes that the kernel took away; IPv6 addresses are not made anew."""
-        _ip_batch([f"link set dev {link.devices[self]} up" for link in self.links] + self.routes, self.name)
+        """With the routes and the IPv6 addresses that the kernel took away."""
+        _ip_batch([f"link set dev {link.devices[self]} up" for link in self.links] +
+                  [f"addr replace {one} dev {link.devices[self]} nodad" for link in self.links for one in link.ends[self] if one.version == 6] +
+                  self.routes, self.name)
 
     def ping(self, address, count=1, timeout=10, check=True, every=0.2):
         done = self.run("ping", "-n", "-q", "-c", count, "-i", every, "-W", timeout, "-w", timeout * count, address, check=False)

@@ -37,7 +37,7 @@ class World:
     def __init__(self, relays=2):
         self.net = Topology()
         self.agents, self.addresses, self.nats, self.relays, self.segments = {}, {}, {}, [], 0
-        self.names = None
+        self.names, self.leases = None, 0
         try:
             self._build(relays)
         except BaseException:
@@ -167,6 +167,12 @@ class World:
         """What that node gets if it joins next: addresses are given in turn."""
         joined = sum(network_of(other) == network_of(name) for other in self.addresses)
         return str(ipaddress.ip_network(OVERLAYS[network_of(name)])[1 + joined])
+
+    def renumber(self, name):
+        """Another address for a node on its segment, as from another lease."""
+        segment = self.nats[name].inside_segments[0]
+        self.leases += 1
+        self.agents[name].host.renumber(segment, f"{segment.prefixes[0][100 + self.leases]}/24")
 
     def look(self, *names):
         """The status of each."""
