@@ -100,8 +100,8 @@ void read_counts(AttrReader& attrs, Counter& counter) {
     }
 }
 
-// Of the expressions that an element may have, we use the counter.
-void read_expression(AttrReader& attrs, Element& element) {
+// Of the expressions that an element or a rule may have, we read the counter.
+void read_expression(AttrReader& attrs, std::optional<Counter>& counter) {
     std::string name;
     while (attrs.next()) {
         switch (attrs.type()) {
@@ -110,11 +110,16 @@ void read_expression(AttrReader& attrs, Element& element) {
                 break;
             case NFTA_EXPR_DATA:  // behind the name, as the kernel writes them
                 if (name != "counter") break;
-                element.counter.emplace();
-                attrs.walk_nested([&](AttrReader& inner) { read_counts(inner, *element.counter); });
+                counter.emplace();
+                attrs.walk_nested([&](AttrReader& inner) { read_counts(inner, *counter); });
                 break;
         }
     }
+}
+
+void read_expressions(AttrReader& list, Rule& rule) {
+    while (list.next())
+        list.walk_nested([&](AttrReader& one) { read_expression(one, rule.counted); });
 }
 
 void read_element(AttrReader& attrs, Element& element) {
@@ -136,7 +141,8 @@ void read_element(AttrReader& attrs, Element& element) {
                 element.comment = comment_of(attrs.payload());
                 break;
             case NFTA_SET_ELEM_EXPR:
-                attrs.walk_nested([&](AttrReader& inner) { read_expression(inner, element); });
+                attrs.walk_nested(
+                    [&](AttrReader& inner) { read_expression(inner, element.counter); });
                 break;
         }
     }
@@ -175,6 +181,9 @@ Result<Rule> parse_rule(ByteView payload) {
                 break;
             case NFTA_RULE_USERDATA:
                 rule.comment = comment_of(attrs->payload());
+                break;
+            case NFTA_RULE_EXPRESSIONS:
+                attrs->walk_nested([&](AttrReader& list) { read_expressions(list, rule); });
                 break;
         }
     }

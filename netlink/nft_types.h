@@ -128,6 +128,7 @@ struct Rule {
     std::string chain;
     std::vector<Expression> expressions{};  // not read back
     std::string comment{};
+    std::optional<Counter> counted{};  // read back, of the last Counter among them
 };
 
 // nft's numbers of the types it shows (nftables, src/include/datatype.h); the kernel does not mind.

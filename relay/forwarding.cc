@@ -115,6 +115,20 @@ Result<bool> Forwarding::has_rules(std::span<const Rule> rules) {
     return true;
 }
 
+Result<Traffic> Forwarding::traffic() {
+    Traffic sum;
+    for (const auto& chain : forwarding_chains()) {
+        auto rules = client_.rules(kTable, chain.name);
+        if (!rules) return failed(rules.error());
+        for (const Rule& rule : *rules) {
+            if (!rule.counted) continue;
+            sum.packets += rule.counted->packets;
+            sum.bytes += rule.counted->bytes;
+        }
+    }
+    return sum;
+}
+
 Result<void> Forwarding::check(std::span<const Pair> pairs) {
     for (const Pair& pair : pairs)
         if (auto good = check_pair(pair, own_); !good) return good;

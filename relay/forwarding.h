@@ -53,6 +53,9 @@ public:
     // 100,000 pairs take seconds, and a program should ask once, when it starts.
     Result<std::vector<PairState>> pairs();
 
+    // What went out to nodes, of all pairs there were, since the rules were written. Cheap.
+    Result<Traffic> traffic();
+
     // Takes the table away, with all pairs.
     Result<void> uninstall();
 

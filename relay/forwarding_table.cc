@@ -116,7 +116,8 @@ Rule from_own_address(const Address& own, uint32_t mark) {
     const Layout& at = layout_of(own.family());
     return {
         kPostrouting,
-        {LoadMeta{NFT_META_MARK, 0}, Compare{0, mark_bytes(mark)}, Immediate{0, bytes_of(own)},
+        {LoadMeta{NFT_META_MARK, 0}, Compare{0, mark_bytes(mark)}, Counter{},
+         Immediate{0, bytes_of(own)},
          StorePayload{NFT_PAYLOAD_NETWORK_HEADER, at.source, at.address_size, 0, at.ip_checksum}},
         "from " + own.text()};
 }

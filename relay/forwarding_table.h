@@ -15,6 +15,7 @@
 #include "base/ip.h"
 #include "base/result.h"
 #include "netlink/nft_types.h"
+#include "relay/pair_host.h"
 
 namespace cvlan::relay {
 
@@ -28,13 +29,6 @@ struct Pair {
     Endpoint b;
 
     bool operator==(const Pair&) const = default;
-};
-
-struct Traffic {
-    uint64_t packets = 0;
-    uint64_t bytes = 0;  // with IP headers
-
-    bool operator==(const Traffic&) const = default;
 };
 
 struct PairState {

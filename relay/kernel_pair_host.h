@@ -31,6 +31,7 @@ public:
     Result<void> refresh(const ForwardedPair& pair) override;
     Result<void> remove_pair(const ForwardedPair& pair) override;
     Result<std::vector<PairCount>> pairs() override;
+    Result<Traffic> traffic() override { return forwarding_.traffic(); }
     // Repairs what somebody has flushed or switched off, and follows this machine's addresses.
     Result<void> look() override;
 

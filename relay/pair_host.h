@@ -38,6 +38,13 @@ struct PairCount {
     uint64_t bytes = 0;
 };
 
+struct Traffic {
+    uint64_t packets = 0;
+    uint64_t bytes = 0;  // with IP headers
+
+    bool operator==(const Traffic&) const = default;
+};
+
 class PairHost {
 public:
     virtual ~PairHost() = default;
@@ -49,6 +56,9 @@ public:
     // Absent is success.
     virtual Result<void> remove_pair(const ForwardedPair& pair) = 0;
     virtual Result<std::vector<PairCount>> pairs() = 0;
+    // Of all pairs since the rules were made, those that are gone included; without a walk over
+    // them.
+    virtual Result<Traffic> traffic() = 0;
     // Now and then: what somebody has changed of it becomes as it was.
     virtual Result<void> look() = 0;
 };

@@ -53,6 +53,17 @@ void write_pairs(metrics::Text& text, const relay::PairStats& pairs) {
                  pairs.failed);
 }
 
+// Nothing where it can not be read: a counter that steps back would be taken for a restart.
+void write_forwarded(metrics::Text& text, relay::PairHost& host) {
+    const auto traffic = host.traffic();
+    if (!traffic) return;
+    text.counter(
+        {"cvlan_relay_kernel_packets_total", "Packets of pairs that the kernel forwarded."},
+        traffic->packets);
+    text.counter({"cvlan_relay_kernel_bytes_total", "Bytes of these packets, with IP headers."},
+                 traffic->bytes);
+}
+
 }  // namespace
 
 std::string Relay::metrics() const {
@@ -63,6 +74,7 @@ std::string Relay::metrics() const {
                  stun.datagrams);
     text.counter({"cvlan_relay_stun_bindings_total", "Binding requests answered."}, stun.bindings);
     if (pairs_) write_pairs(text, pairs_->stats());
+    if (pairs_) write_forwarded(text, *host_);
     const auto reached = std::count_if(members_.begin(), members_.end(),
                                        [](const auto& member) { return member->is_reached(); });
     text.gauge({"cvlan_relay_tenants", "Tenants that are served."},

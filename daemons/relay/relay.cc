@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "http/own_pages.h"
 
 namespace cvlan::relayd {
 
@@ -84,8 +85,7 @@ Result<void> Relay::listen() {
     if (!server) return failed(server.error());
     server_ = std::move(*server);
     if (auto udp = listen_udp(); !udp) return udp;
-    if (auto metrics = listen_metrics(); !metrics)
-        return failed(metrics.error().while_doing("metrics"));
+    if (auto metrics = listen_metrics(); !metrics) return metrics;
     apply();
     return {};
 }
@@ -136,17 +136,8 @@ void Relay::apply() {
 
 Result<void> Relay::listen_metrics() {
     if (!config_.metrics) return {};
-    http::Service service{[this](http::Request request, http::Reply reply) {
-        http::Response answer{.content_type = "text/plain; version=0.0.4"};
-        if (request.path == "/metrics")
-            answer.body = metrics();
-        else if (request.path == "/ready")
-            answer.status = is_ready() ? 200 : 503;
-        else if (request.path != "/health")
-            answer.status = 404;
-        reply.send(std::move(answer));
-    }};
-    auto server = http::Server::listen_plain(loop_, *config_.metrics, std::move(service));
+    auto server = http::listen_own_pages(
+        loop_, *config_.metrics, {[this] { return metrics(); }, [this] { return is_ready(); }});
     if (!server) return failed(server.error());
     metrics_server_ = std::move(*server);
     return {};

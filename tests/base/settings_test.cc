@@ -44,8 +44,8 @@ TEST(Settings, ListenForThisMachineOnLoopbackAlone) {
     auto good = settings_of("metrics = '[::1]:9100'\n", nothing);
     EXPECT_EQ(good.loopback_endpoint("metrics")->text(), "[::1]:9100");
     EXPECT_TRUE(good.finish());
-    for (const char* text : {"metrics = '192.0.2.1:9100'", "metrics = '0.0.0.0:9100'",
-                             "metrics = 'localhost:9100'"}) {
+    for (const char* text :
+         {"metrics = '192.0.2.1:9100'", "metrics = '0.0.0.0:9100'", "metrics = 'localhost:9100'"}) {
         auto bad = settings_of(text, nothing);
         (void)bad.loopback_endpoint("metrics");
         EXPECT_FALSE(bad.finish()) << text;

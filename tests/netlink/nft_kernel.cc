@@ -113,6 +113,8 @@ TEST_F(Nft, MakesRulesThatNftReads) {
     EXPECT_EQ(rules->at(0).comment, "the first");
     EXPECT_EQ(rules->at(0).chain, "pre");
     EXPECT_EQ(rules->at(1).comment, "");
+    EXPECT_FALSE(rules->at(0).counted);
+    EXPECT_EQ(rules->at(1).counted, Counter{});
     Batch empty("t");
     empty.remove_rules("pre");
     commit(empty);

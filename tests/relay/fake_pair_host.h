@@ -36,6 +36,7 @@ public:
         std::erase(held, pair);
         return {};
     }
+    Result<Traffic> traffic() override { return Traffic{7, 700}; }
     Result<std::vector<PairCount>> pairs() override {
         std::vector<PairCount> all;
         for (const auto& pair : held) all.push_back({pair, 0, 0});

@@ -77,6 +77,7 @@ protected:
 };
 
 TEST_F(ForwardingKernel, CarriesUdpBothWaysInBothFamilies) {
+    uint64_t all_bytes = 0;
     for (const Places& places : {kV4, kV6}) {
         const UdpSocket a(net_.a, places.a);
         const UdpSocket b(net_.b, places.b);
@@ -97,7 +98,9 @@ TEST_F(ForwardingKernel, CarriesUdpBothWaysInBothFamilies) {
         EXPECT_EQ(pairs.back().from_b, (Traffic{4, bytes}));
         EXPECT_GT(pairs.back().expires_in, seconds(200));
         EXPECT_LE(pairs.back().expires_in, kLong);
+        all_bytes += 2 * bytes;
     }
+    EXPECT_EQ(need(forwarding_.traffic(), "traffic"), (Traffic{16, all_bytes}));
     EXPECT_EQ(need(forwarding_.pairs(), "pairs").size(), 2u);
 }
 

@@ -9,6 +9,7 @@
 #include "tests/daemons/relay/fake_controller.h"
 #include "tests/http/raw_client.h"
 #include "tests/relay/fake_pair_host.h"
+#include "tests/support/promtool.h"
 
 namespace cvlan::relayd::test {
 namespace {
@@ -95,7 +96,7 @@ protected:
     // The answer of its own pages, head and body.
     std::string get(const std::string& path) {
         http::test::RawClient client(*relay->metrics_endpoint());
-        client.send("GET " + path + " HTTP/1.1\r\nHost: r\r\nConnection: close\r\n\r\n");
+        client.send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         pollfd ready{client.fd(), POLLIN, 0};
         EXPECT_TRUE(becomes([&] { return poll(&ready, 1, 0) == 1; }));
         return client.message();
@@ -134,6 +135,7 @@ TEST_F(ARelay, CarriesPacketsOfTheNodesOfItsTenantOnceItHasAMap) {
     for (const char* line : {"cvlan_relay_sessions 2\n", "cvlan_relay_tls_packets_total 1\n",
                              "cvlan_relay_tenants_reached 1\n"})
         EXPECT_NE(metrics.find(line), std::string::npos) << line << metrics;
+    EXPECT_EQ(cvlan::test::promtool(metrics.substr(metrics.find("\r\n\r\n") + 4)), "");
     EXPECT_EQ(status("/"), 404);
 }
 
@@ -217,6 +219,7 @@ TEST_F(ARelay, OffersPairsWhereItsKernelForwards) {
     ASSERT_TRUE(becomes([&] { return a.offered != 0; }));
     EXPECT_GE(a.offered, 21'000);
     EXPECT_NE(get("/metrics").find("cvlan_relay_pairs 1\n"), std::string::npos);
+    EXPECT_NE(get("/metrics").find("cvlan_relay_kernel_packets_total 7\n"), std::string::npos);
     start(false);
     Node c = node(3), d = node(4);
     ASSERT_TRUE(becomes([&] { return c.is_granted; }));
