@@ -28,6 +28,17 @@ Result<void> set_up(rtnl_link* link, const LinkChange& change) {
     return {};
 }
 
+// By hand: libnl sends what is of the kind only where it knows the link's kind before.
+void put_xfrm(Message& message, const Xfrm& xfrm) {
+    message.nest(IFLA_LINKINFO, [&](Message& nest) {
+        nest.put_string(IFLA_INFO_KIND, "xfrm");
+        nest.nest(IFLA_INFO_DATA, [&](Message& attributes) {
+            attributes.put(IFLA_XFRM_IF_ID, xfrm.if_id);
+            if (xfrm.underlying != 0) attributes.put(IFLA_XFRM_LINK, xfrm.underlying);
+        });
+    });
+}
+
 std::optional<Xfrm> xfrm_of(rtnl_link* link) {
     if (rtnl_link_is_xfrmi(link) == 0) return std::nullopt;
     Xfrm xfrm;
@@ -144,6 +155,7 @@ Result<void> change_link(Socket& socket, int index, const LinkChange& change) {
     if (!message) return failed(message.error().while_doing(doing));
     // libnl 3.7 reads IFLA_IFALIAS but never sends it.
     if (change.alias) message->put_string(IFLA_IFALIAS, *change.alias);
+    if (change.xfrm) put_xfrm(*message, *change.xfrm);
     auto done = socket.request(*message);
     if (!done) return failed(done.error().while_doing(doing));
     return {};

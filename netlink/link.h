@@ -51,6 +51,7 @@ struct LinkChange {
     std::optional<uint32_t> mtu{};
     std::optional<uint32_t> master{};  // 0 releases it
     std::optional<bool> up{};
+    std::optional<Xfrm> xfrm{};      // of kind "xfrm"; addresses and routes stay
     const NetnsFd* netns = nullptr;  // moves it there; it comes out down and without addresses
 };
 
