@@ -59,9 +59,25 @@ WgDevice wanted_device(const model::MapNetwork& network, const NetworkContext& s
     return device;
 }
 
+// ESP with AES-GCM in UDP over IPv6 takes 86 bytes of a packet at most, where WireGuard, which maps
+// have in mind, takes 80.
+constexpr uint32_t kEspTakesMore = 6;
+constexpr uint32_t kLeastMtu = 1280;
+
+Link wanted_link(const model::MapNetwork& network, const NetworkContext& self) {
+    Link link{.device = device_name(network.id),
+              .network_id = network.id,
+              .mtu = self.mtu.value_or(network.mtu)};
+    if (!self.ipsec) return link;
+    link.device = xfrm_device_name(network.id);
+    link.if_id = kIfIdBase + self.index;
+    if (!self.mtu) link.mtu = std::max(link.mtu - std::min(link.mtu, kEspTakesMore), kLeastMtu);
+    return link;
+}
+
 // Addresses, and for each family which the network and the node have, a route and a rule.
-void want_addressing(const model::MapNetwork& network, const NetworkContext& self, Desired& want) {
-    const std::string device = device_name(network.id);
+void want_addressing(const model::MapNetwork& network, const NetworkContext& self,
+                     const std::string& device, Desired& want) {
     for (const Address& address : network.self.addresses)
         want.addresses.push_back({device, address, address.bits()});
     for (const auto& prefix : {network.ipv4, network.ipv6}) {
@@ -71,6 +87,7 @@ void want_addressing(const model::MapNetwork& network, const NetworkContext& sel
             [&](const Address& address) { return address.family() == prefix->family(); });
         if (own == network.self.addresses.end()) continue;
         want.routes.push_back(device_route(kTableBase + self.index, *prefix, device, *own));
+        if (self.ipsec) want.routes.push_back(guard_route(kTableBase + self.index, *prefix));
         want.rules.push_back(policy_rule(prefix->family(), self.index));
     }
 }
@@ -97,12 +114,23 @@ std::string refusal(const model::MapNetwork& network, const NodeConfig& self,
                     const std::set<uint32_t>& indexes) {
     const auto own = self.networks.find(network.id);
     if (own == self.networks.end()) return "the node has no key for it yet";
-    if (own->second.key.public_key().empty()) return "the node has no key for it yet";
+    if (!own->second.ipsec && own->second.key.public_key().empty())
+        return "the node has no key for it yet";
     if (own->second.index >= kIndexes)
         return fmt::format("index {} is out of range", own->second.index);
     if (indexes.contains(own->second.index))
         return fmt::format("index {} is another network's", own->second.index);
     return {};
+}
+
+// The indexes of its networks, by what stands for one in the kernel (a device's fwmark, an
+// interface's if_id).
+std::set<uint32_t> indexes_of(const Desired& want) {
+    std::set<uint32_t> indexes;
+    for (const WgDevice& device : want.wireguard) indexes.insert(device.fwmark - kMarkBase);
+    for (const Link& link : want.links)
+        if (link.if_id != 0) indexes.insert(link.if_id - kIfIdBase);
+    return indexes;
 }
 
 template <class Value>
@@ -123,9 +151,9 @@ Desired desired_state(const model::NetworkMap& map, const NodeConfig& self) {
         }
         const NetworkContext& own = self.networks.at(id);
         indexes.insert(own.index);
-        want.links.push_back({device_name(id), id, own.mtu.value_or(network.mtu)});
-        want_addressing(network, own, want);
-        want.wireguard.push_back(wanted_device(network, own, want));
+        const Link& link = want.links.emplace_back(wanted_link(network, own));
+        want_addressing(network, own, link.device, want);
+        if (!own.ipsec) want.wireguard.push_back(wanted_device(network, own, want));
     }
     put_in_order(want);
     return want;
@@ -136,12 +164,11 @@ void Desired::add(Desired other) {
         return std::any_of(links.begin(), links.end(),
                            [&](const Link& mine) { return mine.device == link.device; });
     };
-    const auto has_index = [&](const WgDevice& device) {
-        return std::any_of(wireguard.begin(), wireguard.end(),
-                           [&](const WgDevice& mine) { return mine.fwmark == device.fwmark; });
-    };
+    const std::set<uint32_t> mine = indexes_of(*this);
+    const std::set<uint32_t> theirs = indexes_of(other);
     const bool clashes = std::any_of(other.links.begin(), other.links.end(), is_twice) ||
-                         std::any_of(other.wireguard.begin(), other.wireguard.end(), has_index);
+                         std::any_of(theirs.begin(), theirs.end(),
+                                     [&](uint32_t index) { return mine.contains(index); });
     append(refused, other.refused);
     if (clashes) {
         refused.push_back("two identities of this node want the same device or index");

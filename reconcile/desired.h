@@ -33,6 +33,7 @@ struct NetworkContext {
     DeviceKey key;
     uint16_t listen_port = 0;
     std::optional<uint32_t> mtu{};  // instead of the map's
+    bool ipsec = false;             // an xfrm interface instead of a WireGuard device
     std::map<wg::PublicKey, PeerContext> peers{};
 };
 

@@ -3,7 +3,7 @@
 
 // One kind of state in the kernel: a row of the table in kinds.cc. A kind lives in its own file
 // (kind_link.cc, …), which has what is wanted and found of it, its steps, and how it is observed,
-// compared, printed and applied. A further one (xfrm, nftables) is a further file and row, a
+// compared, printed and applied. A further one (nftables) is a further file and row, a
 // section in Desired and Observed and its steps in Step; diff.cc and the hosts stay as they are.
 
 #include <compare>

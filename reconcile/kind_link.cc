@@ -13,20 +13,26 @@ namespace cvlan::reconcile {
 
 namespace {
 
-constexpr std::string_view kKindName = "wireguard";
+constexpr std::string_view kWireGuard = "wireguard";
+constexpr std::string_view kXfrm = "xfrm";
+
+std::string_view kind_of(uint32_t if_id) { return if_id == 0 ? kWireGuard : kXfrm; }
 
 SetLink whole_link(const Link& want) {
-    return {.device = want.device, .network_id = want.network_id, .mtu = want.mtu, .up = true};
+    SetLink step{.device = want.device, .network_id = want.network_id, .mtu = want.mtu, .up = true};
+    if (want.if_id != 0) step.if_id = want.if_id;
+    return step;
 }
 
 // What to change about a link that is there; nothing if it is as wanted.
 std::optional<SetLink> change_of(const Link& want, const ObservedLink& have) {
     SetLink step{.device = want.device, .network_id = want.network_id, .found_as = have.device};
     if (have.mtu != want.mtu) step.mtu = want.mtu;
+    if (have.if_id != want.if_id) step.if_id = want.if_id;
     // A link is renamed while it is down, so it has to be brought up again.
     const bool is_renamed = have.device != want.device;
     step.up = is_renamed || !have.up;
-    if (!step.mtu && !step.up) return std::nullopt;
+    if (!step.mtu && !step.up && !step.if_id) return std::nullopt;
     return step;
 }
 
@@ -44,7 +50,9 @@ Result<void> rename(Kernel& kernel, const SetLink& step, int index) {
 // A device which an agent made and could not mark any more, as it was killed in between: it has
 // our name, which is a hash, and nobody has given it a key, peers or a state.
 bool is_newborn(Kernel& kernel, const netlink::Link& link) {
-    if (!link.alias.empty() || link.up || link.kind != kKindName) return false;
+    if (!link.alias.empty() || link.up) return false;
+    if (link.kind == kXfrm) return link.xfrm && link.xfrm->if_id != 0;
+    if (link.kind != kWireGuard) return false;
     auto device = kernel.wireguard().device(link.name);
     return device && device->public_key.empty() && device->peers.empty();
 }
@@ -61,14 +69,46 @@ Result<void> observe_holder(Kernel& kernel, const Link& want, Observed& have) {
     auto holder = netlink::find_link(kernel.route(), want.device);
     if (!holder && holder.error().code == Code::NotFound) return {};
     if (!holder) return failed(holder.error());
-    if (!network_of_alias(holder->alias).empty() && holder->kind == kKindName) return {};
-    if (!is_newborn(kernel, *holder)) {
+    const bool is_kind = holder->kind == kind_of(want.if_id);
+    if (!network_of_alias(holder->alias).empty() && is_kind) return {};
+    if (!is_kind || !is_newborn(kernel, *holder)) {
         add_foreign(*holder, have);
         return {};
     }
     kernel.remember(want.device, holder->index);
-    have.links.push_back({want.device, want.network_id, holder->mtu, holder->up});
+    have.links.push_back({want.device, want.network_id, holder->mtu, holder->up,
+                          holder->xfrm ? holder->xfrm->if_id : 0});
     return {};
+}
+
+// Adds the devices of ours of one kind. Of xfrm interfaces those with a number that we want for
+// ourselves are in the way; one without a number serves all by metadata, and is never ours.
+Result<void> observe_kind(Kernel& kernel, std::string_view kind, const Desired& want,
+                          Observed& have) {
+    auto links = netlink::list_links(kernel.route(), kind);
+    if (!links) return failed(links.error());
+    for (const netlink::Link& link : *links) {
+        const uint32_t if_id = link.xfrm ? link.xfrm->if_id : 0;
+        const std::string network = network_of_alias(link.alias);
+        if (!network.empty() && (kind != kXfrm || if_id != 0)) {
+            kernel.remember(link.name, link.index);
+            have.links.push_back({link.name, network, link.mtu, link.up, if_id});
+            continue;
+        }
+        for (const Link& wanted : want.links) {
+            if (if_id == 0 || wanted.if_id != if_id || wanted.device == link.name) continue;
+            have.foreign.push_back(
+                {.holds = Foreign::Holds::Index,
+                 .index = if_id - kIfIdBase,
+                 .what = fmt::format("link {} if_id {:#x} is not ours", link.name, if_id)});
+        }
+    }
+    return {};
+}
+
+bool wants_xfrm(const Desired& want) {
+    return std::any_of(want.links.begin(), want.links.end(),
+                       [](const Link& link) { return link.if_id != 0; });
 }
 
 }  // namespace
@@ -76,12 +116,13 @@ Result<void> observe_holder(Kernel& kernel, const Link& want, Observed& have) {
 std::string text(const SetLink& step) {
     std::string line;
     if (step.found_as.empty()) {
-        line = fmt::format("add link {} kind {}", step.device, kKindName);
+        line = fmt::format("add link {} kind {}", step.device, kind_of(step.if_id.value_or(0)));
     } else if (step.found_as != step.device) {
         line = fmt::format("set link {} name {}", step.found_as, step.device);
     } else {
         line = fmt::format("set link {}", step.device);
     }
+    if (step.if_id) line += fmt::format(" if_id {:#x}", *step.if_id);
     if (step.mtu) line += fmt::format(" mtu {}", *step.mtu);
     if (step.up) line += " up";
     return line;
@@ -92,9 +133,12 @@ std::string text(const RemoveLink& step) { return fmt::format("remove link {}", 
 Result<void> apply(Kernel& kernel, const SetLink& step) {
     const std::string alias = alias_of(step.network_id);
     if (step.found_as.empty()) {
-        auto added = netlink::add_link(
-            kernel.route(),
-            {.name = step.device, .kind = std::string(kKindName), .alias = alias, .mtu = step.mtu});
+        netlink::NewLink link{.name = step.device,
+                              .kind = std::string(kind_of(step.if_id.value_or(0))),
+                              .alias = alias,
+                              .mtu = step.mtu};
+        if (step.if_id) link.xfrm = netlink::Xfrm{.if_id = *step.if_id};
+        auto added = netlink::add_link(kernel.route(), link);
         if (!added) return added;
         auto index = kernel.index_of(step.device);
         if (!index) return failed(index.error());
@@ -110,6 +154,7 @@ Result<void> apply(Kernel& kernel, const SetLink& step) {
     }
     netlink::LinkChange change{.alias = alias, .mtu = step.mtu};
     if (step.up) change.up = true;
+    if (step.if_id) change.xfrm = netlink::Xfrm{.if_id = *step.if_id};
     return netlink::change_link(kernel.route(), link->index, change);
 }
 
@@ -123,9 +168,10 @@ Result<void> apply(Kernel& kernel, const RemoveLink& step) {
 void diff_links(const Desired& want, const Observed& have, Changes& changes) {
     std::vector<const ObservedLink*> kept;
     for (const Link& link : want.links) {
-        const ObservedLink* found = have.link_of(link.network_id);
+        const ObservedLink* found = have.link_of(link);
         if (found != nullptr) kept.push_back(found);
         if (have.is_device_taken(link.device)) continue;
+        if (link.if_id != 0 && have.is_index_taken(link.if_id - kIfIdBase)) continue;
         if (found == nullptr) {
             changes.sets.push_back(whole_link(link));
         } else if (auto change = change_of(link, *found)) {
@@ -138,20 +184,18 @@ void diff_links(const Desired& want, const Observed& have, Changes& changes) {
 }
 
 Result<void> observe_links(Kernel& kernel, const Desired& want, Observed& have) {
-    auto links = netlink::list_links(kernel.route(), kKindName);
-    if (!links) return failed(links.error());
-    for (const netlink::Link& link : *links) {
-        const std::string network = network_of_alias(link.alias);
-        if (network.empty()) continue;
-        kernel.remember(link.name, link.index);
-        have.links.push_back({link.name, network, link.mtu, link.up});
-    }
+    auto done = observe_kind(kernel, kWireGuard, want, have);
+    // The kernel announces links: the rounds that look at WireGuard ask for these where they have
+    // to.
+    if (done && (have.scope == Scope::Everything || wants_xfrm(want)))
+        done = observe_kind(kernel, kXfrm, want, have);
+    if (!done) return done;
     const size_t listed = have.links.size();
     for (const Link& link : want.links) {
         const auto is_it = [&](const ObservedLink& one) { return one.device == link.device; };
         const auto end = have.links.begin() + static_cast<ptrdiff_t>(listed);
         if (std::find_if(have.links.begin(), end, is_it) != end) continue;
-        auto done = observe_holder(kernel, link, have);
+        done = observe_holder(kernel, link, have);
         if (!done) return done;
     }
     std::sort(have.links.begin(), have.links.end());

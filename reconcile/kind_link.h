@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The WireGuard device of each network as a network interface: name, ifalias, MTU, up. Known as
-// ours by its ifalias, so one that was renamed is found and gets its name back.
+// The device of each network as a network interface: name, ifalias, MTU, up. It is a WireGuard
+// device, or an xfrm interface where the network's packets go by IPsec. Known as ours by its
+// ifalias, so one that was renamed is found and gets its name back.
 
 #include <cstdint>
 #include <optional>
@@ -17,6 +18,7 @@ struct Link {
     std::string device;
     std::string network_id;
     uint32_t mtu = 0;
+    uint32_t if_id = 0;  // of an xfrm interface; 0: a WireGuard device
     auto operator<=>(const Link&) const = default;
 };
 
@@ -25,6 +27,7 @@ struct ObservedLink {
     std::string network_id;  // of its ifalias
     uint32_t mtu = 0;
     bool up = false;
+    uint32_t if_id = 0;
     auto operator<=>(const ObservedLink&) const = default;
 };
 
@@ -34,7 +37,8 @@ struct SetLink {
     std::string network_id;
     std::string found_as{};  // the name it has now; empty: it is to be added
     std::optional<uint32_t> mtu{};
-    bool up = false;  // bring it up
+    bool up = false;                  // bring it up
+    std::optional<uint32_t> if_id{};  // added with it, it is an xfrm interface
     bool operator==(const SetLink&) const = default;
 };
 

@@ -17,6 +17,7 @@ namespace cvlan::reconcile {
 namespace {
 
 constexpr uint32_t kIpv6Metric = 1024;  // linux/ipv6_route.h: IP6_RT_PRIO_USER
+constexpr uint32_t kGuardMetric = 0xfffffffe;
 
 auto key_of(const DeviceRoute& route) {
     return std::tie(route.table, route.destination, route.metric);
@@ -26,11 +27,19 @@ std::string line(std::string_view verb, const DeviceRoute& route) {
     std::string line =
         fmt::format("{} route {} table {}", verb, route.destination.text(), route.table);
     if (!route.device.empty()) line += " dev " + route.device;
+    if (route.device.empty() && route.is_plain) line += " unreachable";
     if (route.source) line += " src " + route.source->text();
     return line;
 }
 
 netlink::Route to_netlink(const DeviceRoute& route, int index) {
+    if (route.device.empty())
+        return {.destination = route.destination,
+                .table = route.table,
+                .ifindex = index,
+                .metric = route.metric,
+                .protocol = kProtocol,
+                .type = RTN_UNREACHABLE};
     return {.destination = route.destination,
             .table = route.table,
             .ifindex = index,
@@ -49,7 +58,7 @@ DeviceRoute from_netlink(const Kernel& kernel, const netlink::Route& route) {
                       .device = kernel.name_of(route.ifindex),
                       .source = route.preferred_source,
                       .metric = route.metric};
-    found.is_plain = !found.device.empty() && to_netlink(found, route.ifindex) == route;
+    found.is_plain = to_netlink(found, route.ifindex) == route;
     return found;
 }
 
@@ -80,11 +89,16 @@ DeviceRoute device_route(uint32_t table, const Prefix& destination, const std::s
             .metric = destination.family() == Family::V4 ? 0 : kIpv6Metric};
 }
 
+DeviceRoute guard_route(uint32_t table, const Prefix& destination) {
+    return {.table = table, .destination = destination, .metric = kGuardMetric};
+}
+
 std::string text(const SetRoute& step) { return line("set", step.route); }
 std::string text(const RemoveRoute& step) { return line("remove", step.route); }
 
 Result<void> apply(Kernel& kernel, const SetRoute& step) {
-    auto index = kernel.index_of(step.route.device);
+    Result<int> index = 0;
+    if (!step.route.device.empty()) index = kernel.index_of(step.route.device);
     if (!index) return failed(index.error());
     const netlink::Route route = to_netlink(step.route, *index);
     // Replacing where nothing of ours was seen could hit what a foreigner has put there since.

@@ -16,7 +16,7 @@ namespace cvlan::reconcile {
 struct DeviceRoute {
     uint32_t table = 0;
     Prefix destination;
-    std::string device{};  // empty: none, as of a blackhole
+    std::string device{};  // empty: none, as of a guard
     std::optional<Address> source{};
     uint32_t metric = 0;
     bool is_plain = true;  // false: has a gateway, a type or a scope which ours never have
@@ -26,6 +26,10 @@ struct DeviceRoute {
 // The route of a network's prefix as we write it. IPv6's metric is what the kernel makes of none.
 DeviceRoute device_route(uint32_t table, const Prefix& destination, const std::string& device,
                          const Address& source);
+
+// What catches the packets of a table when the device's own route has gone with it, so that they do
+// not take the default route in clear (xfrm/README.md). Any other route wins over it.
+DeviceRoute guard_route(uint32_t table, const Prefix& destination);
 
 struct SetRoute {
     DeviceRoute route;

@@ -128,7 +128,7 @@ const wg::Device* observed_as(const std::string& device, const Desired& want,
                               const Observed& have) {
     for (const Link& link : want.links) {
         if (link.device != device) continue;
-        const ObservedLink* found = have.link_of(link.network_id);
+        const ObservedLink* found = have.link_of(link);
         return found != nullptr ? have.wireguard_device(found->device) : nullptr;
     }
     return nullptr;
@@ -235,6 +235,7 @@ void diff_wireguard(const Desired& want, const Observed& have, Changes& changes)
 
 Result<void> observe_wireguard(Kernel& kernel, const Desired&, Observed& have) {
     for (const ObservedLink& link : have.links) {
+        if (link.if_id != 0) continue;
         auto device = kernel.wireguard().device(link.device);
         // Gone since the links were listed: the round plans on what was there.
         if (!device && device.error().code == Code::NotFound) continue;

@@ -4,13 +4,19 @@
 #include "base/bytes.h"
 
 namespace cvlan::reconcile {
-namespace {
-constexpr std::string_view kAliasPrefix = "cvlan:";
-}
 
-std::string device_name(std::string_view network_id) {
-    return "cv-" + base32_lower(sha256(as_bytes(network_id))).substr(0, 10);
+namespace {
+
+constexpr std::string_view kAliasPrefix = "cvlan:";
+
+std::string hash_of(std::string_view network_id) {
+    return base32_lower(sha256(as_bytes(network_id))).substr(0, 10);
 }
+}  // namespace
+
+std::string device_name(std::string_view network_id) { return "cv-" + hash_of(network_id); }
+
+std::string xfrm_device_name(std::string_view network_id) { return "cx-" + hash_of(network_id); }
 
 std::string alias_of(std::string_view network_id) {
     return std::string(kAliasPrefix).append(network_id);

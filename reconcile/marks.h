@@ -15,11 +15,15 @@ constexpr uint32_t kTableBase = 52000;
 constexpr uint32_t kPriorityBase = 5200;
 constexpr uint32_t kMarkBase = 0xCA000000;
 constexpr uint32_t kMarkMask = 0xFF000000;
-// A node's networks are numbered 0..99 by the agent; table, priority and mark are base + number.
+constexpr uint32_t kIfIdBase = 0xCA000000;  // of xfrm interfaces
+// A node's networks are numbered 0..99 by the agent; table, priority, mark and if_id are base +
+// number.
 constexpr uint32_t kIndexes = 100;
 
 // "cv-" and the first 10 characters of base32(SHA-256(network id)).
 std::string device_name(std::string_view network_id);
+// "cx-" and the same: its xfrm interface. A network that changes its data plane has both.
+std::string xfrm_device_name(std::string_view network_id);
 // "cvlan:<network id>", the ifalias of its device; back again, empty if `alias` is not of ours.
 std::string alias_of(std::string_view network_id);
 std::string network_of_alias(std::string_view alias);

@@ -19,12 +19,12 @@ bool Observed::is_index_taken(uint32_t index) const {
     });
 }
 
-const ObservedLink* Observed::link_of(std::string_view network_id) const {
+const ObservedLink* Observed::link_of(const Link& want) const {
     const ObservedLink* found = nullptr;
     for (const ObservedLink& link : links) {
-        if (link.network_id != network_id) continue;
+        if (link.network_id != want.network_id || (link.if_id == 0) != (want.if_id == 0)) continue;
         // Of two with the same mark the one with the right name.
-        if (link.device == device_name(network_id)) return &link;
+        if (link.device == want.device) return &link;
         if (found == nullptr) found = &link;
     }
     return found;

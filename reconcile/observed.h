@@ -39,7 +39,8 @@ struct Observed {
 
     bool is_device_taken(std::string_view device) const;
     bool is_index_taken(uint32_t index) const;
-    const ObservedLink* link_of(std::string_view network_id) const;
+    // Of the network's two kinds the one that `want` is.
+    const ObservedLink* link_of(const Link& want) const;
     const wg::Device* wireguard_device(std::string_view device) const;
 };
 

@@ -106,8 +106,9 @@ reconcile::Desired Agent::desired() {
 void Agent::leave_alone(const Node& node, reconcile::Desired& want) {
     for (const auto& network : node.identity().kept.networks) {
         const auto index = index_for(agent_, network.network_id);
-        want.left_alone.push_back({reconcile::device_name(network.network_id),
-                                   index ? std::optional(*index) : std::nullopt});
+        for (const std::string& device : {reconcile::device_name(network.network_id),
+                                          reconcile::xfrm_device_name(network.network_id)})
+            want.left_alone.push_back({device, index ? std::optional(*index) : std::nullopt});
     }
 }
 

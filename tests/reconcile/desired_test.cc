@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "reconcile/plan.h"
 #include "tests/reconcile/samples.h"
 
 namespace cvlan::reconcile {
@@ -122,6 +123,44 @@ TEST(DesiredState, PrefersTheNodesOwnMtu) {
     NodeConfig config = self();
     config.networks[kNetwork].mtu = 1280;
     EXPECT_EQ(desired_state(map_of({map_network({})}), config).links[0].mtu, 1280u);
+}
+
+TEST(DesiredState, ANetworkOverIpsecWantsAnInterfaceAndGuardsItsPackets) {
+    const Desired want = want_ipsec(3);
+    EXPECT_THAT(want.links, ElementsAre(Link{kXfrmDevice, kNetwork, 1414, 0xca000003}));
+    EXPECT_THAT(want.wireguard, IsEmpty());
+    EXPECT_THAT(want.addresses,
+                ElementsAre(DeviceAddress{kXfrmDevice, address("10.100.0.1"), 32},
+                            DeviceAddress{kXfrmDevice, address("fd00:100::1"), 128}));
+    EXPECT_EQ(diff(want, Observed()).text(),
+              "add link " + kXfrmDevice + " kind xfrm if_id 0xca000003 mtu 1414 up\n" +
+                  "set address " + kXfrmDevice + " 10.100.0.1/32\n" +  //
+                  "set address " + kXfrmDevice + " fd00:100::1/128\n" +
+                  "set route 10.100.0.0/16 table 52003 dev " + kXfrmDevice + " src 10.100.0.1\n" +
+                  "set route 10.100.0.0/16 table 52003 unreachable\n" +
+                  "set route fd00:100::/64 table 52003 dev " + kXfrmDevice + " src fd00:100::1\n" +
+                  "set route fd00:100::/64 table 52003 unreachable\n" +
+                  "set rule ipv4 5203 not fwmark 0xca000000/0xff000000 lookup 52003\n" +
+                  "set rule ipv6 5203 not fwmark 0xca000000/0xff000000 lookup 52003\n");
+}
+
+TEST(DesiredState, ANetworkOverIpsecNeedsNoKeyAndKeepsTheLeastMtu) {
+    NodeConfig config;
+    config.networks[kNetwork].ipsec = true;
+    model::MapNetwork network = map_network({2});
+    network.mtu = 1280;
+    Desired want = desired_state(map_of({network}), config);
+    EXPECT_THAT(want.refused, IsEmpty());
+    EXPECT_EQ(want.links.at(0).mtu, 1280u);
+    config.networks[kNetwork].mtu = 1400;
+    EXPECT_EQ(desired_state(map_of({network}), config).links.at(0).mtu, 1400u);
+}
+
+TEST(DesiredAdd, AnIndexIsOneNetworksInEitherDataPlane) {
+    Desired want = want_ipsec(1);
+    want.add(desired_state(map_of({other_network()}), self()));
+    EXPECT_EQ(want.links.size(), 1u);
+    EXPECT_THAT(want.refused, ElementsAre(HasSubstr("two identities")));
 }
 
 TEST(DesiredAdd, JoinsTwoIdentities) {

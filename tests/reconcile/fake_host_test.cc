@@ -25,6 +25,10 @@ public:
     void add_foreign_route(uint32_t table, const std::string& destination) {
         host_.routes.push_back({{.table = table, .destination = prefix(destination)}, 4});
     }
+    void add_foreign_xfrm(const std::string& name, uint32_t if_id) {
+        host_.devices[name] = {.kind = "xfrm", .if_id = if_id};
+    }
+    void remove_link(const std::string& name) { host_.remove_link(name); }
     void rename_link(const std::string& from, const std::string& to) {
         set_down(from);
         host_.devices[to] = std::move(host_.devices.extract(from).mapped());

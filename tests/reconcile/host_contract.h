@@ -242,15 +242,99 @@ TYPED_TEST_P(HostContract, TwoNetworksStandSideBySide) {
     EXPECT_EQ(this->observe(want).links.size(), 2u);
 }
 
-REGISTER_TYPED_TEST_SUITE_P(HostContract, SeesNothingWhereNothingIsOurs,
-                            AnAppliedPlanIsFollowedByAnEmptyOne, SeesWhatWasSet,
-                            WhatIsNotWantedAnyMoreIsGone, RemovingWhatIsNotThereIsSuccess,
-                            AddingWhatIsThereIsExists, AFailureDoesNotStopTheStepsBehindIt,
-                            AStepOnAForeignDeviceFailsAndLeavesIt, NamesAForeignDeviceInTheWay,
-                            AForeignRuleOrRouteTakesTheIndex, ARenamedDeviceGetsItsNameBack,
-                            ALinkThatWasSetDownIsWholeAgain, AnAllowedIpHasOneOwner,
-                            AChangeOfAPeerThatWentDoesNotBringItBack, APortThatIsTakenIsExists,
-                            APortIsTakenOverFromANetworkThatIsLeft, ARouteOfOursIsReplaced,
-                            TwoNetworksStandSideBySide);
+// --- a network whose packets go by IPsec ---
+
+TYPED_TEST_P(HostContract, ANetworkOverIpsecHasAnInterfaceAndAGuard) {
+    const Desired want = want_ipsec(0);
+    this->apply(diff(want, this->observe(want)).steps);
+    EXPECT_EQ(this->plan(want), "");
+    const Observed have = this->observe(want);
+    EXPECT_EQ(have.links,
+              (std::vector<ObservedLink>{{kXfrmDevice, kNetwork, 1414, true, 0xca000000}}));
+    EXPECT_EQ(have.addresses, want.addresses);
+    EXPECT_EQ(have.routes, want.routes);
+    EXPECT_TRUE(have.wireguard.empty());
+    auto small = this->host().observe(want, Scope::WireGuard);
+    ASSERT_TRUE(small.has_value());
+    EXPECT_TRUE(diff(want, *small).empty());
+    this->apply(diff(Desired(), this->observe(Desired())).steps);
+    const Observed none = this->observe(Desired());
+    EXPECT_TRUE(none.links.empty() && none.routes.empty() && none.rules.empty());
+}
+
+TYPED_TEST_P(HostContract, TheGuardStaysWhereTheInterfaceGoes) {
+    const Desired want = want_ipsec(0);
+    this->apply(diff(want, this->observe(want)).steps);
+    this->made_.remove_link(kXfrmDevice);
+    const Observed have = this->observe(want);
+    EXPECT_TRUE(have.links.empty());
+    ASSERT_EQ(have.routes.size(), 2u);
+    for (const DeviceRoute& route : have.routes) EXPECT_EQ(route.device, "");
+    EXPECT_EQ(have.rules, want.rules);
+    auto converged = converge(this->host(), want);
+    ASSERT_TRUE(converged.has_value());
+    EXPECT_TRUE(converged->last.converged()) << converged->last.plan.text();
+    this->made_.set_down(kXfrmDevice);
+    EXPECT_EQ(this->observe(want).routes, have.routes);
+    this->apply(diff(want, this->observe(want)).steps);
+    EXPECT_EQ(this->plan(want), "");
+}
+
+TYPED_TEST_P(HostContract, AForeignInterfaceTakesTheIndexByItsIfId) {
+    this->made_.add_foreign_xfrm("ipsec0", 0xca000000);
+    const Desired want = want_ipsec(0);
+    EXPECT_TRUE(this->observe(want).is_index_taken(0));
+    EXPECT_EQ(this->plan(want).find("add link"), std::string::npos);
+    EXPECT_FALSE(this->observe(want_ipsec(3)).is_index_taken(3));
+    EXPECT_TRUE(this->observe(want_peers({2})).foreign.empty());
+}
+
+TYPED_TEST_P(HostContract, AnInterfaceGetsTheNumberOfItsNewIndex) {
+    Desired want = want_ipsec(0);
+    this->apply(diff(want, this->observe(want)).steps);
+    want = want_ipsec(3);
+    const Plan plan = diff(want, this->observe(want));
+    EXPECT_EQ(plan.lines().at(0), "set link " + kXfrmDevice + " if_id 0xca000003");
+    this->apply(plan.steps);
+    EXPECT_EQ(this->plan(want), "");
+    EXPECT_EQ(this->observe(want).addresses, want.addresses);
+}
+
+TYPED_TEST_P(HostContract, ANetworkGoesFromOneDataPlaneToTheOther) {
+    const Desired wireguard = this->bring_up({2});
+    const Desired ipsec = want_ipsec(0);
+    for (const Desired& want : {ipsec, wireguard}) {
+        const Plan plan = diff(want, this->observe(want));
+        // What it leaves goes last.
+        EXPECT_EQ(text(plan.steps.front()).substr(0, 8), "add link");
+        EXPECT_EQ(text(plan.steps.back()).substr(0, 11), "remove link");
+        this->apply(plan.steps);
+        EXPECT_EQ(this->plan(want), "");
+        EXPECT_EQ(this->observe(want).links.size(), 1u);
+    }
+}
+
+TYPED_TEST_P(HostContract, ARenamedInterfaceGetsItsNameBack) {
+    const Desired want = want_ipsec(0);
+    this->apply(diff(want, this->observe(want)).steps);
+    this->made_.rename_link(kXfrmDevice, "ipsec9");
+    auto converged = converge(this->host(), want);
+    ASSERT_TRUE(converged.has_value());
+    EXPECT_TRUE(converged->last.converged()) << converged->last.plan.text();
+    EXPECT_EQ(this->observe(want).links.at(0).device, kXfrmDevice);
+}
+
+REGISTER_TYPED_TEST_SUITE_P(
+    HostContract, SeesNothingWhereNothingIsOurs, AnAppliedPlanIsFollowedByAnEmptyOne,
+    SeesWhatWasSet, WhatIsNotWantedAnyMoreIsGone, RemovingWhatIsNotThereIsSuccess,
+    AddingWhatIsThereIsExists, AFailureDoesNotStopTheStepsBehindIt,
+    AStepOnAForeignDeviceFailsAndLeavesIt, NamesAForeignDeviceInTheWay,
+    AForeignRuleOrRouteTakesTheIndex, ARenamedDeviceGetsItsNameBack,
+    ALinkThatWasSetDownIsWholeAgain, AnAllowedIpHasOneOwner,
+    AChangeOfAPeerThatWentDoesNotBringItBack, APortThatIsTakenIsExists,
+    APortIsTakenOverFromANetworkThatIsLeft, ARouteOfOursIsReplaced, TwoNetworksStandSideBySide,
+    ANetworkOverIpsecHasAnInterfaceAndAGuard, TheGuardStaysWhereTheInterfaceGoes,
+    AForeignInterfaceTakesTheIndexByItsIfId, AnInterfaceGetsTheNumberOfItsNewIndex,
+    ANetworkGoesFromOneDataPlaneToTheOther, ARenamedInterfaceGetsItsNameBack);
 
 }  // namespace cvlan::reconcile

@@ -37,6 +37,10 @@ public:
     void add_foreign_route(uint32_t table, const std::string& destination) {
         output_of(fmt::format("ip route add blackhole {} table {}", destination, table));
     }
+    void add_foreign_xfrm(const std::string& name, uint32_t if_id) {
+        output_of(fmt::format("ip link add {} type xfrm if_id {}", name, if_id));
+    }
+    void remove_link(const std::string& name) { output_of("ip link del " + name); }
     void rename_link(const std::string& from, const std::string& to) {
         output_of("ip link set " + from + " down && ip link set " + from + " name " + to +
                   " && ip link set " + to + " up");
@@ -100,6 +104,47 @@ TEST_F(KernelHostTest, OtherProgramsReadWhatWeWrote) {
     const std::string addresses = output_of("ip -o address show dev " + kDevice);
     EXPECT_NE(addresses.find("10.100.0.1/32"), std::string::npos);
     EXPECT_NE(addresses.find("fd00:100::1/128"), std::string::npos);
+}
+
+TEST_F(KernelHostTest, OtherProgramsReadTheInterfaceOfANetworkOverIpsec) {
+    repair(want_ipsec(3));
+    const std::string link = output_of("ip -d link show " + kXfrmDevice);
+    EXPECT_NE(link.find("if_id 0xca000003"), std::string::npos) << link;
+    EXPECT_NE(link.find("mtu 1414"), std::string::npos) << link;
+    EXPECT_NE(link.find("alias cvlan:" + kNetwork), std::string::npos) << link;
+    EXPECT_EQ(output_of("ip -4 -N route show table 52003"),
+              "10.100.0.0/16 dev " + kXfrmDevice + " proto 202 scope 253 src 10.100.0.1 \n" +
+                  "7 10.100.0.0/16 proto 202 metric 4294967294 \n");  // RTN_UNREACHABLE
+    // Nothing of it is written again, also where WireGuard alone is looked at.
+    netlink::Tally tally;
+    static_cast<KernelHost&>(made_.host()).set_tally(&tally);
+    round(want_ipsec(3));
+    round(want_ipsec(3), Scope::WireGuard);
+    EXPECT_EQ(tally.writes, 0u);
+    static_cast<KernelHost&>(made_.host()).set_tally(nullptr);
+    output_of("ip link set " + kXfrmDevice + " mtu 1300");
+    EXPECT_EQ(repair(want_ipsec(3)),
+              std::vector<std::string>{"set link " + kXfrmDevice + " mtu 1414"});
+    output_of("ip route del unreachable 10.100.0.0/16 table 52003");
+    EXPECT_EQ(repair(want_ipsec(3)),
+              std::vector<std::string>{"set route 10.100.0.0/16 table 52003 unreachable"});
+    output_of("ip link del " + kXfrmDevice);
+    EXPECT_FALSE(repair(want_ipsec(3), Scope::WireGuard).empty());
+}
+
+TEST_F(KernelHostTest, AdoptsAnInterfaceThatWasMadeAndNotYetMarked) {
+    output_of("ip link add " + kXfrmDevice + " type xfrm if_id 9");
+    EXPECT_EQ(repair(want_ipsec(0)).at(0),
+              "set link " + kXfrmDevice + " if_id 0xca000000 mtu 1414 up");
+    // Another's is left as it is, with whatever number; so is one for all numbers, whatever it
+    // says.
+    output_of("ip link add ipsec0 type xfrm if_id 77");
+    output_of("ip link add ipsec1 type xfrm external && ip link set ipsec1 alias cvlan:" +
+              kNetwork);
+    repair(want_ipsec(0));
+    repair(Desired());
+    EXPECT_NE(output_of("ip -d link show ipsec0").find("if_id 0x4d"), std::string::npos);
+    EXPECT_NE(output_of("ip -d link show ipsec1").find("external"), std::string::npos);
 }
 
 TEST_F(KernelHostTest, ARoundWithoutChangeWritesNothing) {

@@ -35,6 +35,9 @@ Desired any_desired() {
         // Apart: two devices that swap ports are for the agent to sort out.
         network.listen_port = static_cast<uint16_t>((id == kNetwork ? 51820 : 51830) + coin());
         network.index = *rc::gen::inRange(0u, 4u);
+        network.ipsec = coin();
+        // Apart for the same reason: an interface's if_id is as much one's alone as a port.
+        if (network.ipsec) network.index += id == kNetwork ? 10 : 20;
         if (coin()) network.mtu = 1300;
     }
     return desired_state(map_of(std::move(networks)), config);
@@ -42,7 +45,7 @@ Desired any_desired() {
 
 void tamper_device(FakeHost& host, const std::string& name) {
     auto& device = host.devices[name];
-    switch (*rc::gen::inRange(0, 9)) {
+    switch (*rc::gen::inRange(0, 10)) {
         case 0:
             host.remove_link(name);
             break;
@@ -70,6 +73,9 @@ void tamper_device(FakeHost& host, const std::string& name) {
         case 8:
             if (!device.peers.empty()) device.peers.erase(device.peers.begin());
             break;
+        case 9:
+            if (device.if_id != 0) device.if_id = 77;
+            break;
     }
 }
 
@@ -89,6 +95,7 @@ void tamper(FakeHost& host) {
 void add_foreign(FakeHost& host) {
     host.devices["wg0"] = {.mtu = 1400, .up = true, .listen_port = 4, .peers = {{key(2)}}};
     host.devices["cv-abcdefghij"] = {.alias = "not ours"};
+    host.devices["ipsec0"] = {.kind = "xfrm", .if_id = kIfIdBase + 40};
     host.rules.push_back({policy_rule(Family::V4, 40), 4});
     PolicyRule elsewhere = policy_rule(Family::V4, 0);
     elsewhere.priority = 100;
@@ -122,6 +129,7 @@ TEST(Property, WhatIsForeignIsNeverTouched) {
         RC_ASSERT(host.devices.size() == before.devices.size());
         RC_ASSERT(host.devices["wg0"].peers.size() == 1u);
         RC_ASSERT(host.devices["wg0"].mtu == 1400u);
+        RC_ASSERT(host.devices["ipsec0"].if_id == kIfIdBase + 40);
     });
 }
 

@@ -17,6 +17,7 @@ inline const std::string kNetwork = "0190c1a0-0000-7000-8000-000000000001";
 inline const std::string kOther = "0190c1a0-0000-7000-8000-000000000002";
 inline const std::string kDevice = device_name(kNetwork);
 inline const std::string kOtherDevice = device_name(kOther);
+inline const std::string kXfrmDevice = xfrm_device_name(kNetwork);
 
 inline Address address(const std::string& text) { return *Address::parse(text); }
 inline Prefix prefix(const std::string& text) { return *Prefix::parse(text); }
@@ -85,6 +86,14 @@ inline NodeConfig self() {
 
 inline Desired want_peers(const std::vector<uint32_t>& peers) {
     return desired_state(map_of({map_network(peers)}), self());
+}
+
+// The network over IPsec.
+inline Desired want_ipsec(uint32_t index) {
+    NodeConfig config = self();
+    config.networks[kNetwork].ipsec = true;
+    config.networks[kNetwork].index = index;
+    return desired_state(map_of({map_network({2, 3})}), config);
 }
 
 }  // namespace cvlan::reconcile::samples

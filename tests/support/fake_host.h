@@ -32,14 +32,34 @@ public:
     }
 
 private:
+    static void observe_addresses(const std::string& name, const Device& device,
+                                  rc::Observed& have) {
+        if (have.scope != rc::Scope::Everything) return;
+        for (const auto& [address, length] : device.addresses)
+            have.addresses.push_back({name, address, length});
+    }
     void observe_devices(const rc::Desired& want, rc::Observed& have) const;
     void observe_routing(const rc::Desired& want, rc::Observed& have) const;
 };
 
 inline void FakeHost::observe_devices(const rc::Desired& want, rc::Observed& have) const {
+    const bool sees_xfrm = have.scope == rc::Scope::Everything ||
+                           std::any_of(want.links.begin(), want.links.end(),
+                                       [](const rc::Link& link) { return link.if_id != 0; });
     for (const auto& [name, device] : devices) {
         const std::string network = rc::network_of_alias(device.alias);
+        if (device.kind == "xfrm" && !network.empty()) {
+            if (!sees_xfrm) continue;
+            have.links.push_back({name, network, device.mtu, device.up, device.if_id});
+            observe_addresses(name, device, have);
+            continue;
+        }
         if (network.empty() || device.kind != "wireguard") {
+            for (const rc::Link& link : want.links)
+                if (link.if_id != 0 && link.if_id == device.if_id && link.device != name)
+                    have.foreign.push_back({.holds = rc::Foreign::Holds::Index,
+                                            .index = link.if_id - rc::kIfIdBase,
+                                            .what = "link " + name + " is not ours"});
             for (const rc::Link& link : want.links)
                 if (link.device == name)
                     have.foreign.push_back(
@@ -63,9 +83,7 @@ inline void FakeHost::observe_devices(const rc::Desired& want, rc::Observed& hav
             peer.tx_bytes = one.tx_bytes;
             if (one.has_preshared_key) peer.preshared_key.writable()[0] = 1;
         }
-        if (have.scope != rc::Scope::Everything) continue;
-        for (const auto& [address, length] : device.addresses)
-            have.addresses.push_back({name, address, length});
+        observe_addresses(name, device, have);
     }
     std::sort(have.addresses.begin(), have.addresses.end());
 }

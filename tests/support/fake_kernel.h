@@ -66,6 +66,11 @@ private:
                    return one.first != but && one.second.up && one.second.listen_port == port;
                });
     }
+    bool is_if_id_taken(uint32_t if_id, const std::string& but) const {
+        return std::any_of(devices.begin(), devices.end(), [&](const auto& one) {
+            return one.first != but && one.second.if_id == if_id;
+        });
+    }
     void drop_routes(const std::string& device) {
         std::erase_if(routes, [&](const Route& one) { return one.route.device == device; });
     }
@@ -74,7 +79,8 @@ private:
         if (step.found_as.empty() || step.found_as != step.device)
             if (devices.contains(step.device)) return no(EEXIST);
         const std::string& now = step.found_as.empty() ? step.device : step.found_as;
-        if (step.found_as.empty()) devices[now] = {};
+        if (step.if_id && is_if_id_taken(*step.if_id, now)) return no(EEXIST);
+        if (step.found_as.empty()) devices[now] = {.kind = step.if_id ? "xfrm" : "wireguard"};
         if (!devices.contains(now)) return no(ENODEV);
         if (now != step.device) {
             go_down(now);
@@ -83,6 +89,7 @@ private:
         Device& link = devices[step.device];
         link.alias = rc::alias_of(step.network_id);
         link.mtu = step.mtu.value_or(link.mtu);
+        link.if_id = step.if_id.value_or(link.if_id);
         if (!step.up || link.up) return {};
         if (link.listen_port != 0 && !is_port_free(link.listen_port, step.device))
             return no(EADDRINUSE);
@@ -135,12 +142,14 @@ private:
         return {};
     }
     Result<void> run(const rc::SetRoute& step) {
-        if (!devices[step.route.device].up) return no(ENETDOWN);
-        const auto& own = devices[step.route.device].addresses;
-        const auto& source = step.route.source;
-        if (source &&
-            std::none_of(own.begin(), own.end(), [&](auto& a) { return a.first == source; }))
-            return no(EINVAL);
+        if (!step.route.device.empty()) {
+            if (!devices[step.route.device].up) return no(ENETDOWN);
+            const auto& own = devices[step.route.device].addresses;
+            const auto& source = step.route.source;
+            if (source &&
+                std::none_of(own.begin(), own.end(), [&](auto& a) { return a.first == source; }))
+                return no(EINVAL);
+        }
         for (Route& one : routes) {
             if (one.route.table != step.route.table || one.route.metric != step.route.metric ||
                 one.route.destination != step.route.destination)

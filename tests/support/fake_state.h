@@ -37,6 +37,7 @@ struct FakeState {
         std::vector<Peer> peers{};  // in the order in which they came
         std::set<std::pair<Address, uint8_t>> addresses{};
         std::string kind = "wireguard";
+        uint32_t if_id = 0;  // of kind "xfrm"
     };
     struct Route {
         rc::DeviceRoute route;
