@@ -38,7 +38,7 @@ protected:
         return failures.empty() ? Error{} : failures[0].error;
     }
     Desired bring_up(const std::vector<uint32_t>& peers = {2, 3}) {
-        const Desired want = want_peers(peers);
+        Desired want = want_peers(peers);
         apply(diff(want, observe(want)).steps);
         return want;
     }
