@@ -4,6 +4,7 @@
 // store are counted, because a clock would lie.
 #include <dlfcn.h>
 
+#include <atomic>
 #include <map>
 #include <set>
 
@@ -12,8 +13,8 @@
 #include "tests/support/failing_store.h"
 
 namespace {
-int signatures = 0;
-int requests = 0;
+std::atomic<int> signatures = 0;  // the workers count too
+std::atomic<int> requests = 0;
 
 template <class Function>
 Function* original(Function*, const char* name) {
