@@ -163,7 +163,7 @@ def crash() -> str:
 
 def walk() -> str:
     """Each command of docs/operations.md, as it stands."""
-    build("release", "cvlan-controller", "cvlanctl")
+    build("release", "cvlan-controller", "cvlanctl", "cvlan-sim")
     said = run("integration/walk", env={"CVLAN_BIN": str(BUILD / "release/bin")})
     return re.findall(r"^walk: (.*): all good$", said, re.M)[-1]
 
