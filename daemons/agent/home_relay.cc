@@ -10,16 +10,20 @@ namespace cvlan::agent {
 
 using std::chrono::milliseconds;
 
-bool HomeRelay::is_avoided(const std::string& id, BootTime now) const {
-    return std::any_of(avoided_.begin(), avoided_.end(),
-                       [&](const auto& one) { return one.first == id && now < one.second; });
+void HomeRelay::note_lives(const std::vector<Relay>& relays, BootTime now) {
+    std::set<std::string> left;
+    for (const Relay& one : relays) {
+        const bool is_down = one.down_since && now - *one.down_since >= kDownFor;
+        if (is_down || (left_.contains(one.id) && !one.is_proven)) left.insert(one.id);
+    }
+    left_ = std::move(left);
 }
 
 // One whose distance is known comes before those that did not answer.
-const HomeRelay::Relay* HomeRelay::nearest(const std::vector<Relay>& relays, BootTime now) const {
+const HomeRelay::Relay* HomeRelay::nearest(const std::vector<Relay>& relays) const {
     const Relay* best = nullptr;
     for (const Relay& one : relays) {
-        if (is_avoided(one.id, now)) continue;
+        if (left_.contains(one.id)) continue;
         const bool is_better = !best || (one.round_trip && !best->round_trip) ||
                                (one.round_trip && *one.round_trip < *best->round_trip);
         if (is_better) best = &one;
@@ -37,18 +41,13 @@ bool HomeRelay::is_nearer(const Relay& other, const Relay& home, BootTime now) {
 }
 
 const std::string& HomeRelay::choose(const std::vector<Relay>& relays, BootTime now) {
-    std::erase_if(avoided_, [&](const auto& avoided) {
-        return now >= avoided.second ||
-               std::any_of(relays.begin(), relays.end(),
-                           [&](const Relay& one) { return one.is_up && one.id == avoided.first; });
-    });
+    note_lives(relays, now);
     const auto home =
         std::find_if(relays.begin(), relays.end(), [&](const Relay& one) { return one.id == id_; });
     const bool is_there = home != relays.end();
-    const bool is_down = is_there && home->down_since && now - *home->down_since >= kDownFor;
-    if (is_down && !is_avoided(id_, now)) avoided_.emplace_back(id_, now + kAvoidedFor);
-    const Relay* best = nearest(relays, now);
-    const bool is_kept = is_there && (!best || (!is_down && !is_nearer(*best, *home, now)));
+    const Relay* best = nearest(relays);
+    const bool is_kept =
+        is_there && (!best || (!left_.contains(id_) && !is_nearer(*best, *home, now)));
     if (is_kept) return id_;
     nearer_since_.reset();
     id_ = best ? best->id : relays.empty() ? "" : relays.front().id;
@@ -56,7 +55,7 @@ const std::string& HomeRelay::choose(const std::vector<Relay>& relays, BootTime 
 }
 
 void HomeRelay::network_changed() {
-    avoided_.clear();
+    left_.clear();
     nearer_since_.reset();
 }
 

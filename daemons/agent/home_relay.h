@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,9 @@ namespace cvlan::agent {
 
 class HomeRelay {
 public:
-    // A home that is down for so long is left; and is no choice for a while.
+    // One that is down for so long is left, and not gone to, until a session there has stood: that
+    // time has passed proves nothing.
     static constexpr std::chrono::milliseconds kDownFor{2'000};
-    static constexpr std::chrono::milliseconds kAvoidedFor{60'000};
     // Another one becomes home when it was nearer by a quarter, and by 10 ms, for so long.
     static constexpr std::chrono::milliseconds kNearerFor{60'000};
     static constexpr std::chrono::milliseconds kLeastGain{10};
@@ -26,22 +27,24 @@ public:
         std::string id;
         std::optional<std::chrono::milliseconds> round_trip{};
         std::optional<BootTime> down_since{};  // a session is wanted there, and is not up
-        bool is_up = false;                    // there is one: no reason to avoid it
+        bool is_proven = false;                // there is one that is answered and may be used
     };
     // `relays` in the order in which they are preferred where nothing is known of their distance.
     // Empty: there is none.
     const std::string& choose(const std::vector<Relay>& relays, BootTime now);
     const std::string& id() const { return id_; }
+    // It was down, and nothing has proved the contrary. Where home is, so are all others.
+    bool is_left(const std::string& id) const { return left_.contains(id); }
     // What was known is of another network.
     void network_changed();
 
 private:
-    bool is_avoided(const std::string& id, BootTime now) const;
-    const Relay* nearest(const std::vector<Relay>& relays, BootTime now) const;
+    void note_lives(const std::vector<Relay>& relays, BootTime now);
+    const Relay* nearest(const std::vector<Relay>& relays) const;
     bool is_nearer(const Relay& other, const Relay& home, BootTime now);
 
     std::string id_;
-    std::vector<std::pair<std::string, BootTime>> avoided_;  // and until when
+    std::set<std::string> left_;
     std::optional<BootTime> nearer_since_;
 };
 

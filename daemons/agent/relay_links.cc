@@ -166,11 +166,10 @@ void RelayLinks::State::choose_home(Tenant& tenant, BootTime now) {
     for (const std::string& id : tenant.order) {
         const Link& link = tenant.links.at(id);
         auto round_trip = udp_round_trip(link.relay);
-        if (const auto tls = link.client ? link.client->round_trip() : std::nullopt;
-            tls && !round_trip)
-            round_trip = std::chrono::ceil<milliseconds>(*tls);
-        const bool is_up = link.client && link.client->is_up() && !link.down_since;
-        choices.push_back({id, round_trip, link.down_since, is_up});
+        const auto tls = link.client ? link.client->round_trip() : std::nullopt;
+        if (tls && !round_trip) round_trip = std::chrono::ceil<milliseconds>(*tls);
+        const bool is_proven = tls && !link.down_since && !link.granted.empty();
+        choices.push_back({id, round_trip, link.down_since, is_proven});
     }
     const bool is_early = !is_measured && now - *tenant.first_at < kFirstChoice;
     if (tenant.home.id().empty() && is_early && choices.size() > 1) return;
@@ -203,6 +202,12 @@ std::set<std::string> RelayLinks::State::wanted_links(Tenant& tenant, BootTime n
     if (since >= kProbeAfter && since < kProbeUntil && is_deaf(tenant))
         for (const std::string& id : tenant.order)
             if (wanted.size() < kMostProbes) wanted.insert(id);
+    // Those that were left are tried where they may be back, and where there is no better one.
+    for (const std::string& id : tenant.order) {
+        if (!tenant.home.is_left(id) || wanted.size() >= kMostProbes) continue;
+        const bool may_be_back = udp_round_trip(tenant.links.at(id).relay).has_value();
+        if (may_be_back || tenant.home.is_left(tenant.home.id())) wanted.insert(id);
+    }
     for (const auto& [key, peer] : peers) {
         if (peer.tenant != &tenant || wanted.size() >= kMostLinks) continue;
         if (!peer.pair_relay.empty()) wanted.insert(peer.pair_relay);
@@ -266,19 +271,29 @@ void RelayLinks::State::follow_life(relay::ClientEvents& events, Link& link) {
     };
 }
 
+void RelayLinks::State::refused(Tenant& tenant, Link& link, relay::Fault code) {
+    using relay::Fault;
+    if (code == Fault::PairRefused || code == Fault::Limit) return pairs_refused(tenant, link);
+    // Who believes none of our grants, perhaps since its clock is wrong, is as good as down.
+    const bool is_useless = code == Fault::GrantRefused && link.granted.empty();
+    if (!is_useless || link.down_since) return;
+    link.down_since = clock.since_boot();
+    soon();
+}
+
 relay::ClientEvents RelayLinks::State::events_of(Tenant& tenant, Link& link) {
     relay::ClientEvents events;
     follow_life(events, link);
     events.on_granted = [this, &link](const relay::Key& own) {
         link.granted.insert(own);
+        link.down_since.reset();
         soon();
     };
     events.on_refused = [this, &tenant, &link](relay::Fault code, const std::string& text) {
         if (const auto left_out = warnings.due("relay_refused " + link.relay.id))
             log::info("agent.relay_refused",
                       {{"relay", link.relay.name}, {"error", text}, {"left_out", *left_out}});
-        const bool is_of_pairs = code == relay::Fault::PairRefused || code == relay::Fault::Limit;
-        if (is_of_pairs) pairs_refused(tenant, link);
+        refused(tenant, link, code);
     };
     events.on_packet = [this, &tenant](const relay::Key& source, ByteView packet) {
         from_relay(tenant, source, packet);
@@ -342,8 +357,10 @@ void RelayLinks::network_changed() {
     for (auto& [id, tenant] : state_->tenants) {
         tenant->home.network_changed();
         if (tenant->known_since) tenant->known_since = now;
-        for (auto& [relay_id, link] : tenant->links)
+        for (auto& [relay_id, link] : tenant->links) {
+            if (link.down_since) link.down_since = now;  // it has not been tried from here
             if (link.client) link.client->network_changed();
+        }
     }
     for (auto& [key, peer] : state_->peers) peer.pairing.network_changed(now);
     state_->soon();

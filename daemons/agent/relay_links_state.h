@@ -39,7 +39,7 @@ struct RelayLinks::State {
         std::unique_ptr<relay::Client> client{};  // none: it is not in use
         std::set<wg::PublicKey> granted{};        // our keys that it knows
         std::map<wg::PublicKey, BootTime> gone{};
-        std::optional<BootTime> down_since{};  // or silent since
+        std::optional<BootTime> down_since{};  // or silent since, or of no use
         BootTime wanted_at{0};
         BootTime pairs_again{0};
     };
@@ -95,6 +95,7 @@ struct RelayLinks::State {
     void open_links(Tenant& tenant, BootTime now);
     void open(Tenant& tenant, Link& link, BootTime now);
     void follow_life(relay::ClientEvents& events, Link& link);
+    void refused(Tenant& tenant, Link& link, relay::Fault code);
     relay::ClientEvents events_of(Tenant& tenant, Link& link);
 
     // relay_peers.cc

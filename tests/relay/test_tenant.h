@@ -48,8 +48,9 @@ struct TestTenant {
         made.map_keys.push_back(*pki::VerifyKey::from_bytes(map_key.public_key().bytes()));
         return made;
     }
-    http::TlsServerOptions tls() const {
-        const IssuedCert cert = ca.issue({.name = "relay", .san = "DNS:" + server_name});
+    http::TlsServerOptions tls(long valid_for = 3600) const {
+        const IssuedCert cert =
+            ca.issue({.name = "relay", .san = "DNS:" + server_name, .valid_to = valid_for});
         return {cert.cert_pem + ca.pem(),
                 SecretText(cert.key_pem),
                 {ca.pem()},

@@ -62,10 +62,10 @@ private:
 class Relay {
 public:
     Relay(EventLoop& loop, const Clock& clock, const TestTenant& tenant,
-          const Endpoint& at = *Endpoint::parse("127.0.0.1:0")) {
+          const Endpoint& at = *Endpoint::parse("127.0.0.1:0"), long valid_for = 3600) {
         relay::ServerOptions options;
         options.at = at;
-        options.tls.emplace(tenant.server_name, tenant.tls());
+        options.tls.emplace(tenant.server_name, tenant.tls(valid_for));
         options.tenants.push_back(tenant.trust());
         auto made = relay::Server::listen(loop, clock, std::move(options));
         EXPECT_TRUE(made) << made.error().message;
@@ -108,6 +108,25 @@ protected:
         std::string got;
         until([&] { return !(got = b_device.receive()).empty(); });
         return got;
+    }
+    // `bad` is the nearer one, and of no use: another becomes home (F78).
+    void expect_that_home_is_not(const Relay& bad) {
+        const auto near = map_relay(kRelay2, "r2", bad.at());
+        auto far = map_relay(kRelay1, "r1", first.at());
+        far.stun_port = 9;
+        a.round_trips = {{{near.endpoints[0].address, near.stun_port}, 5ms},
+                         {{far.endpoints[0].address, far.stun_port}, 50ms}};
+        a.links->measured();
+        a.set_map({near, far}, kRelay2);
+        a.need(false);
+        ASSERT_TRUE(until([&] { return a.links->home_relay(tenant.id) == kRelay2; }));
+        EXPECT_TRUE(until([&] {
+            advance(100ms);
+            return a.links->home_relay(tenant.id) == kRelay1 && a.places.tls;
+        }));
+        advance(70s);
+        EXPECT_EQ(a.links->home_relay(tenant.id), kRelay1)
+            << "it still answers STUN, and is nearer";
     }
     size_t sessions(const Relay& relay) { return relay.server->stats().sessions; }
 
@@ -237,6 +256,45 @@ TEST_F(RelayLinksTest, AHomeThatFellSilentIsLeftAndHasNothingToCarry) {
     EXPECT_TRUE(until([&] { return a.places.tls.has_value(); })) << "by the other one";
     released.set_value();
     block.join();
+}
+
+TEST_F(RelayLinksTest, ARelayWhoseCertificateHasRunOutIsLeft) {
+    const Relay expired(loop, clock, tenant, *Endpoint::parse("127.0.0.1:0"), -60);
+    expect_that_home_is_not(expired);
+}
+
+TEST_F(RelayLinksTest, ARelayWhoseClockIsWrongAndThatBelievesNoGrantIsLeft) {
+    const ManualClock late(clock.now() - 1h);
+    const Relay slow(loop, late, tenant);
+    expect_that_home_is_not(slow);
+}
+
+TEST_F(RelayLinksTest, WithNoRelayLeftTheHomeStaysAndTheFirstThatIsBackIsTaken) {
+    const std::vector relays{map_relay(kRelay1, "r1", first.at()),
+                             map_relay(kRelay2, "r2", second.at())};
+    const auto home = [&] {
+        for (const RelayView& one : a.links->relays())
+            if (one.is_home) return one.id;
+        return std::string();
+    };
+    a.links->measured();
+    a.set_map(relays, "");
+    ASSERT_TRUE(until([&] { return a.links->home_relay(tenant.id).has_value(); }));
+    const std::string before = home();
+    Relay& left = before == kRelay1 ? first : second;
+    Relay& other = before == kRelay1 ? second : first;
+    const Endpoint at = left.at();
+    left.server.reset();
+    ASSERT_TRUE(until([&] { return advance(100ms), home() != before && sessions(other) == 1; }));
+    other.server.reset();
+    const std::string second_home = home();
+    for (int i = 0; i < 600; ++i) {
+        advance(500ms);
+        loop.run_once(0ms);
+        ASSERT_EQ(home(), second_home) << i;
+    }
+    const Relay back(loop, clock, tenant, at);
+    EXPECT_TRUE(until([&] { return advance(100ms), home() == before; }));
 }
 
 TEST_F(RelayLinksTest, WhereUdpIsBlockedOtherRelaysAreMeasuredByTlsForAMinute) {
