@@ -4,6 +4,8 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/util.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -24,6 +26,14 @@ Error unavailable(std::string_view doing, int sys_errno) {
     Error error = errno_error(doing, sys_errno);
     error.code = Code::Unavailable;
     return error;
+}
+
+// Segments that pass wherever IPv6 may pass, both ways, since the other side is told so. A hop may
+// be narrower than both ends know, and say nothing of what it drops; Linux looks for what fits only
+// where net.ipv4.tcp_mtu_probing is set. Costs a fifth more segments, and no more writes.
+void fit_narrow_hops(int fd) {
+    const int most = 1280 - 40 - 20;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &most, sizeof most);
 }
 
 Result<std::vector<Address>> addresses_of(evutil_addrinfo* list) {
@@ -187,6 +197,7 @@ bool Connector::try_one(const Address& address) {
         return false;
     }
     tune_tcp(fd);
+    fit_narrow_hops(fd);
     sockaddr_storage storage{};
     const socklen_t size = endpoint.to_sockaddr(storage);
     if (connect(fd, reinterpret_cast<const sockaddr*>(&storage), size) != 0 &&

@@ -2,8 +2,9 @@
 #pragma once
 
 // From a name to a connected socket: resolves with evdns, then tries the addresses of both families
-// in turn, each 250 ms after the one before or at once when that fails (RFC 8305). Calls `done`
-// once, from the loop; destroying the Connector calls it off.
+// in turn, each 250 ms after the one before or at once when that fails (RFC 8305). No segment of
+// the connection is larger than what passes a hop of 1280 bytes. Calls `done` once, from the loop;
+// destroying the Connector calls it off.
 
 #include <functional>
 #include <memory>

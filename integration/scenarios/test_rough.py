@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Underlays that lose, spoil, shorten and recolour packets, and names that are not found."""
+import contextlib
 import socket
 import threading
 import time
 
 import pytest
 
-from product import UNSEEN, Overlay
+from product import UNSEEN, Overlay, Relay
 from topology import PATIENCE, Cover, default_route, wait_until
 
 CONTROLLER = "controller.example.net"
@@ -65,21 +66,32 @@ def carry(pair, size=200_000, timeout=20):
         sender.join()
 
 
-def test_tcp_passes_every_narrow_link_that_tells_nobody(pair):
-    """F72, over IPv4: whatever the underlay's MTU, though no ICMP comes back."""
+@contextlib.contextmanager
+def silent_hop(pair):
+    """No ICMP tells of what is too large for the hop between the routers, whose MTU is set by the function that this gives."""
+    def set_mtu(mtu):
+        for host, device in ((pair.router, "to-gate"), (pair.gate, "to-router")):
+            host.ip("link", "set", "dev", device, "mtu", mtu)
+
     for router in (pair.router, pair.gate):
         router.run("nft", "add table ip quiet; add chain ip quiet out { type filter hook output priority 0; }; "
                    "add rule ip quiet out icmp type destination-unreachable drop")
     try:
+        yield set_mtu
+    finally:
+        set_mtu(1500)
+        for router in (pair.router, pair.gate):
+            router.run("nft", "delete table ip quiet")
+
+
+def test_tcp_passes_every_narrow_link_that_tells_nobody(pair):
+    """F72, over IPv4: whatever the underlay's MTU, though no ICMP comes back."""
+    with silent_hop(pair) as set_mtu:
         for mtu in (1280, 1380, 1420, 1492, 9000, 1500):
-            for host, device in ((pair.router, "to-gate"), (pair.gate, "to-router")):
-                host.ip("link", "set", "dev", device, "mtu", mtu)
+            set_mtu(mtu)
             for size in (1280, 1420):
                 wait_until(lambda: answered(pair, 1, "-s", size - 28)[0] == 1, 10, f"{size} bytes over {mtu}")
             carry(pair)
-    finally:
-        for router in (pair.router, pair.gate):
-            router.run("nft", "delete table ip quiet")
 
 
 def test_an_underlay_that_loses_reorders_doubles_and_spoils_costs_packets_and_no_more(pair):
@@ -169,3 +181,20 @@ def test_names_that_are_not_found_leave_the_tunnels_alone(pair, hosts):
         finally:
             hosts.write(names(SERVER4, SERVER6))
         wait_until(lambda: pair.a.look()["self"]["state"] == "CONNECTED", 60, "the name is back")
+
+
+def test_controller_and_relay_are_reached_over_a_narrow_hop_that_tells_nobody(pair):
+    """F72: a certificate's chain and a full packet of the overlay are more than 1280 bytes in TLS, and Linux does not look for what fits."""
+    relay = Relay(pair.net.host("relay", pair.lan), pair.controller).start()
+    relay.host.route("192.0.2.0/24", pair.lan.address_of(pair.router))
+    with silent_hop(pair) as set_mtu:
+        set_mtu(1280)
+        pair.gate.block("meta l4proto udp")
+        pair.a.kill()
+        pair.a.start()
+        wait_until(lambda: pair.a.look()["self"]["state"] == "CONNECTED", 20, "connected")
+        wait_until(lambda: [peer["path"] for peer in pair.a.look()["peers"]] == ["RELAY_TLS"], 30, "by the relay")
+        for size in (1280, 1420):
+            wait_until(lambda: answered(pair, 1, "-s", size - 28)[0] == 1, 10, f"{size} bytes by the relay")
+        carry(pair, size=50_000)
+    pair.gate.block()

@@ -3,6 +3,8 @@
 #include "http/client.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/stat.h>
 
 #include <future>
@@ -526,6 +528,27 @@ TEST(AnAnswer, MayComeInSmallestPieces) {
     ASSERT_TRUE(answer) << answer.error().message;
     EXPECT_EQ(answer->body, "ok");
     EXPECT_EQ(answer->header("X-Trailer"), nullptr);
+}
+
+TEST(AConnection, HasNoSegmentThatANarrowHopWouldDropWhoeverSendsIt) {
+    for (const char* where : {"127.0.0.1:0", "[::1]:0"}) {
+        const auto listener = Listener::tcp(*Endpoint::parse(where));
+        ASSERT_TRUE(listener) << listener.error().message;
+        EventLoop loop;
+        std::optional<Result<UniqueFd>> near;
+        const Endpoint at = listener->at();
+        Connector connector(loop, {.host = at.address.text(), .port = at.port},
+                            [&](Result<UniqueFd> fd) { near = std::move(fd); });
+        for (int i = 0; i < 500 && !near; ++i) loop.run_once(20ms);
+        ASSERT_TRUE(near && *near) << where;
+        const UniqueFd far(accept4(listener->fd(), nullptr, nullptr, SOCK_CLOEXEC));
+        for (const int fd : {(*near)->get(), far.get()}) {
+            int most = 0;
+            socklen_t size = sizeof most;
+            ASSERT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &most, &size), 0);
+            EXPECT_LE(most, 1220) << where;
+        }
+    }
 }
 
 TEST(Interleaving, TakesTheFamiliesInTurn) {
