@@ -291,6 +291,15 @@ class Relay:
         """Its kernel forwards nothing any more."""
         self.host.run("nft", "delete", "table", "inet", "cvlan_relay")
 
+    def pause(self):
+        """Its machine takes connections and packets, and nothing comes of them."""
+        self.process.popen.send_signal(signal.SIGSTOP)
+        self.host.run("nft", "-f", "-", input="table inet deaf { chain forward { type filter hook forward priority -10; policy drop; }; }")
+
+    def go_on(self):
+        self.host.run("nft", "delete", "table", "inet", "deaf")
+        self.process.popen.send_signal(signal.SIGCONT)
+
     def replace_by_rogue(self, tenant_id, victim, seed):
         """rogue.py in its place, with its certificate in that tenant."""
         own, files = identity(self.state_dir, tenant_id), []

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node's side of a relay, spoken by this process from a node's host with what its agent has enrolled: what
 relay/README.md says, written a second time, so that the relay is held to its page and not to our client."""
-import base64
 import hmac
 import http.client
 import ipaddress
@@ -19,7 +18,7 @@ from topology import PATIENCE
 
 HELLO, GRANT, GRANTED, SEND, RECV, PING, PONG, PEER_GONE, PAIR, OFFER, READY, UNPAIR = range(1, 13)
 ERROR = 15
-BARRED, LEAVING = 5, 6
+GRANT_REFUSED, LIMIT, PAIR_REFUSED, BARRED, LEAVING = range(2, 7)
 COOKIE = 0x2112A442
 BINDING, BINDING_SUCCESS, BIND, BIND_SUCCESS, BIND_ERROR = 0x0001, 0x0101, 0x028A, 0x038A, 0x039A
 USERNAME, ERROR_CODE, NONCE, INTEGRITY, XOR_MAPPED, FINGERPRINT, SOFTWARE = 0x0006, 0x0009, 0x0015, 0x001C, 0x0020, 0x8028, 0x8022
@@ -94,6 +93,31 @@ def ask_stun(sock, to, software=b"                        "):
     return answer
 
 
+def tls_of(own):
+    """A node's TLS, of what its agent keeps."""
+    context = ssl.create_default_context(cadata="\n".join(own["trustBundle"]))
+    folder = tempfile.mkdtemp(prefix="client-")
+    path = os.path.join(folder, "own.pem")
+    with open(path, "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(own["certificate"] + "\n" + own["tlsKey"])
+    context.load_cert_chain(path)
+    return context
+
+
+def grants_of(agent):
+    """What the controller grants its node, as the agent would ask."""
+    own = identity(agent.state_dir)
+    controller = urllib.parse.urlsplit(own["session"][0])
+    connection = http.client.HTTPSConnection(controller.hostname, controller.port, context=tls_of(own), timeout=10 * PATIENCE)
+    with agent.host.inside():
+        connection.request("POST", "/api/v1/node/relay-grants")
+        answer = connection.getresponse()
+        body = answer.read()
+    connection.close()
+    assert answer.status == 200, body
+    return json.loads(body)["grants"]
+
+
 class Refused(Exception):
     """The relay answered with something other than 101."""
 
@@ -103,36 +127,17 @@ class RelayClient:
 
     def __init__(self, agent, relay):
         self.agent, self.relay = agent, relay
-        self.own, theirs = identity(agent.state_dir), identity(relay.state_dir)
+        self.own = identity(agent.state_dir)
+        theirs = identity(relay.state_dir, self.own["tenantId"])
         self.name = f"{theirs['nodeId']}.{self.own['tenantId']}.{self.own['trustDomain']}"
-        self.tls = self._context()
-        self.grants = self._ask_for_grants()
+        self.tls = tls_of(self.own)
+        self.grants = grants_of(agent)
         self.sock = self._connect()
         self.seen = []  # frames that nobody waited for yet
         assert self.wait_for(HELLO)[0] == 1
         for grant in self.grants:
             self.say(GRANT, json.dumps(grant).encode())
         self.key = self.wait_for(GRANTED)[:32]
-
-    def _context(self):
-        context = ssl.create_default_context(cadata="\n".join(self.own["trustBundle"]))
-        folder = tempfile.mkdtemp(prefix="client-")
-        path = os.path.join(folder, "own.pem")
-        with open(path, "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(self.own["certificate"] + "\n" + self.own["tlsKey"])
-        context.load_cert_chain(path)
-        return context
-
-    def _ask_for_grants(self):
-        controller = urllib.parse.urlsplit(self.own["session"][0])
-        connection = http.client.HTTPSConnection(controller.hostname, controller.port, context=self.tls, timeout=10 * PATIENCE)
-        with self.agent.host.inside():
-            connection.request("POST", "/api/v1/node/relay-grants")
-            answer = connection.getresponse()
-            body = answer.read()
-        connection.close()
-        assert answer.status == 200, body
-        return json.loads(body)["grants"]
 
     def _connect(self):
         with self.agent.host.inside():

@@ -174,6 +174,16 @@ class World:
         self.leases += 1
         self.agents[name].host.renumber(segment, f"{segment.prefixes[0][100 + self.leases]}/24")
 
+    def move(self, name):
+        """A node goes to another segment, behind another NAT of the kind, as from a house's Wi-Fi to a telephone's network."""
+        host, before = self.agents[name].host, self.nats[name]
+        there = self.segment()
+        self.nats[name] = Nat(self.net, f"nat-{there.name}", inside=there, outside=self.internet, kind=before.kind)
+        host.unplug()
+        host.routes.clear()
+        there.attach(host)
+        default_route(host, there, self.nats[name])
+
     def look(self, *names):
         """The status of each."""
         return {name: self.agents[name].look() for name in names}

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is reached stays reached: relays that end, vanish or go bad, nodes that roam and sleep, UDP that is cut, a portal, and
-links that are narrow.
+"""What is reached stays reached: relays that end, vanish, fall silent or go bad, nodes that roam and sleep, UDP that is cut,
+a portal, links that are narrow, and a tenant that is another.
 
 Each scenario begins and ends with each pair on the path that theory has for it. What is promised of the time without an
 answer is asserted; on an emulated machine, where six nodes share two slow processors, four times as long, and a second.
 """
+import base64
 import contextlib
+import json
 import re
 import socket
 import time
 
 import pytest
 
+import path_check
 from portal import Portal
-from product import UNSEEN, identity
+from product import UNSEEN, Agent, identity
 from pulse import Pulse
+from relay_client import ERROR, GRANT, GRANT_REFUSED, OFFER, PAIR, PAIR_REFUSED, PEER_GONE, READY, SEND, Pair, RelayClient, grants_of
 from topology import PATIENCE, wait_until
-from world import CONTROLLER, World
+from world import CONTROLLER, OVERLAYS, World
 
 DIRECT, RELAY_UDP, RELAY_TLS, NONE = "DIRECT", "RELAY_UDP", "RELAY_TLS", "NONE"
 # Pairs that stand for each kind of path.
@@ -127,6 +131,40 @@ def test_a_relay_restarted_and_killed_under_traffic_goes_on_where_it_was(world, 
         assert_no_longer_than(pulse, began, DIRECT=1, RELAY_UDP=1)
 
 
+def relay_between(world, one, other):
+    name = peer(world, one, other)["relay"]
+    return next(relay for relay in world.relays if relay.host.name == name)
+
+
+def homes_told(world):
+    """How often each agent that is awake has told another home relay."""
+    return {name: agent.process.log().count("event=agent.home_relay ") for name, agent in world.agents.items() if name != SLEEPER}
+
+
+def assert_it_is_left(world, pulse, home, fault, mended):
+    before, began = homes_told(world), pulse.now()
+    try:
+        fault()
+        done = pulse.now()
+        wait_until(lambda: answers_now(pulse, *BY_PATH.values(), since=done) and relay_between(world, *BY_PATH[RELAY_TLS]) is not home, 10, "by the other relay")
+        assert_no_longer_than(pulse, began, DIRECT=1, RELAY_UDP=FALLBACK_SECONDS, RELAY_TLS=FALLBACK_SECONDS)
+        assert max(told - before[name] for name, told in homes_told(world).items()) == 1, "home changes once"
+    finally:
+        mended()
+
+
+def test_a_home_relay_that_is_gone_is_left_within_5_s(world, pulse, settled, sleeper):
+    """F78: the machine, not the process alone, so that no connection is told of its end."""
+    home = relay_between(world, *BY_PATH[RELAY_TLS])
+    assert_it_is_left(world, pulse, home, home.host.unplug, home.host.plug)
+
+
+def test_a_relay_that_accepts_and_drops_is_left_within_5_s(world, pulse, settled, sleeper):
+    """F78: its machine acknowledges all that it gets, on connections old and new."""
+    home = relay_between(world, *BY_PATH[RELAY_TLS])
+    assert_it_is_left(world, pulse, home, home.pause, home.go_on)
+
+
 def test_without_any_relay_direct_paths_live_on_and_with_one_all_are_back(world, pulse, settled, sleeper):
     began = pulse.now()
     for relay in world.relays:
@@ -141,16 +179,18 @@ def test_without_any_relay_direct_paths_live_on_and_with_one_all_are_back(world,
 
 
 def test_a_node_that_roams_is_back_within_3_s(world, pulse, settled, sleeper):
-    """F70: another lease, a NAT that was switched off and on, another line; and from either side. Nothing but the pair's own
-    traffic keeps the path awake."""
+    """F70: another lease, a NAT that was switched off and on, another line, another network; and from either side. Nothing but
+    the pair's own traffic keeps the path awake."""
     one, other = BY_PATH[DIRECT]
     lines = iter(range(200, 210))
     roams = {
         "the node's address": lambda: world.renumber(one),
-        "the NAT's mappings": world.nats[one].rebind,
+        "the NAT's mappings": lambda: world.nats[one].rebind(),
         "the NAT's address": lambda: world.nats[one].renumber(world.internet, f"203.0.113.{next(lines)}/24"),
+        "the network": lambda: world.move(one),
     }
-    for traffic, roamed in zip((beat((one, other)), beat((other, one))) * 2, ("the node's address", "the NAT's mappings", "the NAT's address", "the node's address")):
+    there, back = beat((one, other)), beat((other, one))
+    for traffic, roamed in ((there, "the node's address"), (back, "the NAT's mappings"), (there, "the NAT's address"), (back, "the node's address"), (there, "the network")):
         pulse.only(traffic)
         wait_until(lambda: path(world, one, other) == path(world, other, one) == DIRECT and pulse.first(traffic, pulse.now() - 0.5), 20, "direct before")
         began = pulse.now()
@@ -269,3 +309,61 @@ def test_a_malicious_relay_gains_nothing(world, pulse, settled):
     for rogue, relay in zip(rogues, world.relays):
         rogue.kill()
         relay.start()
+
+
+@pytest.fixture(scope="module")
+def stranger(world):
+    """A node of another tenant, which has the same relay and the same addresses. Its agent has ended: this process speaks for it."""
+    controller, relay = world.controller, world.relays[0]
+    controller.ctl("tenant", "create", "globex")
+    controller.ctl("network", "create", "odd", "--tenant", "globex", "--ipv4", OVERLAYS["odd"], "--ipv6", "none")
+    relay.stop()
+    relay.serve("globex")
+    relay.start()
+    agent = Agent(world.net.host("stranger", world.internet)).start()
+    agent.up(controller.token(tenant="globex", network="odd"))
+    assert set(agent.addresses()) <= set(world.addresses.values())
+    agent.stop()
+    return agent
+
+
+def test_a_node_of_another_tenant_gets_no_path(world, pulse, stranger):
+    """It is enrolled, knows where the others are and by which keys, and is served by the same relay."""
+    plain, narrow, relay = world.agents["plain"], world.agents["narrow"], world.relays[0]
+    assert path_check.is_answered(narrow, plain, host=stranger.host), "a peer's check is answered wherever it comes from"
+    assert not path_check.is_answered(stranger, plain)
+    own = {one["local"] for link in stranger.host.ip_json("addr") for one in link["addr_info"]}
+    assert not [address for address in world.addresses.values() if address not in own and stranger.host.ping(address, timeout=1, check=False)]
+    wait_until(lambda: relay.metric("cvlan_relay_tenants_reached") == 2, 20, "the relay has both tenants")
+    client, theirs, before = RelayClient(stranger, relay), base64.b64decode(plain.public_key()), relay.pairs()
+    client.say(SEND, theirs + b"hello")
+    assert client.wait_for(PEER_GONE) == theirs + b"\1"
+    client.say(PAIR, client.key + theirs)
+    offer = client.wait_for(OFFER)
+    assert offer[:64] == client.key + theirs
+    side = Pair(client, offer)
+    side.bind()
+    for grant in grants_of(plain):
+        client.say(GRANT, json.dumps(grant).encode())
+        assert client.wait_for(ERROR)[0] == GRANT_REFUSED
+    client.say(PAIR, theirs + client.key)
+    assert client.wait_for(ERROR)[0] == PAIR_REFUSED
+    assert relay.pairs() == before and not [kind for kind, _ in client.seen if kind == READY]
+
+
+def test_a_node_whose_ipv6_leads_nowhere_has_its_relay_and_its_peers(world, pulse, settled):
+    """F75: controller, relays and a peer have addresses of both families. The agent starts there anew."""
+    homely, segment = world.agents["homely"], world.nats["homely"].inside_segments[0].name
+    try:
+        for line in (f"addr add 2001:db8:2::1/64 dev {segment} nodad", f"neigh add fe80::1 lladdr 02:00:00:00:00:01 dev {segment}",
+                     f"route add default via fe80::1 dev {segment}"):
+            homely.host.ip("-6", *line.split())
+        homely.kill()
+        began = pulse.now()
+        homely.start()
+        wait_until(lambda: homely.look()["self"]["state"] == "CONNECTED", 10, "it has the controller")
+        wait_until(lambda: path(world, *BY_PATH[RELAY_TLS]) == RELAY_TLS and answers_now(pulse, *BY_PATH.values(), since=began), 10, "and its peers")
+        assert_no_longer_than(pulse, began, DIRECT=1, RELAY_UDP=1, RELAY_TLS=FALLBACK_SECONDS)
+    finally:
+        homely.host.ip("-6", "addr", "flush", "dev", segment, "scope", "global")
+        homely.host.ip("-6", "route", "flush", "default")

@@ -35,7 +35,8 @@ def test_one_behind_a_nat_and_one_public():
 
 
 def test_an_underlay_of_ipv6_alone():
-    with Overlay("a", "b", ipv4=None) as overlay:
+    """F75, and of addresses that are unique in one place only."""
+    with Overlay("a", "b", ipv4=None, ipv6="fd12:3456:789a:1::/64") as overlay:
         overlay.a.ping(overlay.b, family=4)
         overlay.a.ping(overlay.b, family=6)
         assert overlay.a.peer("b")["endpoint"].startswith(f"[{overlay.b.host.ipv6}]:")
