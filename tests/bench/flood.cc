@@ -266,8 +266,8 @@ Token read_token(std::istream& lines) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 6) {
-        fmt::print(stderr, "usage: bench_flood TOKENS SESSION SECONDS PAIRS SAMPLES_FILE\n");
+    if (argc != 6 && argc != 7) {
+        fmt::print(stderr, "usage: bench_flood TOKENS SESSION SECONDS PAIRS SAMPLES_FILE [FLOOD]\n");
         return 2;
     }
     Target target;
@@ -286,6 +286,7 @@ int main(int argc, char** argv) {
     std::string json;
     bool is_reached = true;
     for (const Flood& flood : kFloods) {
+        if (argc > 6 && flood.key != std::string_view(argv[6])) continue;
         const double ratio = measure(flood, target, poller, wanted, raw);
         is_reached = is_reached && ratio > 0 && ratio < kLimit;
         json += fmt::format("{}\"flood_{}_p99_ratio\":{:.2f}", json.empty() ? "" : ",", flood.key,
