@@ -15,7 +15,8 @@
 namespace cvlan {
 
 // `name` is what top(1) shows, 15 characters at most. A nice thread gives way to the others of the
-// process when there are more to run than processors (sched(7), per thread on Linux).
+// process when there are more to run than processors, and does not interrupt who runs when it wakes
+// (SCHED_BATCH; sched(7), per thread on Linux).
 void name_this_thread(const std::string& name, int niceness);
 
 // For a thread that works for some microseconds at a time and that others wait for: it runs when it

@@ -2,6 +2,8 @@
 #include "base/workers.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/resource.h>
 
 #include <future>
 #include <memory>
@@ -64,6 +66,19 @@ TEST(Workers, OutliveATaskThatThrows) {
     ASSERT_TRUE(workers.run([] { throw std::runtime_error("no memory"); }));
     ASSERT_TRUE(workers.run([&] { next.set_value(); }));
     next.get_future().wait();
+}
+
+TEST(Workers, ThatAreNiceInterruptNobodyWhenTheyWake) {
+    for (const int niceness : {0, 15}) {
+        Workers workers({"workers", 1, 2, niceness});
+        std::promise<std::pair<int, int>> seen;
+        ASSERT_TRUE(workers.run([&] {
+            seen.set_value({sched_getscheduler(0), getpriority(PRIO_PROCESS, 0)});
+        }));
+        const auto [policy, priority] = seen.get_future().get();
+        EXPECT_EQ(policy, niceness > 0 ? SCHED_BATCH : SCHED_OTHER);
+        EXPECT_EQ(priority, niceness);
+    }
 }
 
 }  // namespace

@@ -267,7 +267,8 @@ Token read_token(std::istream& lines) {
 
 int main(int argc, char** argv) {
     if (argc != 6 && argc != 7) {
-        fmt::print(stderr, "usage: bench_flood TOKENS SESSION SECONDS PAIRS SAMPLES_FILE [FLOOD]\n");
+        fmt::print(stderr,
+                   "usage: bench_flood TOKENS SESSION SECONDS PAIRS SAMPLES_FILE [FLOOD]\n");
         return 2;
     }
     Target target;
