@@ -100,6 +100,7 @@ class Controller:
                 raise RuntimeError(f"the controller ended with {self.process.returncode}: {self.tail()}")
             try:
                 if self.ask("GET", "/ready")[0] == 200:
+                    self.metric("cvlan_controller_build_info")  # listens last
                     return
             except OSError:
                 pass

@@ -148,14 +148,14 @@ def integration(*names: str) -> str:
 
 
 def crash() -> str:
-    """The controller killed under writes, and upgraded under a thousand nodes; when it is asked for alone, it is killed often, and one of
+    """The controller killed under writes, and upgraded under a thousand nodes and put back; when it is asked for alone, it is killed often, and one of
     two stands still for longer than a lease."""
     build("release", "cvlan-controller", "cvlanctl", "cvlan-sim")
     is_long = sys.argv[1:] == ["crash"]
     programs = {"CVLAN_BIN": str(BUILD / "release/bin")}
     said = "".join(run("integration/crash", "--kills", "500" if is_long else "20", "--store", store, env=programs)
                    for store in ("sqlite", "postgres"))
-    said += run("integration/upgrade", env=programs)
+    said += "".join(run("integration/upgrade", "--store", store, env=programs) for store in ("sqlite", "postgres"))
     if is_long:
         said += run("integration/stopped", env=programs)
     return "; ".join(re.findall(r"^(?:crash|upgrade|stopped): (.*): all good$", said, re.M))
