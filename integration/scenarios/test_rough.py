@@ -184,7 +184,7 @@ def test_names_that_are_not_found_leave_the_tunnels_alone(pair, hosts):
 
 
 def test_controller_and_relay_are_reached_over_a_narrow_hop_that_tells_nobody(pair):
-    """F72: a certificate's chain and a full packet of the overlay are more than 1280 bytes in TLS, and Linux does not look for what fits."""
+    """F72: what TLS says in one go, a full packet of the overlay at the latest, is more than 1280 bytes, and Linux does not look for what fits."""
     relay = Relay(pair.net.host("relay", pair.lan), pair.controller).start()
     relay.host.route("192.0.2.0/24", pair.lan.address_of(pair.router))
     with silent_hop(pair) as set_mtu:
