@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// A session that ends takes its requests with it: an answer that has not come by then never comes.
+// Nobody tells of every session that ends: an answer that has not come by then never comes.
 constexpr std::chrono::seconds kAnswerWithin{25};
 constexpr std::chrono::seconds kNoSession{1};
 // However wrong the clocks are, the controller is asked no more often.
@@ -36,6 +36,12 @@ void Grants::step(const std::string& memberships) {
                                      });
     asked_for_ = is_sent ? memberships : "";
     due_ = now + (is_sent ? milliseconds(kAnswerWithin) : milliseconds(kNoSession));
+}
+
+void Grants::session_ended() {
+    if (asked_for_.empty()) return;
+    asked_for_.clear();
+    due_ = setup_.clock.since_boot();
 }
 
 void Grants::answered(const Answer<http::Response>& answer, const std::string& memberships) {

@@ -30,6 +30,8 @@ public:
 
     // Asks if that is due. `memberships` names the networks and keys they are for.
     void step(const std::string& memberships);
+    // A session of the controller may have ended, and takes a request under way with it.
+    void session_ended();
     // When step() has something to do, by the boot clock.
     BootTime due() const { return due_; }
 

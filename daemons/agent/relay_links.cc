@@ -356,6 +356,7 @@ void RelayLinks::network_changed() {
     state_->is_measured = false;
     for (auto& [id, tenant] : state_->tenants) {
         tenant->home.network_changed();
+        tenant->grants->session_ended();
         if (tenant->known_since) tenant->known_since = now;
         for (auto& [relay_id, link] : tenant->links) {
             if (link.down_since) link.down_since = now;  // it has not been tried from here

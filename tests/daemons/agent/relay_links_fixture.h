@@ -137,6 +137,7 @@ struct NodeWorld {
         made.call = [this](const Controller::Call& call, const Controller::Done& done) {
             if (!has_session) return false;
             calls.push_back(call.method + " " + call.target);
+            if (loses_calls) return true;
             answering = loop.after(std::chrono::milliseconds(0), [this, done] { answer(done); });
             return true;
         };
@@ -163,6 +164,7 @@ struct NodeWorld {
     const relay::test::IssuedCert certificate = tenant.node(own);
     std::shared_ptr<const model::NetworkMap> map;
     bool has_session = true;
+    bool loses_calls = false;  // as a session that ends before the answer comes
     std::vector<std::string> calls;
     Timer answering;
     RelayedPlaces places;

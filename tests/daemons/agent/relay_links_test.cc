@@ -419,6 +419,16 @@ TEST_F(RelayLinksTest, WithoutAControllerGrantsAreAskedForAgain) {
     }));
 }
 
+TEST_F(RelayLinksTest, GrantsThatWereAskedForOfASessionThatEndedAreAskedForAnew) {
+    a.loses_calls = true;
+    use_one_relay();
+    ASSERT_TRUE(until([&] { return a.calls.size() == 1; }));
+    a.loses_calls = false;
+    a.links->network_changed();
+    EXPECT_TRUE(until([&] { return a.links->home_relay(tenant.id).has_value(); }));
+    EXPECT_EQ(a.calls.size(), 2u);
+}
+
 TEST_F(RelayLinksTest, GrantsAreRenewedAtHalfOfTheirLife) {
     use_one_relay();
     ASSERT_TRUE(until([&] { return a.links->home_relay(tenant.id).has_value(); }));
