@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/reach.h"
 
+#include <utility>
+
 #include "api/convert.h"
 #include "api/error.h"
 #include "api/nodes.h"
@@ -81,7 +83,7 @@ http::Response report_health(Context& context, const Call& call, const NodeIdent
         response.headers.push_back({"Retry-After", std::to_string(wait->count())});
         return response;
     }
-    auto put = call.store.health().put(who.key(), *report);
+    auto put = call.store.health().put(who.key(), std::move(*report));
     if (!put) return error_response(put.error(), call.request.request_id);
     return no_content();
 }

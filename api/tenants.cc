@@ -72,6 +72,18 @@ http::Response get_tenant(Context&, const Call& call, const AdminIdentity& who) 
     return tenant_response(call, 200, call.store.tenant(call.id));
 }
 
+static void show_traffic(const store::Usage& usage, wire::TenantUsage& shown) {
+    for (const auto& of : usage.traffic) {
+        wire::NetworkTraffic& one = shown.traffic.emplace_back();
+        one.network_id = of.network_id;
+        one.network_name = of.network_name;
+        one.received_bytes = of.received;
+        one.sent_bytes = of.sent;
+    }
+    shown.received_bytes = usage.carried.received;
+    shown.sent_bytes = usage.carried.sent;
+}
+
 http::Response get_tenant_usage(Context&, const Call& call, const AdminIdentity& who) {
     if (auto own = check_tenant(who, call.id); !own)
         return error_response(own.error(), call.request.request_id);
@@ -85,6 +97,7 @@ http::Response get_tenant_usage(Context&, const Call& call, const AdminIdentity&
     shown.tokens = usage->tokens;
     shown.users = usage->users;
     shown.quotas = model::to_wire(usage->quotas);
+    show_traffic(*usage, shown);
     return json_response(200, shown);
 }
 

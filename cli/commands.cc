@@ -8,6 +8,7 @@ constexpr Command kCommands[] = {
     {"tenant create", tenant_create, object, "create a tenant"},
     {"tenant list", tenant_list, list_options, "list the tenants"},
     {"tenant show", tenant_show, object, "show one tenant"},
+    {"tenant usage", tenant_usage, object, "show what a tenant has, and what it has carried"},
     {"tenant rename", tenant_rename, rename_options, "give a tenant another name"},
     {"network create", network_create, network_create_options, "create a network in a tenant"},
     {"network list", network_list, list_options, "list the networks of a tenant"},

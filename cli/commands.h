@@ -36,6 +36,7 @@ int webhook_disable(const Args& args, Io& io);
 int tenant_create(const Args& args, Io& io);
 int tenant_list(const Args& args, Io& io);
 int tenant_show(const Args& args, Io& io);
+int tenant_usage(const Args& args, Io& io);
 // network.cc
 int network_create(const Args& args, Io& io);
 int network_list(const Args& args, Io& io);

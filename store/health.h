@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What nodes say of their paths to their peers: of each node its last report, and nothing of it in
-// events, maps or audit. It is the node's word: show it, decide nothing by it.
+// What nodes say of their paths to their peers, and of what those carry: of each node its last
+// report, of each network what was carried in all, and nothing of it in events, maps or audit. It
+// is the node's word: show it, decide nothing by it.
 
 #include <optional>
 #include <string>
@@ -34,8 +35,9 @@ class Health {
 public:
     explicit Health(SqlStore& store) : store_(store) {}
 
-    // In the place of the report before. NotFound: no such node.
-    Result<void> put(const Key& node, const model::wire::HealthReport& report);
+    // In the place of the report before; adds what its traffic has grown by to what the networks
+    // that the node is in have carried. NotFound: no such node.
+    Result<void> put(const Key& node, model::wire::HealthReport report);
     Result<NodeHealth> of(const Key& node);
 
 private:

@@ -181,6 +181,7 @@ Result<Revision> SqlStore::delete_network(const Key& key) {
         auto revision = record(key, EventKind::NetworkDeleted, {key.id}, public_text(*network));
         if (!revision) return revision;
         if (auto dropped = drop_links_to(db_, key); !dropped) return failed(dropped.error());
+        if (auto kept = keep_traffic(db_, key); !kept) return failed(kept.error());
         auto done =
             db_.sql("DELETE FROM networks WHERE tenant_id = ? AND id = ?", key.tenant_id, key.id)
                 .run();

@@ -82,5 +82,7 @@ Result<void> check_tags(Database& db, const std::string& tenant_id,
 Result<void> put_tags(Database& db, const Key& node, const std::vector<std::string>& names);
 // No object points to the target any more; those that did are changed by that. After record().
 Result<void> drop_links_to(Database& db, const Key& target);
+// The network goes: what it has carried stays its tenant's.
+Result<void> keep_traffic(Database& db, const Key& network);
 
 }  // namespace cvlan::store

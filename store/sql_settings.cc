@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What holds for a whole tenant: its settings, its limits and what it has.
+#include <limits>
+
 #include "store/sql_rows.h"
 #include "store/sql_store.h"
 
@@ -72,6 +74,12 @@ Result<void> SqlStore::check_quota(const model::Tenant& tenant, Quota quota) {
     return check_room(held, *counted.limit, counted.table);
 }
 
+// Of two that are not negative; at the end of the range it stays.
+static int64_t sum(int64_t a, int64_t b) {
+    constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+    return b > kMost - a ? kMost : a + b;
+}
+
 Result<Usage> SqlStore::usage(const std::string& tenant_id) {
     return read([&]() -> Result<Usage> {
         auto tenant = find_tenant(tenant_id);
@@ -94,6 +102,19 @@ Result<Usage> SqlStore::usage(const std::string& tenant_id) {
         while (nodes.next())
             usage.nodes[static_cast<model::NodeState>(nodes.integer(0))] = nodes.integer(1);
         if (nodes.error()) return failed(*nodes.error());
+        Statement traffic = db_.sql(
+            "SELECT t.network_id, COALESCE(n.name, ''), t.received, t.sent FROM network_traffic t "
+            "LEFT JOIN networks n ON n.tenant_id = t.tenant_id AND n.id = t.network_id WHERE "
+            "t.tenant_id = ? ORDER BY t.network_id",
+            tenant_id);
+        while (traffic.next()) {
+            const Usage::Traffic of{traffic.text(0), traffic.text(1), traffic.integer(2),
+                                    traffic.integer(3)};
+            usage.carried.received = sum(usage.carried.received, of.received);
+            usage.carried.sent = sum(usage.carried.sent, of.sent);
+            if (!of.network_name.empty()) usage.traffic.push_back(of);
+        }
+        if (traffic.error()) return failed(*traffic.error());
         return usage;
     });
 }

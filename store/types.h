@@ -47,6 +47,14 @@ struct Usage {
     int64_t tokens = 0;
     int64_t users = 0;  // accounts of both kinds
     model::Quotas quotas;
+    struct Traffic {
+        std::string network_id;
+        std::string network_name;
+        int64_t received = 0;  // bytes
+        int64_t sent = 0;
+    };
+    std::vector<Traffic> traffic;  // by network, of those that have carried something
+    Traffic carried;               // by all, with those that are gone; of no network
 };
 
 struct NewNetwork {

@@ -97,6 +97,9 @@ Result<wire::TenantList> Controller::list_tenants(const Listing& listing) {
 Result<wire::Tenant> Controller::find_tenant(const std::string& id_or_name) {
     return find("tenant", "", id_or_name, &wire::TenantList::tenants);
 }
+Result<wire::TenantUsage> Controller::tenant_usage(const std::string& id) {
+    return call<wire::TenantUsage>("GET", one("tenant", id, "", "/usage"));
+}
 Result<wire::Tenant> Controller::create_tenant(const wire::TenantCreate& tenant) {
     return make<wire::Tenant>("/api/v1/tenants", encode(tenant));
 }

@@ -23,6 +23,7 @@ public:
 
     Result<wire::TenantList> list_tenants(const Listing& listing = {});
     Result<wire::Tenant> find_tenant(const std::string& id_or_name);
+    Result<wire::TenantUsage> tenant_usage(const std::string& id);
     Result<wire::Tenant> create_tenant(const wire::TenantCreate& tenant);
 
     // `tenant` is an id; empty asks for what the caller may see.

@@ -238,6 +238,7 @@ void Agent::report_health(Node& node) {
     for (const auto& [id, network] : map->networks) {
         const wg::Device* device = last_.wireguard_device(reconcile::device_name(id));
         if (!device) continue;
+        node.traffic().look(id, *device);
         std::map<wg::PublicKey, const wg::Peer*> seen;
         for (const wg::Peer& peer : device->peers) seen[peer.public_key] = &peer;
         for (const auto& [node_id, peer] : network.peers) {
@@ -258,6 +259,8 @@ void Agent::report_health(Node& node) {
             one.rtt_ms = told.rtt_ms;
         }
     }
+    node.traffic().keep_those_of(*map);
+    report.traffic = node.traffic().told();
     node.reports().set_health(report);
 }
 

@@ -41,7 +41,8 @@ Node::Node(NodeContext context, Identity identity)
                     log::warn("agent.renewal_failed",
                               {{"tenant", identity_.kept.tenant_id}, {"error", error.message}});
                 }}),
-      reports_(context_.clock) {
+      reports_(context_.clock),
+      traffic_(context_.clock) {
     make_store();
 }
 

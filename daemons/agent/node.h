@@ -18,6 +18,7 @@
 #include "daemons/agent/map_life.h"
 #include "daemons/agent/map_store.h"
 #include "daemons/agent/reports.h"
+#include "daemons/agent/traffic.h"
 #include "enrolee/renewal.h"
 #include "model/local.h"
 
@@ -48,6 +49,7 @@ public:
     const Identity& identity() const { return identity_; }
     Session* session() { return session_.get(); }
     Reports& reports() { return reports_; }
+    Traffic& traffic() { return traffic_; }
 
     // The map to put in force: none where the controller has dropped this node; without peers where
     // the map has run out and says DROP.
@@ -99,6 +101,7 @@ private:
     Timer burial_;
     enrolee::Renewal renewal_;
     Reports reports_;
+    Traffic traffic_;
     Link link_ = Link::Idle;
     std::string trouble_;
     std::optional<bool> is_intercepted_;

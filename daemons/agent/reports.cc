@@ -14,7 +14,9 @@ namespace {
 // The controller takes a health report every five seconds.
 constexpr std::chrono::milliseconds kPause{5'100};
 constexpr std::chrono::seconds kTripsPause{30};
-constexpr int64_t kTripMs = 5;  // less is no difference
+constexpr std::chrono::minutes kTrafficPause{5};
+constexpr int64_t kTrafficStep = 1 << 20;  // an idle network's handshakes and keepalives are less
+constexpr int64_t kTripMs = 5;             // less is no difference
 
 using model::wire::HealthReport;
 using model::wire::PeerHealth;
@@ -39,18 +41,38 @@ bool has_same_trips(const HealthReport& a, const HealthReport& b) {
                       });
 }
 
+bool has_same_traffic(const HealthReport& a, const HealthReport& b) {
+    return std::equal(a.traffic.begin(), a.traffic.end(), b.traffic.begin(), b.traffic.end(),
+                      [](const auto& one, const auto& other) {
+                          return one.network_id == other.network_id &&
+                                 one.counted_since == other.counted_since &&
+                                 other.received_bytes - one.received_bytes < kTrafficStep &&
+                                 other.sent_bytes - one.sent_bytes < kTrafficStep;
+                      });
+}
+
 }  // namespace
 
-void Reports::set_health(const HealthReport& report) {
+void Reports::set_health(HealthReport report) {
+    if (!takes_traffic_) report.traffic.clear();
     const BootTime now = clock_.since_boot();
     const bool is_first = health_.wanted.empty();
     if (is_first && report.peers.empty()) return;
+    const auto past = now - health_at_;
     if (!is_first && has_same_paths(health_wanted_, report) &&
-        (now - health_at_ < kTripsPause || has_same_trips(health_wanted_, report)))
+        (past < kTripsPause || has_same_trips(health_wanted_, report)) &&
+        (past < kTrafficPause || has_same_traffic(health_wanted_, report)))
         return;
     health_at_ = now;
-    health_wanted_ = report;
     health_.wanted = encode(report);
+    health_wanted_ = std::move(report);
+}
+
+void Reports::refused(const Report& report) {
+    if (&report != &health_ || health_wanted_.traffic.empty()) return;
+    takes_traffic_ = false;
+    health_wanted_.traffic.clear();
+    health_.wanted = encode(health_wanted_);
 }
 
 void Reports::push(Session& session) {
@@ -67,15 +89,17 @@ void Reports::push(Session& session, Report& report) {
     report.is_under_way = true;
     report.not_before = now + kPause;
     Controller::Call call{"PUT", report.target, report.wanted};
-    session.call(
-        std::move(call), [&report, sent = report.wanted](const Answer<http::Response>& answer) {
-            report.is_under_way = false;
-            if (answer)
-                report.taken = sent;
-            else
-                log::debug("agent.report_failed",
-                           {{"target", report.target}, {"error", answer.error().error.message}});
-        });
+    session.call(std::move(call),
+                 [this, &report, sent = report.wanted](const Answer<http::Response>& answer) {
+                     report.is_under_way = false;
+                     if (answer) {
+                         report.taken = sent;
+                         return;
+                     }
+                     log::debug("agent.report_failed", {{"target", report.target},
+                                                        {"error", answer.error().error.message}});
+                     if (answer.error().status == 400) refused(report);
+                 });
 }
 
 }  // namespace cvlan::agent

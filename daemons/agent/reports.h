@@ -22,8 +22,9 @@ public:
     void set_inventory(const model::wire::Inventory& inventory) {
         inventory_.wanted = encode(inventory);
     }
-    // Round trips alone are told anew every half a minute, and where they are quite others.
-    void set_health(const model::wire::HealthReport& report);
+    // Round trips alone are told anew every half a minute, and where they are quite others; what
+    // was carried, every five minutes, and where it is not little.
+    void set_health(model::wire::HealthReport report);
     // A new session: nothing is under way, all is told again.
     void begin() {
         for (Report* report : {&endpoints_, &inventory_, &health_}) {
@@ -31,6 +32,7 @@ public:
             report->is_under_way = false;
             report->not_before = BootTime(0);
         }
+        takes_traffic_ = true;
     }
     // The connection is a new one: the address the controller sees may be another.
     void forget() { endpoints_.taken.clear(); }
@@ -46,6 +48,7 @@ private:
         BootTime not_before{};
     };
     void push(Session& session, Report& report);
+    void refused(const Report& report);
 
     const Clock& clock_;
     Report endpoints_{"/api/v1/node/endpoints"};
@@ -53,6 +56,7 @@ private:
     Report health_{"/api/v1/node/health"};
     model::wire::HealthReport health_wanted_;
     BootTime health_at_{};
+    bool takes_traffic_ = true;  // an older controller refuses a report that has it
 };
 
 }  // namespace cvlan::agent

@@ -68,3 +68,15 @@ def test_one_that_gets_another_address_is_found_again_within_3_s(homes):
     homes.a.host.renumber(segment, f"{segment.prefixes[0][77]}/24")
     wait_until(lambda: homes.pulse.first("a>b", changed + RESUME_SECONDS + UNSEEN), 10, "b answers again")
     assert homes.pulse.silence("a>b", changed) < RESUME_SECONDS + UNSEEN
+
+
+def test_what_was_carried_is_the_tenants_usage(homes):
+    """It comes with each report of paths, and both have others by now; no more of it than the kernels have counted."""
+    def told():
+        usage = homes.controller.ctl_json("tenant", "usage", "acme")
+        received, sent = (int(usage[key]) for key in ("receivedBytes", "sentBytes"))
+        lines = [line.split() for agent in homes.agents.values() for line in agent.host.run("wg", "show", "all", "transfer").stdout.splitlines()]
+        most = [sum(int(line[field]) for line in lines) for field in (2, 3)]
+        assert received <= most[0] and sent <= most[1], (usage, most)
+        return received > 1000 and sent > 1000
+    wait_until(told, 20, "the tenant has a usage")

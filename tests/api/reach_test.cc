@@ -259,6 +259,29 @@ TEST_F(ReachTest, AdministratorsSeeByWhichPathANodeReachesItsPeers) {
     EXPECT_EQ(store->audit({.tenant_id = tenant, .page_size = 1000})->items.size(), entries);
 }
 
+TEST_F(ReachTest, WhatNodesHaveCarriedIsTheTenantsUsage) {
+    const auto a = enrolled(make_token(tenant, network, 2).token, "a");
+    const std::string usage = "/api/v1/tenants/" + tenant + "/usage";
+    EXPECT_EQ(expect<wire::TenantUsage>(200, ask("GET", usage)).received_bytes, 0);
+    constexpr auto told =
+        R"({{"peers":[],"traffic":[{{"networkId":"{}","countedSince":"2027-01-01T00:00:00Z",)"
+        R"("receivedBytes":"{}","sentBytes":"7"}}]}})";
+    const auto put = [&](const std::string& bytes) {
+        return ask("PUT", "/api/v1/node/health", fmt::format(told, network, bytes),
+                   a.enrolment.certificate);
+    };
+    EXPECT_EQ(put("-1").status, 400);
+    EXPECT_EQ(put("9223372036854775807").status, 400);
+    ASSERT_EQ(put("4096").status, 204);
+    const auto shown = expect<wire::TenantUsage>(200, ask("GET", usage));
+    EXPECT_EQ(shown.received_bytes, 4096);
+    EXPECT_EQ(shown.sent_bytes, 7);
+    ASSERT_EQ(shown.traffic.size(), 1u);
+    EXPECT_EQ(shown.traffic[0].network_id, network);
+    EXPECT_EQ(shown.traffic[0].network_name, "office");
+    EXPECT_EQ(shown.traffic[0].received_bytes, 4096);
+}
+
 TEST_F(ReachTest, ReportsAreTakenEachFiveSecondsOfANodeAndNoLargerThanTheyMayBe) {
     const auto token = make_token(tenant, network, 2).token;
     const auto a = enrolled(token, "a"), b = enrolled(token, "b");

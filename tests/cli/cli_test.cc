@@ -156,6 +156,20 @@ TEST_F(Cvlanctl, ShowsByWhichPathANodeReachesItsPeers) {
     EXPECT_EQ(run_it({"node", "show", "n1", "-o", "json"}).out, node("n1") + "\n");
 }
 
+TEST_F(Cvlanctl, ShowsWhatATenantHasAndHasCarried) {
+    const std::string usage = fmt::format(
+        R"({{"networks":"1","nodes":{{"active":"2","pending":"0","expired":"1","revoked":"0"}},)"
+        R"("users":"3","tokens":"4","receivedBytes":"1258291","sentBytes":"900","traffic":[)"
+        R"({{"networkId":"{}","networkName":"lab","receivedBytes":"1258291","sentBytes":"900"}}]}})",
+        kNetworkId);
+    api_.reply("GET", fmt::format("/api/v1/tenants/{}/usage", kTenantId), 200, usage);
+    const std::string shown = run_it({"tenant", "usage", "acme"}).out;
+    for (const char* line : {"2 active, 0 pending, 1 expired, 0 revoked", "Carried", "lab",
+                             "1.2 MiB received, 900 B sent"})
+        EXPECT_NE(shown.find(line), std::string::npos) << line << '\n' << shown;
+    EXPECT_EQ(run_it({"tenant", "usage", "acme", "-o", "json"}).out, usage + "\n");
+}
+
 TEST_F(Cvlanctl, ShowsANodeOfAControllerThatKnowsNoPaths) {
     api_.reply("GET", "/api/v1/nodes", 200, list("nodes", node("n1")));
     api_.reply("GET", fmt::format("/api/v1/nodes/{}/peers", kNodeId), 404,

@@ -83,7 +83,8 @@ public:
     std::optional<wire::HealthReport> health;
     std::function<void(wire::Enrolment&)> spoil;  // its answers to enrolments
     std::string map_query;
-    bool has_twin = false;  // another machine takes every held query over
+    bool knows_traffic = true;  // else it refuses a report that has it, as those of before it
+    bool has_twin = false;      // another machine takes every held query over
     size_t held() const { return held_.size(); }
     size_t connections() const { return server_->stats().connections; }
 
@@ -127,8 +128,12 @@ private:
         }
         if (request.path == "/api/v1/node/endpoints")
             endpoints = *model::decode<wire::EndpointReport>(request.body);
-        if (request.path == "/api/v1/node/health")
-            health = *model::decode<wire::HealthReport>(request.body);
+        if (request.path == "/api/v1/node/health") {
+            auto report = *model::decode<wire::HealthReport>(request.body);
+            if (!knows_traffic && !report.traffic.empty())
+                return reply.send(http::problem({400, "INVALID", "/traffic: unknown field"}, "r"));
+            health = std::move(report);
+        }
         reply.send(json(204, ""));
     }
 

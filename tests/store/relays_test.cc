@@ -241,7 +241,7 @@ TEST_F(RelaysTest, WhatANodeReportsOfItsPeersIsShownAndChangesNothingElse) {
     auto relayed = path_to(office_.id, peer.id);
     relayed.path = wire::PeerPath::RelayUdp;
     relayed.relay_id = home.id;
-    ASSERT_TRUE(store_->health().put(key_of(node), {{relayed}}));
+    ASSERT_TRUE(store_->health().put(key_of(node), {{relayed}, {}}));
     auto seen = *store_->health().of(key_of(node));
     EXPECT_EQ(seen.reported_at, clock_.now());
     ASSERT_EQ(seen.peers.size(), 1u);
@@ -251,7 +251,7 @@ TEST_F(RelaysTest, WhatANodeReportsOfItsPeersIsShownAndChangesNothingElse) {
     EXPECT_EQ(seen.peers[0].told.rtt_ms, 12);
 
     clock_.advance(std::chrono::seconds(30));
-    ASSERT_TRUE(store_->health().put(key_of(node), {{path_to(office_.id, peer.id)}}));
+    ASSERT_TRUE(store_->health().put(key_of(node), {{path_to(office_.id, peer.id)}, {}}));
     seen = *store_->health().of(key_of(node));
     EXPECT_EQ(seen.reported_at, clock_.now());
     EXPECT_EQ(seen.peers.at(0).told.path, wire::PeerPath::Direct) << "the report before is gone";
@@ -282,7 +282,7 @@ TEST_F(RelaysTest, WhomANodeIsInNoNetworkWithIsNotShownAsItsPeer) {
     const auto peer = enrolled(enrolment(token(office_), "b")).node;
     auto relayed = path_to(office_.id, peer.id);
     relayed.relay_id = theirs.id;
-    ASSERT_TRUE(store_->health().put(key_of(node), {{relayed}}));
+    ASSERT_TRUE(store_->health().put(key_of(node), {{relayed}, {}}));
     EXPECT_EQ(store_->health().of(key_of(node))->peers.at(0).relay_name, "");
 }
 

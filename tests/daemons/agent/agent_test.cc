@@ -419,6 +419,8 @@ TEST_F(AgentTest, TheControllerIsToldByWhichPathEachPeerIsReached) {
     ASSERT_TRUE(machine.until([&] { return controller.health.has_value(); }));
     ASSERT_EQ(controller.health->peers.size(), 2u);
     EXPECT_EQ(controller.health->peers[0].path, wire::PeerPath::None);
+    ASSERT_EQ(controller.health->traffic.size(), 1u);
+    EXPECT_EQ(controller.health->traffic[0].network_id, kNetwork);
     auto* peer = machine.kernel.peer(reconcile::device_name(kNetwork),
                                      *wg::PublicKey::parse(wireguard_key(2)));
     ASSERT_NE(peer, nullptr);
@@ -432,6 +434,43 @@ TEST_F(AgentTest, TheControllerIsToldByWhichPathEachPeerIsReached) {
     EXPECT_EQ(controller.health->peers[0].node_id, node_id(2));
     EXPECT_EQ(controller.health->peers[0].endpoint, "192.0.2.2:51820");
     EXPECT_EQ(controller.health->peers[1].path, wire::PeerPath::None);
+    EXPECT_EQ(controller.health->traffic.at(0).received_bytes, 100);
+}
+
+// After a controller's step down.
+TEST_F(AgentTest, AControllerThatCountsNoTrafficIsToldThePathsAllTheSame) {
+    controller.knows_traffic = false;
+    bring_up();
+    ASSERT_TRUE(machine.until([&] {
+        machine.clock.advance(std::chrono::seconds(1));
+        machine.agent->kernel_changed();
+        return controller.health.has_value();
+    }));
+    EXPECT_EQ(controller.health->peers.size(), 2u);
+}
+
+TEST_F(AgentTest, WhatWasCarriedIsToldAfterFiveMinutesWhereItIsNotLittle) {
+    bring_up();
+    ASSERT_TRUE(machine.until([&] { return controller.health.has_value(); }));
+    const auto carried = [&] { return controller.health->traffic.at(0).received_bytes; };
+    auto* peer = machine.kernel.peer(reconcile::device_name(kNetwork),
+                                     *wg::PublicKey::parse(wireguard_key(2)));
+    ASSERT_NE(peer, nullptr);
+    // What is told by the round after the one that has seen it.
+    const auto after = [&](uint64_t received, std::chrono::seconds time) {
+        peer->rx_bytes = received;
+        machine.clock.advance(time);
+        for (const int end = machine.kernel.observed + 2; machine.kernel.observed < end;) {
+            machine.agent->kernel_changed();
+            const int seen = machine.kernel.observed;
+            EXPECT_TRUE(machine.until([&] { return machine.kernel.observed > seen; }));
+        }
+        return carried();
+    };
+    EXPECT_EQ(after(1 << 19, std::chrono::minutes(6)), 0) << "an idle network's";
+    EXPECT_EQ(after(3 << 19, std::chrono::seconds(1)), 3 << 19);
+    EXPECT_EQ(after(6 << 19, std::chrono::minutes(1)), 3 << 19);
+    EXPECT_EQ(after(6 << 19, std::chrono::minutes(5)), 6 << 19);
 }
 
 TEST_F(AgentTest, LogoutForgetsAndSaysWhetherTheControllerDid) {
