@@ -38,6 +38,7 @@ Result<store::NewNetwork> read_network(const wire::NetworkCreate& body) {
         network.ipv6 = *ipv6;
     }
     if (body.mtu) network.mtu = static_cast<uint16_t>(*body.mtu);
+    if (body.data_plane) network.data_plane = model::from_wire(*body.data_plane);
     return network;
 }
 
@@ -93,12 +94,16 @@ http::Response update_network(Context&, const Call& call, const AdminIdentity& w
     if (!body) return error_response(body.error(), call.request.request_id);
     auto network = find(call, who);
     if (!network) return error_response(network.error(), call.request.request_id);
-    auto renamed = call.store.rename_network({network->tenant_id, call.id}, body->name);
-    if (renamed && !call.validate_only)
-        log::info(
-            "api.network_renamed",
-            {{"tenant", renamed->tenant_id}, {"network", renamed->id}, {"name", renamed->name}});
-    return object_response(call, 200, renamed, show);
+    store::NetworkChange change{.name = body->name};
+    if (body->data_plane) change.data_plane = model::from_wire(*body->data_plane);
+    auto changed = call.store.change_network({network->tenant_id, call.id}, change);
+    if (changed && !call.validate_only)
+        log::info("api.network_changed",
+                  {{"tenant", changed->tenant_id},
+                   {"network", changed->id},
+                   {"name", changed->name},
+                   {"data_plane", text(model::to_wire(changed->data_plane))}});
+    return object_response(call, 200, changed, show);
 }
 
 http::Response delete_network(Context&, const Call& call, const AdminIdentity& who) {

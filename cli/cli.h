@@ -49,6 +49,7 @@ struct Args {
     std::string new_name;
     std::string ipv4, ipv6 = "auto";
     int64_t mtu = 0;
+    std::optional<model::wire::DataPlane> data_plane{};
     int64_t uses = 1;
     std::chrono::seconds expires = std::chrono::hours(24);
     model::wire::TokenRole role = model::wire::TokenRole::Node;

@@ -12,12 +12,21 @@ static Row row_of(const wire::Network& network) {
             network.node_count ? std::to_string(*network.node_count) : "0", network.id};
 }
 
+static void data_plane_option(CLI::App& app, Args& args) {
+    const std::map<std::string, wire::DataPlane> names{{"wireguard", wire::DataPlane::Wireguard},
+                                                       {"ipsec", wire::DataPlane::Ipsec}};
+    app.add_option("--data-plane", args.data_plane,
+                   "what carries its packets: wireguard (the default) or ipsec")
+        ->transform(CLI::CheckedTransformer(names, CLI::ignore_case));
+}
+
 void network_create_options(CLI::App& app, Args& args) {
     object(app, args);
     app.add_option("--ipv4", args.ipv4, "its prefix such as 10.100.0.0/24, or none")->required();
     app.add_option("--ipv6", args.ipv6, "its prefix, auto (a private /64) or none")
         ->capture_default_str();
     app.add_option("--mtu", args.mtu, "of the tunnels' devices")->check(CLI::Range(1280, 9000));
+    data_plane_option(app, args);
 }
 
 int network_create(const Args& args, Io& io) {
@@ -29,6 +38,7 @@ int network_create(const Args& args, Io& io) {
     wanted.ipv4 = args.ipv4;
     wanted.ipv6 = args.ipv6;
     if (args.mtu != 0) wanted.mtu = args.mtu;
+    wanted.data_plane = args.data_plane;
     auto network = session->controller.create_network(wanted);
     if (!network) return fail(io, network.error());
     return print_created(args, io, *network, row_of(*network));
@@ -51,15 +61,17 @@ int network_show(const Args& args, Io& io) {
     if (!session) return fail(io, session.error());
     auto network = session->controller.find_network(session->tenant_id, args.name);
     if (!network) return fail(io, network.error());
-    return print_object(args, io, *network,
-                        {{"Name", network->name},
-                         {"Id", network->id},
-                         {"Tenant", network->tenant_id},
-                         {"IPv4", network->ipv4.value_or("")},
-                         {"IPv6", network->ipv6.value_or("")},
-                         {"MTU", network->mtu ? std::to_string(*network->mtu) : ""},
-                         {"Nodes", std::to_string(network->node_count.value_or(0))},
-                         {"Created", time_text(network->created_at)}});
+    return print_object(
+        args, io, *network,
+        {{"Name", network->name},
+         {"Id", network->id},
+         {"Tenant", network->tenant_id},
+         {"IPv4", network->ipv4.value_or("")},
+         {"IPv6", network->ipv6.value_or("")},
+         {"MTU", network->mtu ? std::to_string(*network->mtu) : ""},
+         {"Data plane", network->data_plane ? std::string(text(*network->data_plane)) : ""},
+         {"Nodes", std::to_string(network->node_count.value_or(0))},
+         {"Created", time_text(network->created_at)}});
 }
 
 }  // namespace cvlan::cli

@@ -31,7 +31,8 @@ Result<Change> read_change(const store::Event& event, store::Store& store) {
     Change change{event, store.epoch()};
     switch (event.kind) {
         case EventKind::NetworkCreated:
-        case EventKind::NetworkRenamed: {
+        case EventKind::NetworkRenamed:
+        case EventKind::NetworkChanged: {
             auto network = store.network(event.tenant_id, event.object_id);
             if (network) change.network = std::move(*network);
             if (!network && network.error().code != Code::NotFound) return failed(network.error());

@@ -38,6 +38,7 @@ wire::MapFragment network_fragment(const model::Network& network, int64_t revisi
     shown.mtu = network.mtu;
     if (network.ipv4) shown.ipv4 = network.ipv4->text();
     if (network.ipv6) shown.ipv6 = network.ipv6->text();
+    if (network.data_plane == model::DataPlane::Ipsec) shown.data_plane = wire::DataPlane::Ipsec;
     return fragment;
 }
 

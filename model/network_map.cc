@@ -25,6 +25,7 @@ Result<MapNetwork> check_network(const wire::MapFragment& fragment) {
     network.id = fragment.id;
     network.name = fragment.network->name;
     network.mtu = static_cast<uint16_t>(fragment.network->mtu);
+    network.data_plane = fragment.network->data_plane.value_or(wire::DataPlane::Wireguard);
     if (auto name = check_name("name", network.name); !name) return failed(name.error());
     auto ipv4 = parse_prefix(fragment.network->ipv4);
     if (!ipv4) return failed(ipv4.error().while_doing("ipv4"));

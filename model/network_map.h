@@ -42,6 +42,7 @@ struct MapNetwork {
     std::optional<Prefix> ipv4;
     std::optional<Prefix> ipv6;
     uint16_t mtu = 1420;
+    wire::DataPlane data_plane = wire::DataPlane::Wireguard;
     MapPeer self;                          // this node's own place in it
     std::map<std::string, MapPeer> peers;  // by node id, without self
 };

@@ -18,10 +18,7 @@ namespace cvlan::model {
 
 // At most so many; none is no limit.
 struct Quotas {
-    std::optional<int64_t> networks{};
-    std::optional<int64_t> nodes{};
-    std::optional<int64_t> users{};
-    std::optional<int64_t> tokens{};
+    std::optional<int64_t> networks{}, nodes{}, users{}, tokens{};
 };
 
 struct Tenant {
@@ -36,6 +33,7 @@ struct Tenant {
 };
 
 enum class MapExpiry { Keep, Drop };
+enum class DataPlane { Wireguard, Ipsec };  // of a network's packets; rows hold the numbers
 
 // What holds for a whole tenant. These are the defaults.
 struct Settings {
@@ -54,6 +52,7 @@ struct Network {
     std::optional<Prefix> ipv4;
     std::optional<Prefix> ipv6;
     uint16_t mtu = 1420;
+    DataPlane data_plane = DataPlane::Wireguard;
     int64_t revision = 0;
     int64_t node_count = 0;
     WallTime created_at{};

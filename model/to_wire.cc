@@ -31,6 +31,14 @@ wire::Settings to_wire(const Settings& settings) {
     return shown;
 }
 
+wire::DataPlane to_wire(DataPlane plane) {
+    return plane == DataPlane::Ipsec ? wire::DataPlane::Ipsec : wire::DataPlane::Wireguard;
+}
+
+DataPlane from_wire(wire::DataPlane plane) {
+    return plane == wire::DataPlane::Ipsec ? DataPlane::Ipsec : DataPlane::Wireguard;
+}
+
 wire::Network to_wire(const Network& network) {
     wire::Network shown;
     shown.id = network.id;
@@ -39,6 +47,7 @@ wire::Network to_wire(const Network& network) {
     if (network.ipv4) shown.ipv4 = network.ipv4->text();
     if (network.ipv6) shown.ipv6 = network.ipv6->text();
     shown.mtu = network.mtu;
+    shown.data_plane = to_wire(network.data_plane);
     shown.node_count = network.node_count;
     shown.created_at = network.created_at;
     shown.revision = network.revision;

@@ -53,6 +53,7 @@ enum class EventKind {
     PolicyChanged,
     PolicyDeleted,
     SettingsChanged,
+    NetworkChanged,  // other than its name
 };
 
 struct Event {

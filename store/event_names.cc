@@ -49,8 +49,9 @@ constexpr EventName kNames[] = {
     {"POLICY_CHANGED", "policy"},
     {"POLICY_DELETED", "policy"},
     {"SETTINGS_CHANGED", "settings"},
+    {"NETWORK_CHANGED", "network"},
 };
-static_assert(std::size(kNames) == static_cast<size_t>(EventKind::SettingsChanged) + 1);
+static_assert(std::size(kNames) == static_cast<size_t>(EventKind::NetworkChanged) + 1);
 
 }  // namespace
 

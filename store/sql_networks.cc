@@ -11,7 +11,7 @@ namespace {
 constexpr const char* kSelect =
     "SELECT tenant_id, id, name, mtu, ipv4_first, ipv4_length, ipv6_first, ipv6_length, "
     "node_count, "
-    "revision, created_at FROM networks";
+    "revision, created_at, data_plane FROM networks";
 
 std::optional<Prefix> prefix_columns(const Statement& row, int column) {
     const auto address = row.address(column);
@@ -32,6 +32,7 @@ model::Network network_row(const Statement& row) {
     network.node_count = row.integer(8);
     network.revision = row.integer(9);
     network.created_at = row.time(10);
+    network.data_plane = static_cast<model::DataPlane>(row.integer(11));
     return network;
 }
 
@@ -56,6 +57,15 @@ void bind_prefix(Statement& statement, const std::optional<Prefix>& prefix) {
     }
     statement.bind(prefix->address()).bind(prefix->last()).bind(prefix->length());
     statement.bind(usable_range(*prefix).first);
+}
+
+Result<void> check_network_name(Database& db, const std::string& tenant_id,
+                                const std::string& name) {
+    Statement taken =
+        db.sql("SELECT 1 FROM networks WHERE tenant_id = ? AND name = ?", tenant_id, name);
+    if (taken.next()) return fail(Code::Exists, "network name '{}' is taken", name);
+    if (taken.error()) return failed(*taken.error());
+    return {};
 }
 
 Result<void> check_overlap(Database& db, const std::string& tenant_id, const Prefix& prefix) {
@@ -101,9 +111,8 @@ Result<model::Network> SqlStore::create_network(const NewNetwork& wanted) {
         const Key key{network.tenant_id, new_uuid(unix_ms(now))};
         auto revision = record(key, EventKind::NetworkCreated, {key.id});
         if (!revision) return failed(revision.error());
-        Statement taken = db_.sql("SELECT 1 FROM networks WHERE tenant_id = ? AND name = ?",
-                                  key.tenant_id, network.name);
-        if (taken.next()) return fail(Code::Exists, "network name '{}' is taken", network.name);
+        if (auto is_free = check_network_name(db_, key.tenant_id, network.name); !is_free)
+            return failed(is_free.error());
         for (const auto& prefix : {network.ipv4, network.ipv6})
             if (prefix)
                 if (auto good = check_overlap(db_, key.tenant_id, *prefix); !good)
@@ -111,11 +120,12 @@ Result<model::Network> SqlStore::create_network(const NewNetwork& wanted) {
 
         Statement insert = db_.sql(
             "INSERT INTO networks (tenant_id, id, name, mtu, revision, created_at, ipv4_first, "
-            "ipv4_last, ipv4_length, ipv4_next, ipv6_first, ipv6_last, ipv6_length, ipv6_next) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "ipv4_last, ipv4_length, ipv4_next, ipv6_first, ipv6_last, ipv6_length, ipv6_next, "
+            "data_plane) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             key.tenant_id, key.id, network.name, network.mtu, *revision, now);
         bind_prefix(insert, network.ipv4);
         bind_prefix(insert, network.ipv6);
+        insert.bind(static_cast<int64_t>(network.data_plane));
         if (auto done = insert.run(); !done) return failed(done.error());
         if (auto fits = check_quota(key.tenant_id, Quota::Networks); !fits)
             return failed(fits.error());
@@ -139,24 +149,30 @@ Result<model::Network> SqlStore::network(const Scope& scope, const std::string& 
     return read([&] { return find_network(scope, id); });
 }
 
-Result<model::Network> SqlStore::rename_network(const Key& key, const std::string& name) {
-    if (auto good = model::check_name("name", name); !good) return failed(good.error());
+Result<model::Network> SqlStore::change_network(const Key& key, const NetworkChange& change) {
+    if (change.name)
+        if (auto good = model::check_name("name", *change.name); !good) return failed(good.error());
     return write([&]() -> Result<model::Network> {
         auto network = find_network(key.tenant_id, key.id);
         if (!network) return network;
         if (auto match = check_match(cause_, network->revision); !match)
             return failed(match.error());
-        if (network->name == name) return network;
-        Statement taken =
-            db_.sql("SELECT 1 FROM networks WHERE tenant_id = ? AND name = ?", key.tenant_id, name);
-        if (taken.next()) return fail(Code::Exists, "network name '{}' is taken", name);
-        if (taken.error()) return failed(*taken.error());
-        auto revision = record(key, EventKind::NetworkRenamed, {key.id}, public_text(*network));
+        const std::string name = change.name.value_or(network->name);
+        const model::DataPlane data_plane = change.data_plane.value_or(network->data_plane);
+        const bool is_renamed = name != network->name;
+        if (!is_renamed && data_plane == network->data_plane) return network;
+        if (is_renamed)
+            if (auto is_free = check_network_name(db_, key.tenant_id, name); !is_free)
+                return failed(is_free.error());
+        const EventKind kind = data_plane == network->data_plane ? EventKind::NetworkRenamed
+                                                                 : EventKind::NetworkChanged;
+        auto revision = record(key, kind, {key.id}, public_text(*network));
         if (!revision) return failed(revision.error());
-        auto done =
-            db_.sql("UPDATE networks SET name = ?, revision = ? WHERE tenant_id = ? AND id = ?",
-                    name, *revision, key.tenant_id, key.id)
-                .run();
+        auto done = db_.sql(
+                           "UPDATE networks SET name = ?, data_plane = ?, revision = ? "
+                           "WHERE tenant_id = ? AND id = ?",
+                           name, static_cast<int64_t>(data_plane), *revision, key.tenant_id, key.id)
+                        .run();
         if (!done) return failed(done.error());
         return audited(find_network(key.tenant_id, key.id));
     });

@@ -49,7 +49,7 @@ public:
     Result<model::Network> create_network(const NewNetwork& network) override;
     Result<Page<model::Network>> networks(const Filter& filter) override;
     Result<model::Network> network(const Scope& scope, const std::string& id) override;
-    Result<model::Network> rename_network(const Key& network, const std::string& name) override;
+    Result<model::Network> change_network(const Key& network, const NetworkChange& change) override;
     Result<Revision> delete_network(const Key& network) override;
 
     Result<model::Token> create_token(

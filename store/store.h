@@ -77,7 +77,8 @@ public:
     virtual Result<model::Network> create_network(const NewNetwork& network) = 0;
     virtual Result<Page<model::Network>> networks(const Filter& filter) = 0;
     virtual Result<model::Network> network(const Scope& scope, const std::string& id) = 0;
-    virtual Result<model::Network> rename_network(const Key& network, const std::string& name) = 0;
+    virtual Result<model::Network> change_network(const Key& network,
+                                                  const NetworkChange& change) = 0;
     virtual Result<Revision> delete_network(const Key& network) = 0;
 
     // The id, the tenant and the expiry are the signed claims' own.

@@ -64,6 +64,12 @@ struct NewNetwork {
     std::optional<Prefix> ipv6;
     bool ipv6_auto = false;  // a random ULA /64
     uint16_t mtu = 1420;
+    model::DataPlane data_plane = model::DataPlane::Wireguard;
+};
+
+struct NetworkChange {
+    std::optional<std::string> name{};
+    std::optional<model::DataPlane> data_plane{};
 };
 
 struct CertificateRow {

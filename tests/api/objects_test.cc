@@ -158,6 +158,32 @@ TEST_F(ObjectsTest, ARenamedNetworkIsHeardOfByItsNodes) {
     EXPECT_EQ(ask("PATCH", "/api/v1/networks/" + id, R"({"name":"-"})").status, 400);
 }
 
+TEST_F(ObjectsTest, ANetworksDataPlaneIsHeardOfByItsNodes) {
+    const auto made = expect<wire::Network>(
+        201, ask("POST", "/api/v1/networks",
+                 fmt::format(R"({{"tenantId":"{}","name":"ike","ipv4":"10.102.0.0/24",
+                                  "dataPlane":"IPSEC"}})",
+                             tenant)));
+    EXPECT_EQ(made.data_plane, wire::DataPlane::Ipsec);
+    const auto id = make_network(tenant);
+    const auto node = enrolled(make_token(tenant, id).token, "a");
+    const auto full = whole_map(**maps.answer(tenant, node.enrolment.node_id, std::nullopt));
+    const auto changed = expect<wire::Network>(
+        200, ask("PATCH", "/api/v1/networks/" + id, R"({"dataPlane":"IPSEC"})"));
+    EXPECT_EQ(changed.data_plane, wire::DataPlane::Ipsec);
+    EXPECT_EQ(changed.name, expect<wire::Network>(200, ask("GET", "/api/v1/networks/" + id)).name);
+    const auto delta = whole_map(
+        **maps.answer(tenant, node.enrolment.node_id, maps::Since{full.epoch, full.revision}));
+    ASSERT_EQ(delta.fragments.size(), 1u);
+    EXPECT_EQ(fragment_of(delta.fragments[0]).network->data_plane, wire::DataPlane::Ipsec);
+    // The same again, and nothing at all, are no change; what is no data plane is refused.
+    const auto revision = store->tenant(tenant)->revision;
+    EXPECT_EQ(ask("PATCH", "/api/v1/networks/" + id, R"({"dataPlane":"IPSEC"})").status, 200);
+    EXPECT_EQ(ask("PATCH", "/api/v1/networks/" + id, "{}").status, 200);
+    EXPECT_EQ(store->tenant(tenant)->revision, revision);
+    EXPECT_EQ(ask("PATCH", "/api/v1/networks/" + id, R"({"dataPlane":"GRE"})").status, 400);
+}
+
 TEST_F(ObjectsTest, ATenantIsRenamed) {
     const std::string path = "/api/v1/tenants/" + tenant;
     EXPECT_EQ(expect<wire::Tenant>(200, ask("PATCH", path, R"({"name":"other"})")).name, "other");

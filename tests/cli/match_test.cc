@@ -145,6 +145,7 @@ TEST_F(Seen, GoesWithEveryCommandThatChangesSomething) {
                                             "tenant delete ID",
                                             "tenant suspend ID",
                                             "network rename ID x",
+                                            "network update ID --data-plane IPSEC",
                                             "network delete ID",
                                             "token revoke ID",
                                             "token delete ID",

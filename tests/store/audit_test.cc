@@ -34,7 +34,7 @@ struct AuditTest : StoreTest {
                 clock_.now()};
     }
     void rename(const std::string& name) {
-        EXPECT_TRUE(store_->rename_network({tenant_, network_.id}, name));
+        EXPECT_TRUE(store_->change_network({tenant_, network_.id}, {.name = name}));
     }
 };
 
@@ -60,7 +60,7 @@ TEST_F(AuditTest, AChangeSaysWhatWasBeforeAndAfter) {
 
 TEST_F(AuditTest, AChangeSaysWhoAndFromWhereAndInWhichRequest) {
     const auto acting = store_->as({"user:7", "192.0.2.7", "request-9"});
-    ASSERT_TRUE(acting->rename_network({tenant_, network_.id}, "lab"));
+    ASSERT_TRUE(acting->change_network({tenant_, network_.id}, {.name = "lab"}));
     rename("office");  // the store's own changes stay the system's
     const auto all = entries(tenant_);
     ASSERT_EQ(all.size(), 4U);
@@ -279,7 +279,7 @@ TEST_F(AuditTest, IsWholeWhileRetentionCutsIt) {
 
 TEST_F(AuditTest, WhatCanNotBeAuditedIsNotDone) {
     ASSERT_TRUE(place_.database()->run_script("ALTER TABLE audit RENAME TO lost"));
-    const auto refused = store_->rename_network({tenant_, network_.id}, "lab");
+    const auto refused = store_->change_network({tenant_, network_.id}, {.name = "lab"});
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Code::Unavailable);
     EXPECT_EQ(refused.error().reason, "AUDIT_UNAVAILABLE");

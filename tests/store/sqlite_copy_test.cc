@@ -72,7 +72,8 @@ TEST_F(SqliteCopyTest, IsTakenWhileOthersWriteAndIsWhole) {
     std::atomic<bool> stop = false;
     std::thread writer([&] {
         for (int i = 0; !stop; ++i)
-            (void)store_->rename_network({network_.tenant_id, network_.id}, fmt::format("n{}", i));
+            (void)store_->change_network({network_.tenant_id, network_.id},
+                                         {.name = fmt::format("n{}", i)});
     });
     const auto state = copy_database(path_, copy_);
     stop = true;

@@ -97,7 +97,7 @@ TEST_F(TenantsTest, AChangeThatExpectsAnotherRevisionIsRefused) {
     const int64_t before = store_->tenant(acme)->revision;
     expect_mismatch(stale->update_tenant(acme, {.name = "new"}));
     expect_mismatch(stale->delete_tenant(acme));
-    expect_mismatch(stale->rename_network({acme, office.id}, "new"));
+    expect_mismatch(stale->change_network({acme, office.id}, {.name = "new"}));
     expect_mismatch(stale->delete_network({acme, office.id}));
     expect_mismatch(stale->revoke_token({acme, claims.id}));
     expect_mismatch(stale->delete_token({acme, claims.id}));
@@ -109,10 +109,10 @@ TEST_F(TenantsTest, AChangeThatExpectsAnotherRevisionIsRefused) {
     EXPECT_EQ(store_->tenant(acme)->revision, before);
 
     const auto current = store_->as({.actor = "operator:0", .expected = office.revision});
-    const auto renamed = current->rename_network({acme, office.id}, "new");
+    const auto renamed = current->change_network({acme, office.id}, {.name = "new"});
     ASSERT_TRUE(renamed) << renamed.error().message;
     EXPECT_GT(renamed->revision, office.revision);
-    expect_mismatch(current->rename_network({acme, office.id}, "newer"));
+    expect_mismatch(current->change_network({acme, office.id}, {.name = "newer"}));
 }
 
 // What else happens in a tenant is no change of its own fields.

@@ -71,9 +71,9 @@ public:
     Result<model::Network> network(const store::Scope& scope, const std::string& id) override {
         return ask(&Store::network, scope, id);
     }
-    Result<model::Network> rename_network(const store::Key& network,
-                                          const std::string& name) override {
-        return ask(&Store::rename_network, network, name);
+    Result<model::Network> change_network(const store::Key& network,
+                                          const store::NetworkChange& change) override {
+        return ask(&Store::change_network, network, change);
     }
     Result<store::Revision> delete_network(const store::Key& network) override {
         return ask(&Store::delete_network, network);
