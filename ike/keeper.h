@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Rounds with charon on a thread of their own: a charon that stands still costs nobody else. Each
+// 4 s, and sooner when something else is wanted or has happened. All but the thread's own work is
+// for whoever made it. Its end changes nothing in charon or the kernel.
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "base/clock.h"
+#include "ike/rounds.h"
+
+namespace cvlan::ike {
+
+class Keeper {
+public:
+    struct Parts {
+        const Clock& clock;
+        vici::SocketAt at{};
+        std::function<Result<xfrm::Client>()> open_states{};
+        std::function<void()> on_round{};  // from its thread; something is other than before
+        std::chrono::milliseconds every{4000};
+    };
+    explicit Keeper(Parts parts);
+    ~Keeper();
+    Keeper(const Keeper&) = delete;
+    Keeper& operator=(const Keeper&) = delete;
+
+    void set(std::shared_ptr<const Wanted> want);  // nothing is done before the first one
+    void look();                                   // something has happened
+    std::shared_ptr<const Status> status() const;  // nothing before the first round
+
+private:
+    void run();
+    std::shared_ptr<const Wanted> wait();
+    void tell(Status status);
+    void watch(const Status& status);
+
+    Parts parts_;
+    mutable std::mutex mutex_;
+    std::condition_variable wake_;
+    std::shared_ptr<const Wanted> want_;
+    std::shared_ptr<const Status> status_;
+    bool is_due_ = false;
+    bool is_ending_ = false;
+    std::thread thread_;
+};
+
+}  // namespace cvlan::ike

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ike/wanted.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+
+namespace cvlan::ike {
+
+namespace {
+
+// RFC 8247, RFC 8221; P-384 first, which is an approved one.
+constexpr const char* kIkeProposal = "aes256gcm16-prfsha384-ecp384-x25519";
+constexpr const char* kEspProposal = "aes256gcm16-ecp384-x25519";
+constexpr Seconds kDpdDelay{15};
+constexpr uint32_t kReplayWindow = 1024;  // packets; several queues put them out of order
+
+vici::Texts selectors(const std::vector<Address>& addresses) {
+    vici::Texts out;
+    for (const Address& address : addresses) out.push_back(Prefix::host(address).text());
+    return out;
+}
+
+vici::Child child_of(const Shared& network, const Peer& peer, const Times& times) {
+    vici::Child child{.name = network.network_id};
+    child.esp_proposals = {kEspProposal};
+    child.local_ts = selectors(network.own);
+    child.remote_ts = selectors(network.theirs);
+    child.mode = "tunnel";
+    child.start_action = peer.underlay.empty() ? "none" : "trap";
+    child.rekey_time = times.rekey;
+    child.life_time = times.rekey + std::max(times.rekey / 4, Seconds(5));
+    child.rand_time = times.rekey / 10;
+    child.inactivity = times.idle;
+    child.reqid = reqid_of(network.network_id, peer.node_id);
+    child.if_id_in = child.if_id_out = network.if_id;
+    child.replay_window = kReplayWindow;
+    return child;
+}
+
+}  // namespace
+
+std::string connection_name(std::string_view peer_node_id) {
+    return std::string(kPrefix).append(peer_node_id);
+}
+
+uint32_t reqid_of(std::string_view network_id, std::string_view peer_node_id) {
+    const Bytes hash = sha256(as_bytes(std::string(network_id).append(peer_node_id)));
+    uint32_t number = 0;
+    for (size_t i = 0; i < sizeof number; ++i) number = number << 8 | hash[i];
+    return (number & 0x3fffffff) | 0x40000000;  // charon's own count up from 1
+}
+
+Tunnel tunnel_to(const Identity& own, const Peer& peer, const Times& times) {
+    Tunnel tunnel;
+    tunnel.keeps_own = own.node_id < peer.node_id;
+    tunnel.places = peer.underlay.size();
+    vici::Connection& connection = tunnel.connection;
+    connection.name = connection_name(peer.node_id);
+    connection.local_addrs = {"%any"};
+    for (const Address& address : peer.underlay) connection.remote_addrs.push_back(address.text());
+    connection.remote_addrs.emplace_back("%any");
+    connection.proposals = {kIkeProposal};
+    connection.mobike = true;
+    connection.dpd_delay = kDpdDelay;
+    connection.unique = "no";  // which of two stays is plan()'s; a peer that has restarted says so
+    connection.send_cert = "always";
+    connection.rekey_time = 4 * times.rekey;
+    vici::Auth& local = connection.local.emplace_back();
+    local.id = "fqdn:" + own.name;
+    local.certs = {own.certificates.front()};
+    vici::Auth& remote = connection.remote.emplace_back();
+    remote.id = "fqdn:" + peer.name;
+    remote.cacerts = own.roots;
+    for (const Shared& network : peer.networks)
+        connection.children.push_back(child_of(network, peer, times));
+    return tunnel;
+}
+
+vici::Connection turned(const Tunnel& tunnel, size_t tries) {
+    vici::Connection connection = tunnel.connection;
+    if (tunnel.places < 2) return connection;
+    auto& places = connection.remote_addrs;
+    const auto by = static_cast<std::ptrdiff_t>(tries % tunnel.places);
+    std::rotate(places.begin(), places.begin() + by,
+                places.begin() + static_cast<std::ptrdiff_t>(tunnel.places));
+    return connection;
+}
+
+}  // namespace cvlan::ike

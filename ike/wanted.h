@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What charon should hold for this machine: its identities, and a connection a peer with a CHILD_SA
+// a network. Pure. Names are charon's, see vici/config.h.
+//
+// A peer is known by its certificate alone: its DNS name, signed by the tenant's controller.
+// Addresses only say where to look for it, so one that moved, or is behind a NAT, is let in.
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ip.h"
+#include "base/secret.h"
+#include "vici/config.h"
+
+namespace cvlan::ike {
+
+using vici::Seconds;
+
+// Of all our connections; whatever is called otherwise is foreign, and never touched.
+inline constexpr std::string_view kPrefix = "cvlan-";
+
+// Who this node is to the peers of one tenant.
+struct Identity {
+    std::string name{};  // of its certificate (DNS)
+    std::string node_id{};
+    std::vector<std::string> certificates{};  // PEM; its own first, then those above it
+    SecretText key{};                         // PEM
+    std::vector<std::string> roots{};         // PEM
+};
+
+// A network that this node shares with a peer.
+struct Shared {
+    std::string network_id{};
+    uint32_t if_id = 0;  // of its xfrm interface
+    std::vector<Address> own{};
+    std::vector<Address> theirs{};
+};
+
+struct Peer {
+    std::string node_id{};
+    std::string name{};               // of its certificate (DNS)
+    std::vector<Address> underlay{};  // where it may be, best first; none: it has to come to us
+    std::vector<Shared> networks{};
+};
+
+struct Times {
+    Seconds rekey{3600};  // of a CHILD_SA; an IKE_SA has four times as long
+    Seconds idle{900};    // then a tunnel goes, and comes back with the next packet
+};
+
+// A peer's tunnel as charon is told it.
+struct Tunnel {
+    vici::Connection connection{};
+    // Both ends may set one up at once. The end with the lower node id then keeps the one that it
+    // began, and so does the other.
+    bool keeps_own = false;
+    size_t places = 0;  // how many addresses of the peer there are to try
+};
+
+struct Wanted {
+    std::vector<Identity> identities{};
+    std::map<std::string, Tunnel> tunnels{};  // by the connection's name
+    std::set<uint32_t> if_ids{};  // of all our networks, so that what is left over is found
+};
+
+std::string connection_name(std::string_view peer_node_id);
+// Of a CHILD_SA, the same at each start: states that outlive a charon go on matching the policies
+// of the next one. Two peers may have one reqid: the kernel looks at the tunnel's ends too.
+uint32_t reqid_of(std::string_view network_id, std::string_view peer_node_id);
+
+Tunnel tunnel_to(const Identity& own, const Peer& peer, const Times& times);
+
+// The connection when its first `tries` places have not answered: charon calls the first one alone.
+vici::Connection turned(const Tunnel& tunnel, size_t tries);
+
+}  // namespace cvlan::ike
