@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -46,11 +48,29 @@ static void print_self(Io& io, const local::SelfStatus& self) {
     print_fields(io, fields);
 }
 
+static std::string data_plane_text(const local::StatusPeer& peer) {
+    if (!peer.data_plane) return "-";
+    std::string text(local::text(*peer.data_plane));
+    if (peer.cipher) text += " " + *peer.cipher;
+    if (peer.sa_seconds)
+        text += fmt::format(", {} old", span_text(std::chrono::seconds(*peer.sa_seconds)));
+    if (peer.rekey_in_seconds)
+        text +=
+            fmt::format(", rekey in {}", span_text(std::chrono::seconds(*peer.rekey_in_seconds)));
+    return text;
+}
+
 static void print_peers(Io& io, const std::vector<local::StatusPeer>& peers) {
     if (peers.empty()) {
         io.out << "\nno peers\n";
         return;
     }
+    const bool has_ipsec = std::any_of(peers.begin(), peers.end(), [](const auto& peer) {
+        return peer.data_plane == local::DataPlane::Ipsec;
+    });
+    Row head{"PEER",       "ADDRESSES", "PATH",     "ENDPOINT",
+             "ROUND TRIP", "HANDSHAKE", "RECEIVED", "SENT"};
+    if (has_ipsec) head.push_back("DATA PLANE");
     std::vector<Row> rows;
     for (const local::StatusPeer& peer : peers) {
         std::string handshake = "never";
@@ -65,12 +85,10 @@ static void print_peers(Io& io, const std::vector<local::StatusPeer>& peers) {
                         has_place ? *peer.endpoint : "-",
                         peer.rtt_ms ? fmt::format("{} ms", *peer.rtt_ms) : "-", handshake,
                         bytes_text(peer.rx_bytes), bytes_text(peer.tx_bytes)});
+        if (has_ipsec) rows.back().push_back(data_plane_text(peer));
     }
     io.out << '\n';
-    print_table(
-        io,
-        {"PEER", "ADDRESSES", "PATH", "ENDPOINT", "ROUND TRIP", "HANDSHAKE", "RECEIVED", "SENT"},
-        rows);
+    print_table(io, head, rows);
 }
 
 static void print_status(Io& io, const local::Status& status) {

@@ -120,6 +120,7 @@ void Agent::round(Scope scope) {
     if (is_watching_) return;
     soon_.cancel();
     apply(desired(), scope);
+    if (scope == Scope::Everything) follow_tunnels();
     look_at_paths();
     report();
     wait_for_next();

@@ -2,9 +2,9 @@
 #pragma once
 
 // The agent: map arrives -> desired -> observe -> diff -> apply -> report -> wait. agent.cc is that
-// way on one page; agent_paths.cc and
-// agent_relays.cc are how peers are reached, up.cc is what an administrator asks of it.
-// Everything runs on the loop's thread. Ending an Agent changes nothing in the kernel.
+// way on one page; agent_paths.cc and agent_relays.cc are how peers are reached, agent_tunnels.cc
+// is what goes by IPsec, up.cc is what an administrator asks of it. Everything runs on the loop's
+// thread. Ending an Agent changes nothing in the kernel.
 
 #include <functional>
 #include <memory>
@@ -20,7 +20,9 @@
 #include "daemons/agent/pathfinder.h"
 #include "daemons/agent/port_maps.h"
 #include "daemons/agent/relay_links.h"
+#include "daemons/agent/tunnels.h"
 #include "daemons/agent/wanted.h"
+#include "ike/keeper.h"
 #include "model/local.h"
 #include "reconcile/host.h"
 #include "reconcile/reconciler.h"
@@ -38,6 +40,8 @@ struct AgentParts {
     std::function<uint16_t(uint16_t first, const std::vector<uint16_t>& used)> free_port;
     std::unique_ptr<PathSockets> sockets{};  // none: paths are tried by the kernel alone
     std::function<Result<std::optional<Gateway>>()> read_gateway{};  // none: no port is mapped
+    // Speaks with charon, and calls when something is other than before; none: no IPsec.
+    std::function<std::unique_ptr<ike::Keeper>(std::function<void()> on_round)> make_keeper{};
 };
 
 class Agent {
@@ -128,6 +132,15 @@ private:
     void network_changed(const reach::Underlay& now);
     void reopen_sessions();
 
+    // What goes by IPsec.
+    void follow_tunnels();
+    std::shared_ptr<const ike::Status> tunnels() const;
+    void tunnel_health(std::vector<local::HealthItem>& items) const;
+    void show_tunnel(const std::string& network_id, const ike::Status* status,
+                     local::StatusPeer& peer) const;
+    void tunnel_paths(const std::string& network_id, const model::MapNetwork& network,
+                      std::vector<model::wire::PeerHealth>& told) const;
+
     std::vector<local::HealthItem> machine_health() const;
     void overlap_health(std::vector<local::HealthItem>& items) const;
     local::SelfStatus self_status(const Node& node) const;
@@ -162,6 +175,10 @@ private:
     std::unique_ptr<RelayLinks> relays_;
     std::optional<Gateway> gateway_;  // where a port is to be mapped at it
     std::unique_ptr<PortMaps> port_maps_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for calls from keeper_'s thread
+    std::unique_ptr<ike::Keeper> keeper_;
+    bool has_ipsec_ = false;
+    std::string tunnel_trouble_;
     reconcile::Observed last_;             // of the last round: for status
     reconcile::Desired last_want_;         // of the last round: for drift
     std::vector<std::string> problems_;    // of the last round

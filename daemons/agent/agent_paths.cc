@@ -15,8 +15,6 @@ using reconcile::Scope;
 
 namespace {
 
-constexpr size_t kMostTold = 1000;  // peers in a health report, as many as a controller takes
-
 local::PathKind kind_of(reach::Way way) {
     if (way == reach::Way::RelayUdp) return local::PathKind::RelayUdp;
     if (way == reach::Way::RelayTls) return local::PathKind::RelayTls;
@@ -220,11 +218,12 @@ void Agent::report_endpoints(Node& node) {
         if (!is_member) continue;
         const auto port = static_cast<uint16_t>(network.listen_port);
         const std::string device = reconcile::device_name(network.network_id);
+        const bool has_checks =
+            pathfinder_ && !(map && is_ipsec(map->networks.at(network.network_id)));
         // What STUN servers answer belongs into the first report: the next has to wait.
-        if (pathfinder_ && (!pathfinder_->follows(device) || pathfinder_->is_asking(device)))
-            return;
+        if (has_checks && (!pathfinder_->follows(device) || pathfinder_->is_asking(device))) return;
         const auto own = places_of(device, port);
-        if (pathfinder_) pathfinder_->set_places(device, own);
+        if (has_checks) pathfinder_->set_places(device, own);
         report.networks.push_back({network.network_id, port, texts_of(own)});
     }
     if (relays_) report.relay_id = relays_->home_relay(node.identity().kept.tenant_id);
@@ -236,8 +235,9 @@ void Agent::report_health(Node& node) {
     if (!map || !is_wanted_up()) return;
     model::wire::HealthReport report;
     for (const auto& [id, network] : map->networks) {
+        if (is_ipsec(network)) tunnel_paths(id, network, report.peers);
         const wg::Device* device = last_.wireguard_device(reconcile::device_name(id));
-        if (!device) continue;
+        if (is_ipsec(network) || !device) continue;
         node.traffic().look(id, *device);
         std::map<wg::PublicKey, const wg::Peer*> seen;
         for (const wg::Peer& peer : device->peers) seen[peer.public_key] = &peer;

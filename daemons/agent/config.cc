@@ -43,9 +43,11 @@ void read_paths(Settings& settings, const Overrides& flags, AgentConfig& config)
     };
     take("state_dir", flags.state_dir, config.state_dir);
     take("socket", flags.socket, config.socket);
+    take("charon_socket", std::nullopt, config.charon_socket);
     // sockaddr_un holds 108 bytes, one of them for the end.
-    if (config.socket.size() > 107)
-        settings.file().reject("socket", "must be shorter than 108 bytes");
+    for (const auto& [key, path] :
+         {std::pair{"socket", &config.socket}, std::pair{"charon_socket", &config.charon_socket}})
+        if (path->size() > 107) settings.file().reject(key, "must be shorter than 108 bytes");
 }
 
 void read_proxy(Settings& settings, AgentConfig& config) {
@@ -69,6 +71,8 @@ Result<AgentConfig> read(Config file, const Overrides& flags, Environment enviro
     config.mtu = static_cast<uint16_t>(settings.integer("mtu", 1280, 9000).value_or(0));
     config.port_mapping = settings.boolean("port_mapping").value_or(true);
     config.upnp = settings.boolean("upnp").value_or(false);
+    config.ipsec_rekey =
+        std::chrono::seconds(settings.integer("ipsec_rekey_seconds", 10, 86400).value_or(3600));
     config.report_mac_addresses = settings.boolean("report_mac_addresses").value_or(true);
     if (auto finished = settings.finish(); !finished) return failed(finished.error());
     return config;
@@ -119,6 +123,8 @@ std::string print_config(const AgentConfig& config) {
     // What is secret in it is not shown.
     if (auto proxy = http::parse_proxy(config.proxy))
         out += fmt::format("proxy = {}\n", toml_string(proxy->text()));
+    out += fmt::format("charon_socket = {}\n", toml_string(config.charon_socket));
+    out += fmt::format("ipsec_rekey_seconds = {}\n", config.ipsec_rekey.count());
     out += fmt::format("report_mac_addresses = {}\n", config.report_mac_addresses);
     out += fmt::format("log_level = {}\n", toml_string(level_text(config.log_level)));
     return out;

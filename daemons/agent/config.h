@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/settings.h"
+#include "vici/socket.h"
 
 namespace cvlan::agent {
 
@@ -24,13 +26,15 @@ inline constexpr const char* kDefaultConfigPath = "/etc/cvlan/agent.toml";
 struct AgentConfig {
     std::string state_dir = "/var/lib/cvlan-agent";
     std::string socket = "/run/cvlan/agent.sock";
-    std::string socket_group;                   // empty: that of the process
-    std::vector<Endpoint> advertise_endpoints;  // reported beside those that are found
-    uint16_t listen_port = 51820;               // of the first network, or the next free one
-    uint16_t mtu = 0;                           // 0: what the network says
-    bool port_mapping = true;                   // by PCP or NAT-PMP
-    bool upnp = false;                          // and by UPnP
-    std::string proxy;                          // of http::parse_proxy; empty: none
+    std::string socket_group;                          // empty: that of the process
+    std::vector<Endpoint> advertise_endpoints;         // reported beside those that are found
+    uint16_t listen_port = 51820;                      // of the first network, or the next free one
+    uint16_t mtu = 0;                                  // 0: what the network says
+    bool port_mapping = true;                          // by PCP or NAT-PMP
+    bool upnp = false;                                 // and by UPnP
+    std::string charon_socket = vici::kDefaultSocket;  // charon's, for networks over IPsec
+    std::chrono::seconds ipsec_rekey{3600};            // of a CHILD_SA
+    std::string proxy;                                 // of http::parse_proxy; empty: none
     bool report_mac_addresses = true;
     log::Level log_level = log::Level::Info;
 };

@@ -2,6 +2,7 @@
 // cvlan-agent: flags, signals, readiness. Ending it ends no tunnel.
 
 #include <linux/rtnetlink.h>
+#include <pwd.h>
 
 #include <cstdlib>
 
@@ -15,6 +16,7 @@
 #include "netlink/monitor.h"
 #include "reconcile/kernel_host.h"
 #include "reconcile/reconciler.h"
+#include "xfrm/client.h"
 
 namespace {
 
@@ -78,6 +80,19 @@ Result<netlink::Monitor> open_monitor(const netlink::NetnsFd& netns) {
          RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE});
 }
 
+// The user of the package's unit; without it, charon is root's or our own.
+vici::SocketAt charon_of(const AgentConfig& config) {
+    vici::SocketAt at{config.charon_socket, {}};
+    if (const passwd* user = getpwnam("cvlan-charon")) at.owner = user->pw_uid;
+    return at;
+}
+
+Result<xfrm::Client> open_states() {
+    auto netns = netlink::NetnsFd::current();
+    if (!netns) return failed(netns.error());
+    return xfrm::Client::open(*netns);
+}
+
 int serve(const Program& program, const AgentConfig& config) {
     auto netns = netlink::NetnsFd::current();
     if (!netns) return program.fail_with(netns.error(), kFailed);
@@ -93,6 +108,10 @@ int serve(const Program& program, const AgentConfig& config) {
     if (!parts) return program.fail_with(parts.error(), status_of(parts.error()));
     auto monitor = open_monitor(*netns);
     if (!monitor) return program.fail_with(monitor.error().while_doing("monitor"), kFailed);
+    parts->make_keeper = [&clock, at = charon_of(config)](std::function<void()> on_round) {
+        return std::make_unique<ike::Keeper>(
+            ike::Keeper::Parts{clock, at, open_states, std::move(on_round)});
+    };
     parts->sockets = std::make_unique<KernelSockets>(loop, std::move(*netns));
     auto opened = Agent::open(std::move(*parts));
     if (!opened) return program.fail_with(opened.error(), kFailed);

@@ -47,6 +47,7 @@ std::vector<local::HealthItem> Agent::machine_health() const {
         items.push_back({"PATHS", "warning",
                          "paths are tried by the kernel alone: " + parts_.sockets->trouble()});
     overlap_health(items);
+    tunnel_health(items);
     return items;
 }
 
@@ -99,10 +100,16 @@ local::SelfStatus Agent::self_status(const Node& node) const {
         local::StatusNetwork out;
         out.id = id;
         out.name = network.name;
-        out.device = reconcile::device_name(id);
+        out.device =
+            is_ipsec(network) ? reconcile::xfrm_device_name(id) : reconcile::device_name(id);
+        out.data_plane = is_ipsec(network) ? local::DataPlane::Ipsec : local::DataPlane::Wireguard;
         out.addresses = texts(network.self.addresses);
         if (const auto* keys = node.identity().network(id)) out.listen_port = keys->listen_port;
-        const bool is_there = last_.wireguard_device(out.device) != nullptr;
+        const bool is_there =
+            is_ipsec(network)
+                ? std::any_of(last_.links.begin(), last_.links.end(),
+                              [&](const auto& link) { return link.device == out.device; })
+                : last_.wireguard_device(out.device) != nullptr;
         out.state = is_there ? "UP" : is_wanted_up() && node.map() ? "FAILED" : "DOWN";
         self.addresses.insert(self.addresses.end(), out.addresses.begin(), out.addresses.end());
         self.networks.push_back(std::move(out));
@@ -113,6 +120,7 @@ local::SelfStatus Agent::self_status(const Node& node) const {
 void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) const {
     const auto& map = node.store().map();
     if (!map) return;
+    const auto status = tunnels();
     for (const auto& [id, network] : map->networks) {
         const std::string device_name = reconcile::device_name(id);
         const PeersByKey seen_peers = peers_of(last_.wireguard_device(device_name));
@@ -123,6 +131,12 @@ void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) c
             out.network_id = id;
             out.addresses = texts(peer.addresses);
             out.path = local::PathKind::None;
+            if (is_ipsec(network)) {
+                show_tunnel(id, status.get(), out);
+                peers.push_back(std::move(out));
+                continue;
+            }
+            out.data_plane = local::DataPlane::Wireguard;
             const auto key = wg::PublicKey::parse(peer.wireguard_key);
             const auto found = key ? seen_peers.find(*key) : seen_peers.end();
             if (found != seen_peers.end()) {
@@ -179,7 +193,10 @@ Result<Agent::PeerPlace> Agent::find_peer(std::string_view name) {
             wanted ? std::find(addresses.begin(), addresses.end(), *wanted) : addresses.end();
         if (named == addresses.end() && peer.name != name && peer.id != name) continue;
         const Address to = named == addresses.end() ? addresses.front() : *named;
-        return PeerPlace{peer, to, reconcile::device_name(*peer.network_id)};
+        const bool is_ipsec = peer.data_plane == local::DataPlane::Ipsec;
+        return PeerPlace{peer, to,
+                         is_ipsec ? reconcile::xfrm_device_name(*peer.network_id)
+                                  : reconcile::device_name(*peer.network_id)};
     }
     return fail(Code::NotFound, "no peer '{}' in the map of this node", printable(name));
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "daemons/agent/tunnels.h"
 #include "reconcile/marks.h"
 
 namespace cvlan::agent {
@@ -101,6 +102,7 @@ reconcile::NodeConfig node_config(const WantedFrom& from, state::AgentState& age
         context.key = *key;
         context.listen_port = static_cast<uint16_t>(keys->listen_port);
         if (from.mtu) context.mtu = from.mtu;
+        context.ipsec = is_ipsec(network);
         const std::string device = reconcile::device_name(id);
         for (const auto& [node_id, peer] : network.peers)
             if (auto peer_key = wg::PublicKey::parse(peer.wireguard_key))

@@ -53,6 +53,19 @@ protected:
     bool is_coloured_ = false;
 };
 
+TEST_F(OnANode, ShowsWhatAPeersTunnelIsMadeOf) {
+    std::string text = status_of("CONNECTED");
+    text.replace(text.find(R"("path":"DIRECT")"), 15,
+                 R"("path":"DIRECT","dataPlane":"IPSEC","cipher":"AES_GCM_16-256, ECP_384",)"
+                 R"("saSeconds":42,"rekeyInSeconds":3000)");
+    api_.reply("GET", "/local/v1/status", 200, text);
+    const std::string out = run_it({"status"}).out;
+    EXPECT_NE(out.find("SENT  DATA PLANE\n"), std::string::npos) << out;
+    EXPECT_NE(out.find("IPSEC AES_GCM_16-256, ECP_384, 42 s old, rekey in 50 min\n"),
+              std::string::npos)
+        << out;
+}
+
 TEST_F(OnANode, ShowsItselfItsPeersAndThatThereAreNoPolicies) {
     answer_status("CONNECTED");
     const Ran ran = run_it({"status"});

@@ -23,6 +23,8 @@ TEST(AgentConfig, AnEmptyFileGivesTheDefaults) {
     EXPECT_EQ(config->listen_port, 51820);
     EXPECT_TRUE(config->port_mapping);
     EXPECT_FALSE(config->upnp);
+    EXPECT_EQ(config->charon_socket, "/run/cvlan/charon.vici");
+    EXPECT_EQ(config->ipsec_rekey, std::chrono::hours(1));
     EXPECT_TRUE(config->report_mac_addresses);
 }
 

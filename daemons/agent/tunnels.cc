@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/agent/tunnels.h"
+
+#include <algorithm>
+
+#include "pki/certificate.h"
+#include "reach/candidates.h"
+#include "reconcile/marks.h"
+
+namespace cvlan::agent {
+
+namespace {
+
+std::optional<uint32_t> index_of(const state::AgentState& agent, const std::string& network_id) {
+    const auto slot = std::find_if(agent.slots.begin(), agent.slots.end(),
+                                   [&](const auto& one) { return one.network_id == network_id; });
+    if (slot == agent.slots.end()) return std::nullopt;
+    return static_cast<uint32_t>(slot->index);
+}
+
+Result<ike::Identity> identity_of(const Identity& own) {
+    ike::Identity identity;
+    identity.name = own.server_name();
+    identity.node_id = own.node_id();
+    auto chain = pki::split_chain(own.kept.certificate.value_or(""));
+    if (!chain) return failed(chain.error().while_doing("certificate"));
+    if (chain->empty()) return fail(Code::NotFound, "no certificate");
+    identity.certificates = std::move(*chain);
+    identity.key = SecretText(own.kept.tls_key);
+    identity.roots = own.kept.trust_bundle;
+    return identity;
+}
+
+// Where IKE is looked for is its own port, whichever one WireGuard has there.
+void add_places(const model::MapPeer& peer, const reach::Underlay& underlay, ike::Peer& to) {
+    for (const Endpoint& endpoint : reach::rank(peer.endpoints, underlay))
+        if (std::find(to.underlay.begin(), to.underlay.end(), endpoint.address) ==
+            to.underlay.end())
+            to.underlay.push_back(endpoint.address);
+}
+
+}  // namespace
+
+Result<void> want_tunnels(const TunnelsFrom& from, ike::Wanted& want) {
+    std::map<std::string, ike::Peer> peers;
+    const auto& kept = from.identity.kept;
+    for (const auto& [id, network] : from.map.networks) {
+        const auto index = index_of(from.agent, id);
+        if (!is_ipsec(network) || !index) continue;
+        const uint32_t if_id = reconcile::kIfIdBase + *index;
+        want.if_ids.insert(if_id);
+        for (const auto& [node_id, peer] : network.peers) {
+            ike::Peer& to = peers[node_id];
+            to.node_id = node_id;
+            to.name =
+                fmt::format("{}.{}.{}", node_id, kept.tenant_id, kept.trust_domain.value_or(""));
+            add_places(peer, from.underlay, to);
+            to.networks.push_back({id, if_id, network.self.addresses, peer.addresses});
+        }
+    }
+    if (peers.empty()) return {};
+    auto own = identity_of(from.identity);
+    if (!own) return failed(own.error());
+    for (const auto& [node_id, peer] : peers) {
+        auto tunnel = ike::tunnel_to(*own, peer, from.times);
+        want.tunnels.emplace(tunnel.connection.name, std::move(tunnel));
+    }
+    want.identities.push_back(std::move(*own));
+    return {};
+}
+
+TunnelSeen tunnel_of(const ike::Status* status, const std::string& peer_node_id,
+                     const std::string& network_id) {
+    TunnelSeen seen;
+    if (!status) return seen;
+    const std::string name = ike::connection_name(peer_node_id);
+    for (const vici::IkeSa& ike : status->sas) {
+        if (ike.name != name || !ike.is_established()) continue;
+        if (!seen.ike) seen.ike = &ike;
+        for (const vici::ChildSa& child : ike.child_sas)
+            if (child.name == network_id && child.is_installed() &&
+                (!seen.child || seen.child->unique_id < child.unique_id))
+                seen = {&ike, &child};
+    }
+    return seen;
+}
+
+std::string cipher_text(const TunnelSeen& tunnel) {
+    if (!tunnel.child) return "";
+    std::string text = tunnel.child->encr_alg;
+    if (tunnel.child->encr_keysize != 0) text += fmt::format("-{}", tunnel.child->encr_keysize);
+    const std::string& group =
+        tunnel.child->dh_group.empty() ? tunnel.ike->dh_group : tunnel.child->dh_group;
+    if (!group.empty()) text += ", " + group;
+    return text;
+}
+
+}  // namespace cvlan::agent

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// From what a node knows to what charon should hold for its networks over IPsec (ike/wanted.h does
+// the work), and from what charon has back to a peer. Pure.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemons/agent/identity.h"
+#include "ike/rounds.h"
+#include "ike/wanted.h"
+#include "model/network_map.h"
+#include "reach/way.h"
+
+namespace cvlan::agent {
+
+inline bool is_ipsec(const model::MapNetwork& network) {
+    return network.data_plane == model::wire::DataPlane::Ipsec;
+}
+
+// Peers in a health report, as many as a controller takes.
+inline constexpr size_t kMostTold = 1000;
+
+struct TunnelsFrom {
+    const Identity& identity;
+    const model::NetworkMap& map;
+    const reach::Underlay& underlay;
+    const state::AgentState& agent;  // the networks' indexes
+    ike::Times times{};
+};
+// Adds this identity's. A network without an index here is left to desired_state to refuse.
+Result<void> want_tunnels(const TunnelsFrom& from, ike::Wanted& want);
+
+// The SAs of a peer in a network, as they stand; the newest of several.
+struct TunnelSeen {
+    const vici::IkeSa* ike = nullptr;
+    const vici::ChildSa* child = nullptr;  // none: it idles, or could not be set up
+};
+TunnelSeen tunnel_of(const ike::Status* status, const std::string& peer_node_id,
+                     const std::string& network_id);
+
+// "AES_GCM_16-256, ECP_384"
+std::string cipher_text(const TunnelSeen& tunnel);
+
+}  // namespace cvlan::agent

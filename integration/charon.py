@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""charon beside an agent, with the configuration that the package has; and what it and the kernel hold."""
+import os
+import re
+import tempfile
+
+from product import REPO, Overlay
+from topology import wait_until
+
+
+class Charon:
+    """charon on a host, its socket in a folder of its own. It ends by SIGKILL, as its unit ends it."""
+
+    def __init__(self, host, options=""):
+        self.host, self.process = host, None
+        self.folder = tempfile.mkdtemp(prefix=f"charon-{host.name}-")
+        self.socket = os.path.join(self.folder, "charon.vici")
+        self.config = os.path.join(self.folder, "strongswan.conf")
+        with open(f"{REPO}/debian/etc/charon.conf", encoding="utf-8") as file:
+            shipped = file.read()
+        assert "unix:///run/cvlan/charon.vici" in shipped
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(shipped.replace("/run/cvlan/charon.vici", self.socket) + options
+                       + "charon-systemd { filelog { f { path = " + self.folder + "/log\n append = yes\n flush_line = yes } } }\n")
+
+    @property
+    def toml(self):
+        """What the agent beside it is configured with."""
+        return f'charon_socket = "{self.socket}"\n'
+
+    def start(self):
+        self.process = self.host.popen("/usr/bin/env", f"STRONGSWAN_CONF={self.config}", "charon-systemd", name="charon")
+        wait_until(lambda: self.swanctl("--version") or True, 20, f"charon on {self.host.name} answers")
+        return self
+
+    def kill(self):
+        self.process.kill()
+
+    def log(self):
+        with open(f"{self.folder}/log", encoding="utf-8") as file:
+            return file.read()
+
+    def swanctl(self, *words):
+        return self.host.run("swanctl", *words, "--uri", f"unix://{self.socket}").stdout
+
+    def child_spis(self):
+        """Of the CHILD_SAs that charon knows, both ways."""
+        return set(re.findall(r"spi-(?:in|out)=([0-9a-f]{8})", self.swanctl("--list-sas", "--raw")))
+
+
+def kernel_spis(host):
+    """Of the kernel's SAs, without those that it only asks for."""
+    found = set()
+    for block in re.split(r"\n(?=src )", host.run("ip", "xfrm", "state").stdout):
+        spi = re.search(r"spi 0x([0-9a-f]{8})", block)
+        if spi and ("aead" in block or "enc " in block):
+            found.add(spi[1])
+    return found
+
+
+def devices(agent, kind):
+    return [link["ifname"] for link in agent.host.ip_json("link", "show") if link["ifname"].startswith(kind)]
+
+
+class Mesh(Overlay):
+    """Nodes with a charon each, in a network over IPsec."""
+
+    def __init__(self, *names, data_plane="ipsec", extra="", **more):
+        self.charons = {}
+        super().__init__(**more)
+        try:
+            for name in names:
+                host = self.net.host(name, self.lan)
+                self.charons[name] = Charon(host).start()
+                self.add(name, host=host, extra=self.charons[name].toml + extra)
+            self.wait_until_all_know_all()
+            self.switch_to(data_plane)
+        except BaseException:
+            self.net.print_logs()
+            self.net.close()
+            raise
+
+    def switch_to(self, data_plane):
+        self.controller.ctl("network", "update", "net", "--tenant", "acme", "--data-plane", data_plane.upper())
+        kind = "cx-" if data_plane == "ipsec" else "cv-"
+        for agent in self.agents.values():
+            wait_until(lambda: devices(agent, "c") == devices(agent, kind) != [], 20, f"{agent.name} is over {data_plane}")
+
+    def peer_of(self, a, b):
+        return next(peer for peer in self.agents[a].look()["peers"] if peer["name"] == b)

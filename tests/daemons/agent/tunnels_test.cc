@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemons/agent/tunnels.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/daemons/agent/support.h"
+
+namespace cvlan::agent {
+namespace {
+
+using namespace testing;
+
+const std::string kSecond = "0193c000-0000-7000-8000-0000000000aa";
+
+model::MapNetwork network(const std::string& id, model::wire::DataPlane plane) {
+    model::MapNetwork made;
+    made.id = id;
+    made.data_plane = plane;
+    made.self.addresses = {*Address::parse("10.100.0.1")};
+    model::MapPeer& peer = made.peers[kOther];
+    peer.node_id = kOther;
+    peer.addresses = {*Address::parse("10.100.0.2"), *Address::parse("fd00::2")};
+    peer.endpoints = {*Endpoint::parse("198.51.100.9:51820"), *Endpoint::parse("192.0.2.9:51820"),
+                      *Endpoint::parse("192.0.2.9:51821")};
+    return made;
+}
+
+class TunnelsTest : public ::testing::Test {
+protected:
+    TunnelsTest() {
+        agent.slots = {{kNetwork, 3}, {kSecond, 4}};
+        underlay.subnets = {*Prefix::parse("192.0.2.0/24")};
+        underlay.has_v4 = true;
+        map.networks[kNetwork] = network(kNetwork, model::wire::DataPlane::Ipsec);
+    }
+    ike::Wanted wanted() {
+        ike::Wanted want;
+        const auto done = want_tunnels({identity, map, underlay, agent, {}}, want);
+        EXPECT_TRUE(done) << done.error().message;
+        return want;
+    }
+
+    Issuer issuer;
+    Identity identity = enrolled_node(issuer);
+    model::NetworkMap map;
+    reach::Underlay underlay;
+    state::AgentState agent;
+};
+
+TEST_F(TunnelsTest, APeerHasOneConnectionWithAChildANetwork) {
+    map.networks[kSecond] = network(kSecond, model::wire::DataPlane::Ipsec);
+    const auto want = wanted();
+    ASSERT_EQ(want.tunnels.size(), 1u);
+    const auto& connection = want.tunnels.begin()->second.connection;
+    EXPECT_EQ(connection.name, "cvlan-" + kOther);
+    // Its addresses, each once, the one of our own subnet first.
+    EXPECT_EQ(connection.remote_addrs, (vici::Texts{"192.0.2.9", "198.51.100.9", "%any"}));
+    ASSERT_EQ(connection.children.size(), 2u);
+    EXPECT_EQ(connection.children[0].if_id_in, 0xca000003u);
+    EXPECT_EQ(connection.children[1].if_id_in, 0xca000004u);
+    EXPECT_EQ(connection.children[0].remote_ts, (vici::Texts{"10.100.0.2/32", "fd00::2/128"}));
+    EXPECT_EQ(want.if_ids, (std::set<uint32_t>{0xca000003, 0xca000004}));
+    ASSERT_EQ(want.identities.size(), 1u);
+    EXPECT_EQ(connection.local.at(0).id, "fqdn:" + identity.server_name());
+    EXPECT_GE(want.identities[0].certificates.size(), 1u);
+}
+
+TEST_F(TunnelsTest, ANetworkOverWireguardHasNone) {
+    map.networks[kNetwork] = network(kNetwork, model::wire::DataPlane::Wireguard);
+    const auto want = wanted();
+    EXPECT_TRUE(want.tunnels.empty() && want.identities.empty() && want.if_ids.empty());
+}
+
+TEST_F(TunnelsTest, ANetworkWithoutAnIndexIsLeftOut) {
+    agent.slots.clear();
+    EXPECT_TRUE(wanted().tunnels.empty());
+}
+
+TEST_F(TunnelsTest, ShowsTheNewestSaThatIsInstalled) {
+    ike::Status status;
+    vici::IkeSa& ike = status.sas.emplace_back();
+    ike.name = "cvlan-" + kOther;
+    ike.state = "ESTABLISHED";
+    ike.dh_group = "ECP_384";
+    EXPECT_EQ(tunnel_of(&status, kOther, kNetwork).child, nullptr);
+    EXPECT_EQ(tunnel_of(&status, kOther, kNetwork).ike, &ike);
+    for (const auto& [id, state] : std::vector<std::pair<uint32_t, const char*>>{
+             {1, "INSTALLED"}, {2, "INSTALLED"}, {3, "INSTALLING"}}) {
+        vici::ChildSa& child = ike.child_sas.emplace_back();
+        child.name = kNetwork;
+        child.unique_id = id;
+        child.state = state;
+        child.encr_alg = "AES_GCM_16";
+        child.encr_keysize = 256;
+    }
+    const TunnelSeen seen = tunnel_of(&status, kOther, kNetwork);
+    ASSERT_NE(seen.child, nullptr);
+    EXPECT_EQ(seen.child->unique_id, 2u);
+    EXPECT_EQ(cipher_text(seen), "AES_GCM_16-256, ECP_384");
+    EXPECT_EQ(tunnel_of(&status, kNode, kNetwork).ike, nullptr);
+    EXPECT_EQ(tunnel_of(nullptr, kOther, kNetwork).ike, nullptr);
+}
+
+}  // namespace
+}  // namespace cvlan::agent
