@@ -64,9 +64,11 @@ private:
         Since calling(memory_.calling, now_);
         for (const vici::IkeSa& sa : seen_.sas) {
             const auto tunnel = want_.tunnels.find(sa.name);
-            if (sa.state != "CONNECTING" || !sa.initiator || tunnel == want_.tunnels.end())
+            const bool is_unanswered =
+                sa.state == "CONNECTING" && sa.initiator && sa.responder_spi == 0;
+            if (!is_unanswered || tunnel == want_.tunnels.end() || tunnel->second.places < 2)
                 continue;
-            if (tunnel->second.places < 2 || !calling.is_for(sa.unique_id, kAnswerLimit)) continue;
+            if (!calling.is_for(sa.unique_id, kAnswerLimit)) continue;
             ++memory_.tries[sa.name];
             plan_.terminate.push_back({.ike_id = sa.unique_id});
             // One packet too few may have been sent to call again by itself.

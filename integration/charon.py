@@ -30,7 +30,7 @@ class Charon:
 
     def start(self):
         self.process = self.host.popen("/usr/bin/env", f"STRONGSWAN_CONF={self.config}", "charon-systemd", name="charon")
-        wait_until(lambda: self.swanctl("--version") or True, 20, f"charon on {self.host.name} answers")
+        wait_until(lambda: self.swanctl("--stats"), 20, f"charon on {self.host.name} answers")
         return self
 
     def kill(self):

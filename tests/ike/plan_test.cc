@@ -150,6 +150,11 @@ TEST(IkePlan, CallsAPeerAtItsNextAddressWhenItDoesNotAnswer) {
                 ElementsAre("load cvlan-n7", "initiate cvlan-n7 net", "terminate IKE_SA 1"));
     EXPECT_EQ(world.last.load[0].remote_addrs,
               (vici::Texts{"2001:db8::7", "198.51.100.7", "192.0.2.7", "%any"}));
+    // One that has answered is slow, and no other address would be faster.
+    world.seen.sas = {world.sa(3, true, "CONNECTING")};
+    world.seen.sas[0].responder_spi = 7;
+    EXPECT_THAT(world.round(30s), IsEmpty());
+    EXPECT_THAT(world.round(30s), IsEmpty());
     // One that calls us is left to it.
     world.seen.sas = {world.sa(2, false, "CONNECTING")};
     EXPECT_THAT(world.round(30s), IsEmpty());
