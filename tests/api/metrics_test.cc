@@ -4,16 +4,17 @@
 
 #include <gmock/gmock.h>
 
-#include <cstdio>
 #include <fstream>
 #include <regex>
 
 #include "tests/api/fixture.h"
+#include "tests/support/promtool.h"
 #include "tests/support/sources.h"
 
 namespace cvlan::api {
 namespace {
 
+using test::promtool;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -31,16 +32,6 @@ struct MetricsTest : ApiTest {
         context.metrics->certificates = [this] {
             return std::vector<CertificateFigures>{{"root", authority.root_not_after()}};
         };
-    }
-    // What promtool finds wrong with `text`; empty where it finds nothing.
-    std::string promtool(const std::string& text) {
-        const std::string path = folder + "/metrics";
-        std::ofstream(path) << text;
-        FILE* told = popen(("promtool check metrics < " + path + " 2>&1").c_str(), "r");
-        std::string said;
-        for (int c = fgetc(told); c != EOF; c = fgetc(told)) said += static_cast<char>(c);
-        const int status = pclose(told);
-        return status == 0 && said.empty() ? "" : fmt::format("{}: {}", status, said);
     }
 };
 
