@@ -29,7 +29,10 @@ static std::string mapping(const local::NetcheckReport& report) {
 static std::string port_mapping(const local::NetcheckReport& report) {
     std::vector<std::string> names;
     for (const local::PortMapper mapper : report.port_mappers) names.emplace_back(text(mapper));
+    if (report.port_mapping == local::PortMapping::NotAsked) return "not asked for";
+    if (report.port_mapping == local::PortMapping::Asking) return "no answer yet";
     if (names.empty()) return "no answer";
+    if (report.port_mapping == local::PortMapping::Refused) return join(names) + ", refused";
     return join(names) + (report.mapped_endpoint ? ", " + *report.mapped_endpoint : "");
 }
 

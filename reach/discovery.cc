@@ -76,6 +76,15 @@ void Discovery::network_changed(BootTime now) {
     if (!servers_.empty()) ask_all(now);
 }
 
+void Discovery::measure(BootTime now) {
+    if (!servers_.empty()) ask_all(now);
+}
+
+bool Discovery::is_asking() const {
+    return std::any_of(servers_.begin(), servers_.end(),
+                       [](const Server& one) { return one.next != BootTime::max(); });
+}
+
 std::vector<const Discovery::Server*> Discovery::nearest() const {
     std::vector<const Server*> sorted;
     for (const Server& server : servers_)
@@ -123,8 +132,7 @@ std::vector<Discovery::Question> Discovery::step(BootTime now) {
 
 // Mappings are compared when no question is open: in between one of them may be the older.
 void Discovery::settle() {
-    const auto is_open = [](const Server& one) { return one.next != BootTime::max(); };
-    if (!all_at_ || std::any_of(servers_.begin(), servers_.end(), is_open)) return;
+    if (!all_at_ || is_asking()) return;
     is_asked_ = true;
     varies_ = Varies::Unknown;
     const auto sorted = nearest();

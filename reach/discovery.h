@@ -36,6 +36,9 @@ public:
     void doubt(BootTime now);
     // What was known is of another network.
     void network_changed(BootTime now);
+    // All servers are asked now, for somebody who waits for it; what is known stays until then.
+    void measure(BootTime now);
+    bool is_asking() const;  // some question is open
 
     struct Question {
         Endpoint server;

@@ -419,6 +419,10 @@ void Client::network_changed() {
     if (!state.link) state.next = state.loop.after(0ms, [inner = &state] { inner->connect(); });
 }
 
+void Client::measure() {
+    if (state_->is_up) state_->send_ping();
+}
+
 ClientStats Client::stats() const {
     ClientStats stats = state_->stats;
     if (state_->link) stats.packets_dropped += state_->link->dropped();

@@ -105,6 +105,7 @@ public:
     // Connects now where it is waiting to. A session that is up is asked for a sign of life, and
     // given up after a second without one.
     void network_changed();
+    void measure();  // round_trip() anew; a session that does not answer in time lives on
     ClientStats stats() const;
 
     struct State;

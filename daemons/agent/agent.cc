@@ -140,11 +140,14 @@ void Agent::apply(reconcile::Desired want, Scope scope) {
         if (problems_ != std::vector{done.error().message})
             log::error("agent.kernel_unreadable", {{"error", done.error().message}});
         problems_ = {done.error().message};
+        ++figures_.rounds_failed;
         is_quiet_ = false;
         restless_ = kFastRounds + 1;  // no hurry: the next look in two seconds
         return;
     }
     tell_drift(*done);
+    figures_.note(*done);
+    if (parts_.config.metrics) figures_.traffic.look(done->observed.wireguard);
     note(*done);
     adjust(*done);
     paths_.keep_only(want);
@@ -155,8 +158,9 @@ void Agent::apply(reconcile::Desired want, Scope scope) {
 // All was well for what was wanted then, and is not now: somebody changed what is ours.
 void Agent::tell_drift(const reconcile::Round& round) {
     if (!is_quiet_ || round.plan.empty()) return;
-    for (const std::string& line : reconcile::diff(last_want_, round.observed).lines())
-        log::warn("agent.drift", {{"repair", line}});
+    const reconcile::Plan repair = reconcile::diff(last_want_, round.observed);
+    figures_.drift += repair.steps.size();
+    for (const std::string& line : repair.lines()) log::warn("agent.drift", {{"repair", line}});
 }
 
 // Logs what was done, and keeps what status shows. An unchanged round logs nothing.

@@ -14,7 +14,9 @@
 
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/metrics.h"
 #include "daemons/agent/config.h"
+#include "daemons/agent/figures.h"
 #include "daemons/agent/identity.h"
 #include "daemons/agent/node.h"
 #include "daemons/agent/pathfinder.h"
@@ -60,10 +62,16 @@ public:
     using Done = std::function<void(Answer<T>)>;
     local::Status status();
     Result<local::PlanView> plan();
-    local::NetcheckReport netcheck() const;
+    // Measures anew, for 5 s at most, and once a second at most.
+    void netcheck(Done<local::NetcheckReport> done);
     void up(const local::UpRequest& request, Done<local::UpResult> done);
     Answer<local::DownResult> down();
     void logout(const Done<local::LogoutResult>& done);
+
+    // As Prometheus reads it.
+    std::string metrics() const;
+    // There is a map for each enrolment, or none is wanted.
+    bool is_ready() const;
 
     // A peer by name, id or overlay address, for ping.
     struct PeerPlace {
@@ -127,6 +135,9 @@ private:
     };
     PathTold path_of(const PathKey& key) const;
     void make_relays();
+    bool is_measuring() const;
+    void answer_netchecks();
+    local::NetcheckReport netcheck_report() const;
     RelayMember relay_member(const Node& node);
     void follow_relays();
     void network_changed(const reach::Underlay& now);
@@ -145,6 +156,7 @@ private:
     void overlap_health(std::vector<local::HealthItem>& items) const;
     local::SelfStatus self_status(const Node& node) const;
     void add_peers(const Node& node, std::vector<local::StatusPeer>& peers) const;
+    void write_identities(metrics::Text& text) const;
     reach::Moment moment() const { return {parts_.clock.since_boot(), parts_.clock.now()}; }
 
     void answer_waiters();
@@ -179,6 +191,7 @@ private:
     std::unique_ptr<ike::Keeper> keeper_;
     bool has_ipsec_ = false;
     std::string tunnel_trouble_;
+    Figures figures_;
     reconcile::Observed last_;             // of the last round: for status
     reconcile::Desired last_want_;         // of the last round: for drift
     std::vector<std::string> problems_;    // of the last round
@@ -190,6 +203,10 @@ private:
     BootTime everything_at_{};
     int restless_ = 0;          // rounds in a row which changed something
     bool is_watching_ = false;  // --bootstrap: no round, only a plan
+    std::vector<Done<local::NetcheckReport>> netchecks_;
+    BootTime netcheck_until_{};
+    std::optional<BootTime> netchecked_at_;
+    Timer netcheck_look_;
     Timer soon_;
     Timer next_;
     Timer settle_;

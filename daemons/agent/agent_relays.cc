@@ -13,6 +13,14 @@
 
 namespace cvlan::agent {
 
+namespace {
+
+constexpr std::chrono::seconds kNetcheckTime{5};
+// Who may read is not to have us ask the controller and relays without end.
+constexpr std::chrono::seconds kNetcheckPause{1};
+
+}  // namespace
+
 // Without path checks nobody would know whether a relayed path works.
 void Agent::make_relays() {
     if (!pathfinder_) return;
@@ -77,7 +85,39 @@ void Agent::follow_relays() {
     relays_->set_members(std::move(members));
 }
 
-local::NetcheckReport Agent::netcheck() const {
+// Who asks while one is under way waits for that one.
+void Agent::netcheck(Done<local::NetcheckReport> done) {
+    const BootTime now = parts_.clock.since_boot();
+    if (netchecked_at_ && now - *netchecked_at_ < kNetcheckPause) return done(netcheck_report());
+    netchecks_.push_back(std::move(done));
+    if (netchecks_.size() > 1) return;
+    if (pathfinder_) pathfinder_->measure();
+    if (relays_) relays_->measure();
+    for (const auto& node : nodes_) node->ask();
+    netcheck_until_ = now + kNetcheckTime;
+    constexpr std::chrono::milliseconds kLook{50};
+    netcheck_look_ = parts_.loop.every(kLook, [this] {
+        if (!is_measuring() || parts_.clock.since_boot() >= netcheck_until_) answer_netchecks();
+    });
+}
+
+bool Agent::is_measuring() const {
+    const bool is_searching = port_maps_ && gateway_ &&
+                              port_maps_->current().value_or(reach::MappedPort()).status ==
+                                  reach::MappingStatus::Searching;
+    const bool is_asking = std::any_of(nodes_.begin(), nodes_.end(),
+                                       [](const auto& node) { return !node->is_asked(); });
+    return is_searching || is_asking || (pathfinder_ && pathfinder_->is_measuring());
+}
+
+void Agent::answer_netchecks() {
+    netcheck_look_.cancel();
+    netchecked_at_ = parts_.clock.since_boot();
+    const auto report = netcheck_report();
+    for (const auto& done : std::exchange(netchecks_, {})) done(report);
+}
+
+local::NetcheckReport Agent::netcheck_report() const {
     NetcheckFacts facts;
     facts.underlay = underlay_;
     // One device is like another: they differ by their port alone.
@@ -87,6 +127,7 @@ local::NetcheckReport Agent::netcheck() const {
         facts.v6 = pathfinder_->discovered(device.device, Family::V6).value_or(facts.v6);
     }
     if (port_maps_) facts.mapped = port_maps_->current();
+    facts.maps_ports = gateway_.has_value();
     if (relays_) facts.relays = relays_->relays();
     // Nothing is sent: where packets to some public address would go.
     facts.mtu = path_mtu({*Address::parse("192.0.2.1"), 9}, reconcile::kMarkBase);

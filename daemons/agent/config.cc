@@ -65,6 +65,7 @@ Result<AgentConfig> read(Config file, const Overrides& flags, Environment enviro
     config.log_level = settings.log_level(flags.log_level).value_or(config.log_level);
     read_endpoints(settings.file(), config);
     read_proxy(settings, config);
+    config.metrics = settings.loopback_endpoint("metrics");
     config.socket_group = settings.text("socket_group").value_or("");
     config.listen_port = static_cast<uint16_t>(
         settings.integer("listen_port", 1, 65535).value_or(config.listen_port));
@@ -125,6 +126,7 @@ std::string print_config(const AgentConfig& config) {
         out += fmt::format("proxy = {}\n", toml_string(proxy->text()));
     out += fmt::format("charon_socket = {}\n", toml_string(config.charon_socket));
     out += fmt::format("ipsec_rekey_seconds = {}\n", config.ipsec_rekey.count());
+    if (config.metrics) out += fmt::format("metrics = {}\n", toml_string(config.metrics->text()));
     out += fmt::format("report_mac_addresses = {}\n", config.report_mac_addresses);
     out += fmt::format("log_level = {}\n", toml_string(level_text(config.log_level)));
     return out;

@@ -35,6 +35,7 @@ struct AgentConfig {
     std::string charon_socket = vici::kDefaultSocket;  // charon's, for networks over IPsec
     std::chrono::seconds ipsec_rekey{3600};            // of a CHILD_SA
     std::string proxy;                                 // of http::parse_proxy; empty: none
+    std::optional<Endpoint> metrics;                   // loopback; none: they are not served
     bool report_mac_addresses = true;
     log::Level log_level = log::Level::Info;
 };

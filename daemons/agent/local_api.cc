@@ -98,7 +98,8 @@ void LocalApi::handle(http::Request request, http::Reply reply) {
     request.path.erase(0, std::string_view("/local/v1/").size());
     if (request.method == "GET") return read(request, std::move(reply));
     if (request.method == "POST" && request.path == "netcheck")
-        return reply.send(json(encode(agent_.netcheck())));
+        return agent_.netcheck(
+            answer_with<local::NetcheckReport>(shared(std::move(reply)), request.request_id));
     if (request.method == "POST" && request.path == "ping") return ping(request, std::move(reply));
     if (request.method != "POST")
         return reply.send(

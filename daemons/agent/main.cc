@@ -12,6 +12,7 @@
 #include "daemons/agent/agent.h"
 #include "daemons/agent/config.h"
 #include "daemons/agent/local_api.h"
+#include "daemons/agent/pages.h"
 #include "daemons/agent/underlay.h"
 #include "netlink/monitor.h"
 #include "reconcile/kernel_host.h"
@@ -118,6 +119,12 @@ int serve(const Program& program, const AgentConfig& config) {
     Agent& agent = **opened;
     auto api = LocalApi::listen(loop, agent, config);
     if (!api) return program.fail_with(api.error(), kFailed);
+
+    std::optional<Pages> pages;
+    if (config.metrics)
+        pages.emplace(loop, *config.metrics,
+                      http::OwnPages{[&agent] { return agent.metrics(); },
+                                     [&agent] { return agent.is_ready(); }});
 
     const Watch kernel = loop.on_readable(monitor->fd(), [&] {
         auto heard = monitor->read();

@@ -40,6 +40,21 @@ std::optional<local::PortMapper> mapper_of(reach::MappingProtocol protocol) {
     return std::nullopt;
 }
 
+local::PortMapping state_of(const NetcheckFacts& facts) {
+    if (!facts.maps_ports || !facts.mapped) return local::PortMapping::NotAsked;
+    switch (facts.mapped->status) {
+        case reach::MappingStatus::Searching:
+            return local::PortMapping::Asking;
+        case reach::MappingStatus::Mapped:
+            return local::PortMapping::Mapped;
+        case reach::MappingStatus::Refused:
+            return local::PortMapping::Refused;
+        case reach::MappingStatus::Absent:
+            return local::PortMapping::NoAnswer;
+    }
+    return local::PortMapping::NotAsked;
+}
+
 std::optional<int64_t> count(const std::optional<std::chrono::milliseconds>& time) {
     return time ? std::optional(time->count()) : std::nullopt;
 }
@@ -54,6 +69,7 @@ local::NetcheckReport netcheck_of(const NetcheckFacts& facts) {
     if (facts.v4.mapped) report.ipv4_endpoint = facts.v4.mapped->text();
     if (facts.v6.mapped) report.ipv6_endpoint = facts.v6.mapped->text();
     report.mapping = mapping_of(facts);
+    report.port_mapping = state_of(facts);
     if (facts.mapped) {
         if (const auto mapper = mapper_of(facts.mapped->protocol))
             report.port_mappers.push_back(*mapper);

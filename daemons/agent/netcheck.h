@@ -20,6 +20,7 @@ struct NetcheckFacts {
     std::optional<reach::MappedPort> mapped{};
     std::optional<uint16_t> mtu{};
     std::vector<RelayView> relays{};
+    bool maps_ports = false;               // somebody is asked to
     std::optional<bool> is_intercepted{};  // something answered in the controller's place
 };
 // Pure.

@@ -91,7 +91,10 @@ void Node::open_session() {
     enrolee::SessionEvents events;
     events.since = [this] { return store_->since(); };
     events.on_map = [this](const wire::NodeMap& answer) { return took(answer); };
-    events.on_time = [this](WallTime theirs) { clock_ahead_ = context_.clock.now() - theirs; };
+    events.on_time = [this](WallTime theirs) {
+        clock_ahead_ = context_.clock.now() - theirs;
+        is_asked_ = true;
+    };
     events.on_confirmed = [this] { confirmed(); };
     events.on_failure = [this](const Refusal& refusal) { failed_with(refusal); };
     Session::Setup setup = Session::setup_of(identity_);
@@ -107,9 +110,16 @@ void Node::close_session() {
     // The session may be the one that calls us: it goes when the loop is back.
     if (session_) ended_ = std::move(session_);
     renewal_.forget();
+    is_asked_ = true;
     burial_ = context_.loop.after(milliseconds(0), [this] { ended_.reset(); });
     link_ = Link::Idle;
     trouble_.clear();
+}
+
+void Node::ask() {
+    if (!session_) return;
+    is_asked_ = false;
+    session_->ask_now();
 }
 
 void Node::restart(bool keeps_map) {
@@ -169,6 +179,7 @@ void Node::failed_with(const Refusal& refusal) {
                                                    {"error", refusal.error.message}});
     trouble_ = refusal.error.message;
     link_ = Link::Unreachable;
+    is_asked_ = true;
     // Not where a proxy said no, or where it may be our own certificate.
     const bool is_stranger = refusal.status == 0 && refusal.error.code == Code::Denied &&
                              context_.proxy.empty() && !needs_token();

@@ -62,6 +62,10 @@ public:
 
     local::SelfState state() const;  // of a node that is wanted up
     std::vector<local::HealthItem> health() const;
+    bool is_reached() const { return link_ == Link::Reached; }
+    // Asks the controller at once; is_asked() once it has answered, or can not be reached.
+    void ask();
+    bool is_asked() const { return is_asked_; }
     // Why the controller can not be reached, or what it said; empty when all is well.
     const std::string& trouble() const { return trouble_; }
     // Something else answered in the controller's place, as a captive portal does. Nothing: nobody
@@ -109,6 +113,7 @@ private:
     std::string map_save_trouble_;  // of the map in force: it is tried again
     std::string clock_trouble_;
     std::string map_trouble_;
+    bool is_asked_ = true;
     bool is_superseded_ = false;
     bool used_previous_map_ = false;
     bool has_lost_map_ = false;

@@ -203,6 +203,21 @@ bool Pathfinder::is_asking(const std::string& device) const {
     return false;
 }
 
+void Pathfinder::measure() {
+    for (auto& [name, device] : devices_)
+        for (const Family family : {Family::V4, Family::V6})
+            if (has_servers(family)) device.discovery(family).measure(clock_.since_boot());
+    serve_soon();
+}
+
+bool Pathfinder::is_measuring() const {
+    return std::any_of(devices_.begin(), devices_.end(), [this](const auto& entry) {
+        const Device& device = entry.second;
+        return (has_servers(Family::V4) && device.v4.is_asking()) ||
+               (has_servers(Family::V6) && device.v6.is_asking());
+    });
+}
+
 std::optional<reach::Discovery::Result> Pathfinder::discovered(const std::string& device,
                                                                Family family) const {
     const auto found = devices_.find(device);

@@ -85,6 +85,9 @@ public:
     std::vector<Endpoint> seen_from_outside(const std::string& device) const;
     // The STUN servers have not answered yet, and may within a moment.
     bool is_asking(const std::string& device) const;
+    // All STUN servers are asked anew; until they have answered, or have not in time.
+    void measure();
+    bool is_measuring() const;
     // Nothing for a device that is not followed.
     std::optional<reach::Discovery::Result> discovered(const std::string& device,
                                                        Family family) const;

@@ -367,6 +367,16 @@ void RelayLinks::network_changed() {
     state_->soon();
 }
 
+// Where no relay answers by UDP some are connected to, as after a change of the network.
+void RelayLinks::measure() {
+    for (auto& [id, tenant] : state_->tenants) {
+        if (tenant->known_since) tenant->known_since = state_->clock.since_boot() - kProbeAfter;
+        for (auto& [relay_id, link] : tenant->links)
+            if (link.client) link.client->measure();
+    }
+    state_->soon();
+}
+
 void RelayLinks::moved(const PathKey& key, const Endpoint& to) {
     State::Peer* peer = state_->peer_at(key);
     if (!peer) return;

@@ -72,6 +72,7 @@ public:
     void set_needs(std::vector<PeerNeed> needs);
     void measured();  // round trips of STUN servers are new, or it is known that none answers
     void network_changed();
+    void measure();  // the round trips of sessions
     // The kernel sends to a peer with a session by another way from now on. What is still under way
     // through TLS would have it roam back, and the other side with it, to and fro: it is dropped
     // for a moment.

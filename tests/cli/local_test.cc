@@ -230,7 +230,11 @@ TEST_F(OnANode, NetcheckTellsOfTheNetworkAndOfRelays) {
         R"("mapping":"DEPENDENT","portMappers":["NAT_PMP"],"mappedEndpoint":"198.51.100.7:4001",)"
         R"("mtu":1500,"relays":[{"id":"r1","name":"berlin","region":"eu","home":true,"udpMs":12},)"
         R"({"id":"r2","name":"tokyo","home":false}]})";
-    api_.reply("POST", "/local/v1/netcheck", 200, report);
+    std::string answer = report;
+    api_.on("POST", "/local/v1/netcheck",
+            [&](const httplib::Request&, httplib::Response& response) {
+                response.set_content(answer, "application/json");
+            });
     const Ran ran = run_it({"netcheck"});
     EXPECT_EQ(ran.code, kOk) << ran.err;
     EXPECT_EQ(ran.out,
@@ -246,6 +250,15 @@ TEST_F(OnANode, NetcheckTellsOfTheNetworkAndOfRelays) {
               "berlin  eu      12 ms  -    yes\n"
               "tokyo   -       -      -    no\n");
     EXPECT_EQ(run_it({"netcheck", "-o", "json"}).out, report + "\n");
+    for (const auto& [state, told] : {std::pair("NOT_ASKED", "not asked for"),
+                                      {"REFUSED", "NAT_PMP, refused"},
+                                      {"MAPPED", "NAT_PMP, 198.51.100.7:4001"}}) {
+        answer = report;
+        answer.insert(1, fmt::format("\"portMapping\":\"{}\",", state));
+        EXPECT_NE(run_it({"netcheck"}).out.find(fmt::format("port mapping    {}\n", told)),
+                  std::string::npos)
+            << state;
+    }
     EXPECT_EQ(run_it({"netcheck", "-o", "name"}).out, "berlin\ntokyo\n");
 }
 

@@ -107,6 +107,34 @@ TEST(Discovery, RefreshesEvery20To30SecondsWhileThereIsNeed) {
     EXPECT_LE(outside.asked[kNear], 13);
 }
 
+TEST(Discovery, IsAskedAnewAtAllServersForSomebodyWhoWaits) {
+    Outside outside;
+    outside.set({kNear, kFar});
+    outside.run(seconds(30));
+    EXPECT_FALSE(outside.discovery.is_asking());
+    const int near = outside.asked[kNear], far = outside.asked[kFar];
+    outside.servers[kNear].trip = milliseconds(90);
+    outside.discovery.measure(outside.now);
+    EXPECT_TRUE(outside.discovery.is_asking());
+    EXPECT_EQ(outside.discovery.round_trip(kNear), milliseconds(10));  // until there is an answer
+    outside.run(milliseconds(400));
+    EXPECT_FALSE(outside.discovery.is_asking());
+    EXPECT_EQ(outside.discovery.round_trip(kNear), milliseconds(90));
+    EXPECT_EQ(outside.asked[kNear], near + 1);
+    EXPECT_EQ(outside.asked[kFar], far + 1);
+}
+
+TEST(Discovery, ThatIsMeasuredTellsOfAServerThatIsGoneWithinFourSeconds) {
+    Outside outside;
+    outside.set({kNear});
+    outside.run(seconds(5));
+    outside.servers.clear();
+    outside.discovery.measure(outside.now);
+    outside.run(seconds(4));
+    EXPECT_FALSE(outside.discovery.is_asking());
+    EXPECT_EQ(outside.discovery.round_trip(kNear), std::nullopt);
+}
+
 TEST(Discovery, IsQuietWhenNobodyNeedsIt) {
     Outside outside;
     outside.set({kNear, kFar});

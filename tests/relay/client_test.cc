@@ -231,6 +231,27 @@ TEST(ARelayClient, SaysWhenTheRelayDoesNotAnswerAndWhenItDoesAgain) {
     EXPECT_TRUE(a.call([](Client& client) { return client.is_up(); }));
 }
 
+TEST(ARelayClient, MeasuresARoundTripThatTakesLongAndStays) {
+    TestRelay relay;
+    TestNode a(relay, 1);
+    EXPECT_TRUE(a.diary.has("up "));
+    std::promise<void> stuck, released;
+    std::thread block([&] {
+        relay.call([&](Server&) {
+            stuck.set_value();
+            released.get_future().wait();
+        });
+    });
+    stuck.get_future().wait();
+    a.call([](Client& client) { client.measure(); });
+    EXPECT_FALSE(a.diary.has("down ", 1100ms));
+    released.set_value();
+    block.join();
+    a.show({grant(relay, 1, 0xa1)});
+    EXPECT_TRUE(a.diary.has("granted 161"));
+    EXPECT_GE(a.call([](Client& client) { return client.round_trip(); }), 1100ms);
+}
+
 TEST(ARelayClient, NeedsANameAnEndpointAndACertificate) {
     EventLoop loop;
     EXPECT_FALSE(Client::open(loop, {}, {}));

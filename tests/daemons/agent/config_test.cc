@@ -26,6 +26,13 @@ TEST(AgentConfig, AnEmptyFileGivesTheDefaults) {
     EXPECT_EQ(config->charon_socket, "/run/cvlan/charon.vici");
     EXPECT_EQ(config->ipsec_rekey, std::chrono::hours(1));
     EXPECT_TRUE(config->report_mac_addresses);
+    EXPECT_FALSE(config->metrics);
+}
+
+TEST(AgentConfig, MetricsAreForThisMachineAlone) {
+    EXPECT_EQ(error_of("metrics = \"[::1]:9587\""), "");
+    EXPECT_EQ(error_of("metrics = \"192.0.2.1:9587\""),
+              "agent.toml:1:11: metrics must be a loopback address");
 }
 
 TEST(AgentConfig, AnUnknownKeyIsNamedWithItsPlace) {
@@ -92,7 +99,8 @@ TEST(AgentConfig, WhatIsPrintedReadsBackTheSame) {
     auto config = parse_config(
         "state_dir = \"/a \\\"b\\\"\"\nsocket_group = \"cvlan\"\nmtu = 1400\nlog_level = "
         "\"debug\"\n"
-        "advertise_endpoints = [\"192.0.2.1:51820\"]\nreport_mac_addresses = false\n",
+        "advertise_endpoints = [\"192.0.2.1:51820\"]\nreport_mac_addresses = false\n"
+        "metrics = \"127.0.0.1:9587\"\n",
         "agent.toml", {}, nothing);
     ASSERT_TRUE(config) << config.error().message;
     const std::string printed = print_config(*config);

@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "http/client.h"
 #include "tests/daemons/agent/fake_controller.h"
 
@@ -85,6 +87,29 @@ TEST_F(LocalApiTest, NetcheckTellsWhatIsKnown) {
     EXPECT_EQ(after->captive_portal, false);  // it was our controller that answered
     EXPECT_FALSE(after->udp);
     EXPECT_EQ(after->mapping, local::Mapping::Unknown);
+}
+
+TEST_F(LocalApiTest, NetcheckAsksTheControllerAnewAndNotAgainWithinASecond) {
+    controller.publish(controller.issuer.maps.usual(5, 3, wireguard_key(1)));
+    ASSERT_EQ(ask("POST", "up", fmt::format(R"({{"token":"{}"}})", controller.token())).status,
+              200);
+    ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
+    const auto asked = [&] {
+        return std::count(controller.requests.begin(), controller.requests.end(),
+                          "GET /api/v1/node/map");
+    };
+    const auto before = asked();
+    EXPECT_EQ(ask("POST", "netcheck").status, 200);
+    EXPECT_GT(asked(), before);
+    ASSERT_TRUE(machine.until([&] { return controller.held() == 2; }));
+    const auto once = asked();
+    EXPECT_EQ(ask("POST", "netcheck").status, 200);
+    EXPECT_EQ(asked(), once);
+    machine.clock.advance(std::chrono::seconds(1));
+    controller.stop();
+    const auto report = model::decode<local::NetcheckReport>(ask("POST", "netcheck").body);
+    ASSERT_TRUE(report);
+    EXPECT_FALSE(report->captive_portal) << "what was known is of before";
 }
 
 TEST_F(LocalApiTest, ARefusedTokenIsARefusedRequestInTheControllersWords) {

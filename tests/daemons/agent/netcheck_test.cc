@@ -57,6 +57,22 @@ TEST(Netcheck, TellsWhichMapperAnsweredAndHowFarRelaysAre) {
     EXPECT_EQ(report.mtu, 1280);
 }
 
+TEST(Netcheck, TellsWhetherAGatewayIsAskedAndWhatItSays) {
+    using reach::MappingStatus;
+    NetcheckFacts facts = behind_nat(Varies::No);
+    EXPECT_EQ(netcheck_of(facts).port_mapping, local::PortMapping::NotAsked);
+    facts.maps_ports = true;
+    facts.mapped.emplace();
+    for (const auto& [status, told] :
+         {std::pair(MappingStatus::Searching, local::PortMapping::Asking),
+          {MappingStatus::Mapped, local::PortMapping::Mapped},
+          {MappingStatus::Refused, local::PortMapping::Refused},
+          {MappingStatus::Absent, local::PortMapping::NoAnswer}}) {
+        facts.mapped->status = status;
+        EXPECT_EQ(netcheck_of(facts).port_mapping, told);
+    }
+}
+
 TEST(PathMtu, IsTheKernels) { EXPECT_EQ(path_mtu(*Endpoint::parse("127.0.0.1:9"), 0), 65535); }
 
 }  // namespace

@@ -283,6 +283,10 @@ TEST_F(PathfinderTest, AStunServerTellsHowThePortIsSeenFromOutside) {
     const int questions = network.questions;
     turn(100);
     EXPECT_EQ(network.questions, questions);
+    a.finder->measure();
+    EXPECT_TRUE(a.finder->is_measuring());
+    EXPECT_TRUE(until([&] { return !a.finder->is_measuring(); }));
+    EXPECT_EQ(network.questions, questions + 1);
 }
 
 TEST_F(PathfinderTest, ASilentPathAndAnotherMappingTellOfANatThatHasForgotten) {
