@@ -42,6 +42,8 @@ Result<std::unique_ptr<Agent>> Agent::open(AgentParts parts) {
     if (!kept) return failed(kept.error());
     agent->agent_ = std::move(*kept);
     agent->saved_agent_ = encode(agent->agent_);
+    if (agent->relays_)
+        agent->relays_->prefer_port(static_cast<uint16_t>(agent->agent_.relay_port.value_or(0)));
     auto identities = agent->parts_.dir.load_identities();
     if (!identities) return failed(identities.error());
     for (Identity& identity : *identities) agent->add_node(std::move(identity))->load_map();

@@ -55,6 +55,7 @@ RelayMember Agent::relay_member(const Node& node) {
     member.trust_domain = kept.trust_domain.value_or("");
     member.map = node.map();
     member.certificate_pem = kept.certificate.value_or("");
+    member.folder = parts_.dir.folder_of(kept.tenant_id);
     member.credentials = [this, tenant = kept.tenant_id] {
         const Node* now = node_of(tenant);
         return now ? enrolee::session_credentials(now->identity()) : Credentials{};
@@ -83,6 +84,8 @@ void Agent::follow_relays() {
         if (is_wanted_up() && node->identity().is_enrolled())
             members.push_back(relay_member(*node));
     relays_->set_members(std::move(members));
+    // On the disk with the next round.
+    if (const uint16_t port = relays_->port()) agent_.relay_port = port;
 }
 
 // Who asks while one is under way waits for that one.

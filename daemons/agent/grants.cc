@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "model/state.h"
 #include "model/wire.h"
 
 namespace cvlan::agent {
@@ -19,8 +21,12 @@ constexpr std::chrono::seconds kAnswerWithin{25};
 constexpr std::chrono::seconds kNoSession{1};
 // However wrong the clocks are, the controller is asked no more often.
 constexpr std::chrono::minutes kLeastLife{1};
+constexpr milliseconds kLife = std::chrono::hours(24);
+constexpr int kFormat = 1;
 
 }  // namespace
+
+Grants::Grants(Setup setup) : setup_(std::move(setup)), backoff_(setup_.seed) { load(); }
 
 void Grants::step(const std::string& memberships) {
     const BootTime now = setup_.clock.since_boot();
@@ -49,6 +55,7 @@ void Grants::answered(const Answer<http::Response>& answer, const std::string& m
     auto taken = answer ? take(answer->body) : Result<void>(failed(answer.error().error));
     if (taken) {
         memberships_ = memberships;
+        save();
         trouble_.clear();
         backoff_.reset();
         return setup_.on_new();
@@ -63,7 +70,7 @@ void Grants::answered(const Answer<http::Response>& answer, const std::string& m
 Result<void> Grants::take(const std::string& body) {
     auto answer = model::decode<wire::RelayGrants>(body, model::kDocument);
     if (!answer) return failed(answer.error().while_doing("relay grants"));
-    milliseconds life = std::chrono::hours(24);
+    milliseconds life = kLife;
     std::vector<std::string> json;
     for (const wire::SignedBytes& one : answer->grants) {
         auto grant = model::decode<wire::RelayGrant>(as_text(one.payload), model::kDocument);
@@ -76,6 +83,40 @@ Result<void> Grants::take(const std::string& body) {
     ends_ = setup_.clock.since_boot() + life;
     due_ = setup_.clock.since_boot() + life / 2;
     return {};
+}
+
+// After a start nobody but the wall clock can tell. Where that is wrong a relay refuses them.
+Result<milliseconds> Grants::left(const std::string& json) const {
+    auto bytes = model::decode<wire::SignedBytes>(json, model::kDocument);
+    if (!bytes) return failed(bytes.error());
+    auto grant = model::decode<wire::RelayGrant>(as_text(bytes->payload), model::kDocument);
+    if (!grant) return failed(grant.error());
+    return std::min(kLife, grant->expires_at - setup_.clock.now());
+}
+
+// The controller is asked all the same, as soon as it can be.
+void Grants::load() {
+    if (setup_.path.empty()) return;
+    auto file = load_state(setup_.path, kFormat);
+    auto kept = file ? model::decode<model::state::KeptGrants>(file->content, model::kDocument)
+                     : failed(file.error());
+    if (!kept && kept.error().code != Code::NotFound)
+        log::warn("agent.grants_failed", {{"error", kept.error().message}});
+    if (!kept) return;
+    milliseconds least = kLife;
+    for (const std::string& one : kept->grants)
+        least = std::min(least, left(one).value_or(milliseconds(0)));
+    if (least <= milliseconds(0)) return;
+    json_ = std::move(kept->grants);
+    memberships_ = std::move(kept->memberships);
+    ends_ = setup_.clock.since_boot() + least;
+}
+
+void Grants::save() {
+    if (setup_.path.empty()) return;
+    const auto saved =
+        save_state(setup_.path, kFormat, encode(model::state::KeptGrants{memberships_, json_}));
+    if (!saved) log::error("agent.state_not_saved", {{"error", saved.error().message}});
 }
 
 }  // namespace cvlan::agent

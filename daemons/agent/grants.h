@@ -2,8 +2,8 @@
 #pragma once
 
 // What an identity shows to relays (POST /api/v1/node/relay-grants): one grant a membership, good
-// for a day, asked for anew when half of that is over and when the memberships are others. Loop
-// thread only.
+// for a day, asked for anew when half of that is over and when the memberships are others. They are
+// kept on disk, so that an agent which starts without its controller has them. Loop thread only.
 
 #include <functional>
 #include <memory>
@@ -25,8 +25,9 @@ public:
         Call call;
         std::function<void()> on_new;  // json() is another; from the loop
         uint32_t seed = 1;
+        std::string path{};  // where they are kept; empty: nowhere
     };
-    explicit Grants(Setup setup) : setup_(std::move(setup)), backoff_(setup_.seed) {}
+    explicit Grants(Setup setup);
 
     // Asks if that is due. `memberships` names the networks and keys they are for.
     void step(const std::string& memberships);
@@ -41,6 +42,9 @@ public:
 private:
     void answered(const Answer<http::Response>& answer, const std::string& memberships);
     Result<void> take(const std::string& body);
+    Result<std::chrono::milliseconds> left(const std::string& json) const;
+    void load();
+    void save();
 
     Setup setup_;
     Backoff backoff_;

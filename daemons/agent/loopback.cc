@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/bytes.h"
+
 namespace cvlan::agent {
 
 namespace {
@@ -32,6 +34,15 @@ Address address_of(uint32_t host_order) {
     std::array<uint8_t, 4> bytes;
     std::memcpy(bytes.data(), &wire, bytes.size());
     return *Address::from_bytes(bytes);
+}
+
+uint32_t first_place(const PathKey& peer) {
+    Bytes name(peer.first.begin(), peer.first.end());
+    name.insert(name.end(), peer.second.bytes().begin(), peer.second.bytes().end());
+    const Bytes hash = sha256(name);
+    const uint32_t number = uint32_t{hash[0]} << 24 | uint32_t{hash[1]} << 16 |
+                            uint32_t{hash[2]} << 8 | uint32_t{hash[3]};
+    return kFirst + number % (kLast - kFirst + 1);
 }
 
 sockaddr_in local(uint32_t host_order, uint16_t port) {
@@ -104,14 +115,14 @@ Loopback::Loopback(EventLoop& loop, UniqueFd fd, uint16_t port, OnPacket on_pack
       fd_(std::move(fd)),
       port_(port),
       on_packet_(std::move(on_packet)),
-      next_(kFirst),
       batch_(std::make_unique<Batch>()) {
     readable_ = loop_.on_readable(fd_.get(), [this] { receive(); });
 }
 
 Loopback::~Loopback() = default;
 
-Result<std::unique_ptr<Loopback>> Loopback::open(EventLoop& loop, OnPacket on_packet) {
+Result<std::unique_ptr<Loopback>> Loopback::open(EventLoop& loop, OnPacket on_packet,
+                                                 uint16_t preferred) {
     UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return failed(errno_error("relays' loopback: socket"));
     const int on = 1;
@@ -120,10 +131,15 @@ Result<std::unique_ptr<Loopback>> Loopback::open(EventLoop& loop, OnPacket on_pa
     if (setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "lo", 2) != 0)
         return failed(errno_error("relays' loopback: SO_BINDTODEVICE"));
     set_buffers(fd.get());
-    sockaddr_in at = local(INADDR_ANY, 0);
+    sockaddr_in at = local(INADDR_ANY, preferred);
     socklen_t size = sizeof at;
     auto* bytes = reinterpret_cast<sockaddr*>(&at);
-    if (bind(fd.get(), bytes, size) != 0 || getsockname(fd.get(), bytes, &size) != 0)
+    bool is_bound = bind(fd.get(), bytes, size) == 0;
+    if (!is_bound && preferred != 0) {
+        at.sin_port = 0;
+        is_bound = bind(fd.get(), bytes, size) == 0;
+    }
+    if (!is_bound || getsockname(fd.get(), bytes, &size) != 0)
         return failed(errno_error("relays' loopback: bind"));
     const uint16_t port = ntohs(at.sin_port);
     return std::unique_ptr<Loopback>(new Loopback(loop, std::move(fd), port, std::move(on_packet)));
@@ -137,10 +153,11 @@ bool Loopback::has(const Address& address) {
 Endpoint Loopback::add(const PathKey& peer, uint16_t port) {
     auto [known, is_new] = address_of_.try_emplace(peer, 0);
     if (is_new) {
-        // An address is not given away again soon: the kernel may still have it for another peer.
-        while (places_.contains(next_)) next_ = next_ == kLast ? kFirst : next_ + 1;
-        known->second = next_;
-        next_ = next_ == kLast ? kFirst : next_ + 1;
+        // Not given away again soon, as the kernel may still have it for another peer: of millions
+        // of addresses two peers hardly ever come to the same.
+        uint32_t place = first_place(peer);
+        while (places_.contains(place)) place = place == kLast ? kFirst : place + 1;
+        known->second = place;
     }
     places_[known->second] = {peer, port};
     return {address_of(known->second), port_};

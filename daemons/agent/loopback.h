@@ -8,7 +8,9 @@
 //
 // Nobody else on the machine can put a packet in: it must come from 127.0.0.1 and the very port on
 // which the peer's device listens, and no other socket can have that port while the kernel's has.
-// What comes in reaches WireGuard, which trusts nobody. Loop thread only.
+// What comes in reaches WireGuard, which trusts nobody. A peer's address comes of its key, and the
+// port can be had again, so that after a restart the kernel's endpoints still hold. Loop thread
+// only.
 
 #include <cstdint>
 #include <functional>
@@ -27,9 +29,11 @@ class Loopback {
 public:
     // `packet` is valid during the call.
     using OnPacket = std::function<void(const PathKey& peer, ByteView packet)>;
-    // In the network namespace of the calling thread.
-    static Result<std::unique_ptr<Loopback>> open(EventLoop& loop, OnPacket on_packet);
+    // In the network namespace of the calling thread. At `preferred`, unless that is 0 or taken.
+    static Result<std::unique_ptr<Loopback>> open(EventLoop& loop, OnPacket on_packet,
+                                                  uint16_t preferred = 0);
     ~Loopback();
+    uint16_t port() const { return port_; }
 
     // Where this peer is from now on; again the same until remove(). `port` is its device's.
     Endpoint add(const PathKey& peer, uint16_t port);
@@ -71,7 +75,6 @@ private:
     OnPacket on_packet_;
     std::map<uint32_t, Place> places_;  // by address, in the host's order
     std::map<PathKey, uint32_t> address_of_;
-    uint32_t next_;
     std::unique_ptr<Batch> batch_;
     std::vector<Waiting> waiting_;
     Bytes waiting_bytes_;

@@ -82,17 +82,17 @@ void RelayLinks::State::set_members(std::vector<RelayMember> members) {
             tenant = std::make_unique<Tenant>();
             // The call is looked up when it is made: a later session has another.
             Tenant* raw = tenant.get();
-            tenant->grants = std::make_unique<Grants>(
-                Grants::Setup{clock,
-                              [raw](Controller::Call call, Controller::Done done) {
-                                  return raw->member.call(std::move(call), std::move(done));
-                              },
-                              [this, raw] {
-                                  for (auto& [id, link] : raw->links)
-                                      if (link.client) link.client->set_grants(raw->grants->json());
-                                  soon();
-                              },
-                              options.seed});
+            tenant->grants = std::make_unique<Grants>(Grants::Setup{
+                clock,
+                [raw](Controller::Call call, Controller::Done done) {
+                    return raw->member.call(std::move(call), std::move(done));
+                },
+                [this, raw] {
+                    for (auto& [id, link] : raw->links)
+                        if (link.client) link.client->set_grants(raw->grants->json());
+                    soon();
+                },
+                options.seed, member.folder.empty() ? "" : member.folder + "/relay_grants.json"});
         }
         has_changed = take(*tenant, std::move(member)) || has_changed;
     }
@@ -342,6 +342,10 @@ void RelayLinks::set_needs(std::vector<PeerNeed> needs) {
     state_->needs = std::move(needs);
     state_->soon();
 }
+
+void RelayLinks::prefer_port(uint16_t port) { state_->loopback_port = port; }
+
+uint16_t RelayLinks::port() const { return state_->loopback ? state_->loopback->port() : 0; }
 
 void RelayLinks::measured() {
     state_->is_measured = true;

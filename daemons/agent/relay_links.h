@@ -34,7 +34,8 @@ struct RelayMember {
     std::shared_ptr<const model::NetworkMap> map{};
     std::string certificate_pem{};  // another one: credentials() are asked for again
     std::function<Credentials()> credentials{};
-    Grants::Call call{};  // to this identity's controller
+    Grants::Call call{};   // to this identity's controller
+    std::string folder{};  // where its grants are kept; empty: nowhere
     struct Network {
         std::string network_id;
         std::string device;
@@ -65,6 +66,11 @@ public:
     };
     RelayLinks(EventLoop& loop, const Clock& clock, Options options, RelaySeam seam);
     ~RelayLinks();
+
+    // The port of lo that the kernel may still have for relayed peers; what is taken meanwhile is
+    // another. 0: none was used yet.
+    void prefer_port(uint16_t port);
+    uint16_t port() const;
 
     // Each only notes what it is told; what follows from it, the seam's calls but round_trip()
     // included, is done when the loop comes round.

@@ -127,6 +127,7 @@ struct RelayLinks::State {
     std::vector<PeerNeed> needs;
     std::unique_ptr<Loopback> loopback;
     std::string loopback_trouble;
+    uint16_t loopback_port = 0;  // as preferred
     bool is_measured = false;
     bool is_changed = false;  // on_changed is to be called
     Timer next;

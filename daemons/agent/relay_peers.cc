@@ -13,7 +13,8 @@ using std::chrono::milliseconds;
 bool RelayLinks::State::open_loopback() {
     if (loopback) return true;
     auto made = Loopback::open(
-        loop, [this](const PathKey& key, ByteView packet) { from_device(key, packet); });
+        loop, [this](const PathKey& key, ByteView packet) { from_device(key, packet); },
+        loopback_port);
     if (made) {
         loopback = std::move(*made);
         return true;

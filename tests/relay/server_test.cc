@@ -316,5 +316,21 @@ TEST(ARelay, GoesOnAfterAClientHasChangedItsKeys) {
     }
 }
 
+// Whoever has a certificate of a tenant can show as many bad grants as the wire takes.
+TEST(ARelay, LogsRefusedGrantsOnceAMinute) {
+    TestRelay relay;
+    TestClient client(relay.at(), relay.first, relay.first.node(1));
+    testing::internal::CaptureStderr();
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(client.show("{}"), FrameType::Error);
+    relay.clock.advance(std::chrono::seconds(61));
+    EXPECT_EQ(client.show("{}"), FrameType::Error);
+    const std::string told = testing::internal::GetCapturedStderr();
+    const auto at = told.find("event=relay.grant_refused");
+    const auto again = told.find("event=relay.grant_refused", at + 1);
+    ASSERT_NE(again, std::string::npos) << told;
+    EXPECT_EQ(told.find("event=relay.grant_refused", again + 1), std::string::npos) << told;
+    EXPECT_NE(told.find("left_out=19", again), std::string::npos) << told;
+}
+
 }  // namespace
 }  // namespace cvlan::relay::test

@@ -85,6 +85,22 @@ TEST_F(LoopbackTest, AnAddressStaysWithItsPeerAndIsNotGivenAwaySoon) {
     EXPECT_EQ(device.receive(), "");
 }
 
+TEST_F(LoopbackTest, APeerIsWhereItWasAfterARestart) {
+    const Endpoint one = loopback->add(kOne, device.port());
+    const Endpoint two = loopback->add(kTwo, device.port());
+    EXPECT_NE(one, two);
+    loopback.reset();
+    loopback = std::move(*Loopback::open(
+        loop, [](const PathKey&, ByteView) {}, one.port));
+    EXPECT_EQ(loopback->add(kTwo, device.port()), two);
+    EXPECT_EQ(loopback->add(kOne, device.port()), one);
+    // A port that somebody has is none to wait for.
+    const auto other = Loopback::open(
+        loop, [](const PathKey&, ByteView) {}, one.port);
+    ASSERT_TRUE(other);
+    EXPECT_NE((*other)->port(), one.port);
+}
+
 TEST_F(LoopbackTest, ABurstOfLargePacketsComesWhole) {
     const Endpoint one = loopback->add(kOne, device.port());
     const std::string large(1400, 'x');

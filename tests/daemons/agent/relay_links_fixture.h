@@ -142,6 +142,7 @@ struct NodeWorld {
             return true;
         };
         made.networks = {{kNetwork1, device, own_key, port}};
+        made.folder = folder;
         return made;
     }
     void answer(const Controller::Done& done) {
@@ -163,6 +164,7 @@ struct NodeWorld {
     const std::string device = "cv-test";
     const relay::test::IssuedCert certificate = tenant.node(own);
     std::shared_ptr<const model::NetworkMap> map;
+    std::string folder;  // where grants are kept
     bool has_session = true;
     bool loses_calls = false;  // as a session that ends before the answer comes
     std::vector<std::string> calls;

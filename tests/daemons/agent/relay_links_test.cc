@@ -4,10 +4,12 @@
 #include <future>
 #include <thread>
 
+#include "base/file.h"
 #include "relay/server.h"
 #include "stun/builder.h"
 #include "tests/daemons/agent/relay_links_fixture.h"
 #include "tests/relay/relay_fixture.h"
+#include "tests/support/temp_dir.h"
 
 namespace cvlan::agent {
 namespace {
@@ -43,6 +45,12 @@ public:
             relay::put_ready(out, {pair, *Endpoint::parse("192.0.2.9:50000")});
             server_.tell(session, out);
         }
+    }
+    void refuse(size_t times) {
+        Bytes out;
+        for (size_t i = 0; i < times; ++i)
+            relay::put_refusal(out, {relay::Fault::GrantRefused, "no"});
+        server_.tell(asked.at(0).first, out);
     }
     void end(relay::Unpaired reason) {
         for (const auto& [session, pair] : asked) {
@@ -437,6 +445,92 @@ TEST_F(RelayLinksTest, GrantsAreRenewedAtHalfOfTheirLife) {
     advance(1h);
     EXPECT_EQ(a.calls.size(), 2u);
     EXPECT_TRUE(until([&] { return first.server->stats().grants >= 3; }));
+}
+
+TEST_F(RelayLinksTest, WhatARelayRefusesIsLoggedOnceAMinute) {
+    use_one_relay();
+    a.need(true);
+    ASSERT_TRUE(until([&] { return first.desk->asked.size() == 1; }));
+    ::testing::internal::CaptureStderr();
+    const auto refuse = [&](size_t times) {
+        const size_t asked = first.desk->asked.size();
+        first.desk->refuse(times);
+        // Read behind the refusals: the pair is asked for again.
+        first.desk->end(relay::Unpaired::Peer);
+        return until([&] {
+            advance(500ms);
+            return first.desk->asked.size() > asked;
+        });
+    };
+    EXPECT_TRUE(refuse(20));
+    advance(61s);
+    EXPECT_TRUE(refuse(1));
+    const std::string told = ::testing::internal::GetCapturedStderr();
+    const auto at = told.find("event=agent.relay_refused");
+    const auto again = told.find("event=agent.relay_refused", at + 1);
+    ASSERT_NE(again, std::string::npos) << told;
+    EXPECT_EQ(told.find("event=agent.relay_refused", again + 1), std::string::npos) << told;
+    EXPECT_NE(told.find("left_out=19", again), std::string::npos) << told;
+}
+
+// A node that was granted something starts anew, and its controller is away.
+TEST_F(RelayLinksTest, AStartWithoutAControllerUsesTheGrantsOfTheDisk) {
+    const cvlan::test::TempDir kept;
+    a.folder = kept.path();
+    use_one_relay();
+    ASSERT_TRUE(until([&] { return a.links->home_relay(tenant.id).has_value(); }));
+    NodeWorld again(loop, clock, tenant, a.own, a.other, a.port);
+    again.folder = kept.path();
+    again.has_session = false;
+    const uint64_t before = first.server->stats().grants;
+    again.set_map({map_relay(kRelay1, "r1", first.at())}, kRelay1);
+    EXPECT_TRUE(until([&] { return again.links->home_relay(tenant.id).has_value(); }));
+    EXPECT_GT(first.server->stats().grants, before);
+    EXPECT_TRUE(again.calls.empty());
+}
+
+TEST_F(RelayLinksTest, GrantsThatCanNotBeKeptAreUsedAllTheSame) {
+    a.folder = "/proc/nowhere";
+    ::testing::internal::CaptureStderr();
+    use_one_relay();
+    EXPECT_TRUE(until([&] { return a.links->home_relay(tenant.id).has_value(); }));
+    EXPECT_NE(::testing::internal::GetCapturedStderr().find("event=agent.state_not_saved"),
+              std::string::npos);
+}
+
+TEST_F(RelayLinksTest, DamagedGrantsAreAskedForAnew) {
+    const cvlan::test::TempDir kept;
+    a.folder = kept.path();
+    const std::string path = kept.file("relay_grants.json");
+    for (const std::string_view content : {"", "rubbish", "{}"}) {
+        ASSERT_TRUE(write_durable(path, content, 0600));
+        Grants grants({clock, [](const auto&, const auto&) { return false; }, [] {}, 1, path});
+        EXPECT_TRUE(grants.json().empty()) << content;
+        EXPECT_EQ(grants.due(), BootTime(0));
+    }
+    ASSERT_TRUE(save_state(path, 1, R"({"memberships":"x","grants":["rubbish"]})"));
+    use_one_relay();
+    EXPECT_TRUE(until([&] { return a.links->home_relay(tenant.id).has_value(); }));
+    const Grants good({clock, [](const auto&, const auto&) { return false; }, [] {}, 1, path});
+    EXPECT_EQ(good.json().size(), 1u);
+}
+
+TEST_F(RelayLinksTest, GrantsOfTheDiskThatAreOverAreNotShown) {
+    const cvlan::test::TempDir kept;
+    a.folder = kept.path();
+    use_one_relay();
+    ASSERT_TRUE(until([&] { return a.links->home_relay(tenant.id).has_value(); }));
+    ManualClock later(clock.now() + 25h);
+    Grants grants({later, [](const auto&, const auto&) { return false; }, [] {}, 1,
+                   kept.file("relay_grants.json")});
+    EXPECT_TRUE(grants.json().empty());
+    ManualClock sooner(clock.now() + 23h);
+    Grants good({sooner, [](const auto&, const auto&) { return false; }, [] {}, 1,
+                 kept.file("relay_grants.json")});
+    EXPECT_EQ(good.json().size(), 1u);
+    sooner.advance(1h);
+    good.step("other");
+    EXPECT_TRUE(good.json().empty());
 }
 
 }  // namespace
