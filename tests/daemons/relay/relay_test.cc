@@ -9,6 +9,7 @@
 #include "tests/daemons/relay/fake_controller.h"
 #include "tests/http/raw_client.h"
 #include "tests/relay/fake_pair_host.h"
+#include "tests/support/figures.h"
 #include "tests/support/promtool.h"
 
 namespace cvlan::relayd::test {
@@ -220,6 +221,10 @@ TEST_F(ARelay, OffersPairsWhereItsKernelForwards) {
     EXPECT_GE(a.offered, 21'000);
     EXPECT_NE(get("/metrics").find("cvlan_relay_pairs 1\n"), std::string::npos);
     EXPECT_NE(get("/metrics").find("cvlan_relay_kernel_packets_total 7\n"), std::string::npos);
+    size_t asked = 0;
+    EXPECT_EQ(cvlan::test::missing_figures("cvlan_relay_", get("/metrics"), &asked),
+              std::set<std::string>());
+    EXPECT_GT(asked, 4u);
     start(false);
     Node c = node(3), d = node(4);
     ASSERT_TRUE(becomes([&] { return c.is_granted; }));
