@@ -95,7 +95,25 @@ class Controller:
         return self.ctl_json("node", "list", "--tenant", tenant)["nodes"]
 
 
-class Agent:
+class OwnPages:
+    """What a daemon shows of itself on its host's loopback."""
+
+    METRICS = "127.0.0.1", 9464
+
+    def get(self, path):
+        """(status, body)"""
+        connection = http.client.HTTPConnection(*self.METRICS, timeout=10 * PATIENCE)
+        with self.host.inside(), contextlib.closing(connection):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def metric(self, name):
+        """By its name, and labels as they are written: name{label="value"}."""
+        return float(next(line.split()[-1] for line in self.get("/metrics")[1].splitlines() if line.startswith(name + " ")))
+
+
+class Agent(OwnPages):
     """cvlan-agent on a host. Its state directory outlives a reboot of the host."""
 
     def __init__(self, host, advertise=(), extra=""):
@@ -105,7 +123,7 @@ class Agent:
         self.socket = os.path.join(self.folder, "agent.sock")
         self.state_dir = os.path.join(self.folder, "state")
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(f'state_dir = "{self.state_dir}"\nsocket = "{self.socket}"\n{extra}')
+            file.write(f'state_dir = "{self.state_dir}"\nsocket = "{self.socket}"\nmetrics = "{":".join(map(str, self.METRICS))}"\n{extra}')
             if advertise:
                 file.write(f"advertise_endpoints = {json.dumps(list(advertise))}\n")
 
@@ -191,6 +209,9 @@ class Agent:
         """The status of a peer, or None."""
         return next((peer for peer in self.status()["peers"] if peer["name"] == name), None)
 
+    def netcheck(self):
+        return json.loads(self.ctl("netcheck", "-o", "json").stdout)
+
     def plan(self):
         return json.loads(self.ctl("plan", "-o", "json").stdout)["steps"]
 
@@ -240,7 +261,7 @@ def identity(state_dir, tenant_id="*"):
         return json.load(file)
 
 
-class Relay:
+class Relay(OwnPages):
     """cvlan-relay on a host with a public address, under the name of its host: enrolled, and known to the tenant as an object."""
 
     def __init__(self, host, controller, tenant="acme", port=443, stun_port=3478):
@@ -250,7 +271,7 @@ class Relay:
         self.state_dir = os.path.join(self.folder, "state")
         self.config = os.path.join(self.folder, "relay.toml")
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(f'state_dir = "{self.state_dir}"\nmetrics = "127.0.0.1:9464"\n')
+            file.write(f'state_dir = "{self.state_dir}"\nmetrics = "{":".join(map(str, self.METRICS))}"\n')
         self.endpoints = [f"{bracketed(str(address))}:{port}" for family in (4, 6) for address in host.addresses(family)]
         self.serve(tenant)
 
@@ -266,20 +287,9 @@ class Relay:
         wait_until(self.is_ready, 20, f"{self.host.name} is ready")
         return self
 
-    def get(self, path):
-        """(status, body) of its own pages."""
-        connection = http.client.HTTPConnection("127.0.0.1", 9464, timeout=10 * PATIENCE)
-        with self.host.inside(), contextlib.closing(connection):
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-
     def is_ready(self):
         assert self.process.is_running(), f"{self.host.name} ended: {self.process.log()[-2000:]}"
         return self.get("/ready")[0] == 200
-
-    def metric(self, name):
-        return float(next(line.split()[1] for line in self.get("/metrics")[1].splitlines() if line.startswith(name + " ")))
 
     def stop(self):
         return self.process.stop()

@@ -46,6 +46,8 @@ def test_two_behind_port_restricted_nats_meet_directly_within_3_s(homes):
     for one, other in (("a", "b"), ("b", "a")):
         wait_until(lambda: path_is(homes.agents[one], other, f"{homes.nats[other].public}:"), 5, f"{one} has a direct path to {other}")
     assert homes.a.peer("b")["rttMs"] >= 0
+    assert homes.a.metric('cvlan_agent_peers{path="DIRECT"}') == 1
+    assert homes.a.get("/ready")[0] == 200
 
 
 def test_the_controller_is_told_of_the_path(homes):

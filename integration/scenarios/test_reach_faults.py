@@ -242,12 +242,34 @@ def test_udp_cut_and_given_back_loses_no_session(world, pulse, settled, sleeper)
         world.nats[one].block("meta l4proto udp")
         wait_until(lambda: path(world, one, other) == RELAY_TLS and answers_now(pulse, (one, other), since=began), 10, "by TLS")
         assert pulse.silence(beat((one, other)), began) <= allowed(FALLBACK_SECONDS)
+        assert not world.agents[one].netcheck()["udp"]
         stream.exchange()
         back = pulse.now()
         world.nats[one].block()
+        assert world.agents[one].netcheck()["udp"], "it measures now, and tells nothing of before"
         wait_until(lambda: path(world, one, other) == DIRECT, 30, "direct again")
         stream.exchange()
         assert pulse.silence(beat((one, other)), back) <= allowed(1), "make before break"
+
+
+def test_an_agent_that_starts_without_its_controller_is_relayed_as_before(world, pulse, settled, sleeper):
+    """Its map and its grants are on the disk, and on lo its relayed peers are where its kernel still sends."""
+    mute, pair = world.agents["mute"], BY_PATH[RELAY_TLS]
+
+    def places():
+        return sorted(endpoint for endpoint, *_ in mute.wireguard().values() if endpoint.startswith("127."))
+    before = places()
+    assert before
+    world.controller.kill()
+    mute.kill()
+    began = pulse.now()
+    mute.start()
+    wait_until(lambda: answers_now(pulse, pair, since=began) and path(world, *pair) == RELAY_TLS, 10, "by TLS again")
+    assert mute.own()["state"] == "CONTROLLER_UNREACHABLE"
+    assert places() == before
+    world.controller.start()
+    for name in world.agents.keys() - {SLEEPER}:
+        wait_until(lambda: world.agents[name].look()["self"]["state"] == "CONNECTED", 60, f"{name} has its controller back")
 
 
 def test_a_captive_portal_is_known_and_believed_nothing(world, pulse, settled, sleeper):
@@ -259,7 +281,7 @@ def test_a_captive_portal_is_known_and_believed_nothing(world, pulse, settled, s
     portal.takes(nat)
     homely.start()
     wait_until(lambda: homely.look()["self"]["state"] == "CONTROLLER_UNREACHABLE", 20, "the controller is known to be away")
-    wait_until(lambda: '"captivePortal":true' in homely.ctl("netcheck", "-o", "json").stdout.replace(" ", ""), 20, "the portal is seen")
+    wait_until(lambda: homely.netcheck().get("captivePortal"), 20, "the portal is seen")
     assert path(world, *BY_PATH[DIRECT]) == DIRECT and homely.process.is_running()
     assert_no_longer_than(pulse, began, DIRECT=1)
     assert portal.requests() == []
