@@ -7,7 +7,6 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <stdio.h>
 #include <sys/types.h>
 
 #include <cstdlib>
@@ -15,19 +14,9 @@
 #include <thread>
 
 #include "netlink/netns.h"
+#include "tests/support/shell.h"
 
 namespace cvlan::tests {
-
-// What a shell command printed, run in the namespace of the calling thread.
-inline std::string output_of(const std::string& command) {
-    std::string output;
-    FILE* pipe = popen(command.c_str(), "r");
-    if (pipe == nullptr) return output;
-    char chunk[4096];
-    for (size_t size; (size = fread(chunk, 1, sizeof chunk, pipe)) > 0;) output.append(chunk, size);
-    EXPECT_EQ(pclose(pipe), 0) << command << "\n" << output;
-    return output;
-}
 
 // Another fresh namespace, which lives as long as the descriptor.
 inline netlink::NetnsFd new_netns() {

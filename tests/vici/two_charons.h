@@ -14,6 +14,7 @@
 #include <string>
 
 #include "tests/support/process.h"
+#include "tests/support/shell.h"
 #include "tests/support/sources.h"
 #include "tests/support/temp_dir.h"
 #include "vici/charon.h"
@@ -21,15 +22,7 @@
 
 namespace cvlan::vici::test {
 
-inline std::string output_of(const std::string& command) {
-    std::string output;
-    FILE* pipe = popen(command.c_str(), "r");
-    if (pipe == nullptr) return output;
-    char chunk[4096];
-    for (size_t size; (size = fread(chunk, 1, sizeof chunk, pipe)) > 0;) output.append(chunk, size);
-    EXPECT_EQ(pclose(pipe), 0) << command << "\n" << output;
-    return output;
-}
+using tests::output_of;
 
 // A daemon, and what listens to it.
 class Gateway {
