@@ -13,38 +13,19 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/event_loop.h"
 #include "base/metrics.h"
-#include "daemons/agent/config.h"
 #include "daemons/agent/figures.h"
-#include "daemons/agent/identity.h"
 #include "daemons/agent/node.h"
+#include "daemons/agent/parts.h"
 #include "daemons/agent/pathfinder.h"
 #include "daemons/agent/port_maps.h"
 #include "daemons/agent/relay_links.h"
 #include "daemons/agent/tunnels.h"
 #include "daemons/agent/wanted.h"
-#include "ike/keeper.h"
 #include "model/local.h"
-#include "reconcile/host.h"
 #include "reconcile/reconciler.h"
 
 namespace cvlan::agent {
-
-// What the agent stands on; tests give it a FakeHost and an underlay of their own.
-struct AgentParts {
-    EventLoop& loop;
-    const Clock& clock;
-    AgentConfig config;
-    StateDir dir;
-    std::unique_ptr<reconcile::Host> host;
-    std::function<Result<reach::Underlay>()> read_underlay;
-    std::function<uint16_t(uint16_t first, const std::vector<uint16_t>& used)> free_port;
-    std::unique_ptr<PathSockets> sockets{};  // none: paths are tried by the kernel alone
-    std::function<Result<std::optional<Gateway>>()> read_gateway{};  // none: no port is mapped
-    // Speaks with charon, and calls when something is other than before; none: no IPsec.
-    std::function<std::unique_ptr<ike::Keeper>(std::function<void()> on_round)> make_keeper{};
-};
 
 class Agent {
 public:

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "daemons/agent/config.h"
+#include "daemons/agent/identity.h"
+#include "daemons/agent/path_sockets.h"
+#include "daemons/agent/port_maps.h"
+#include "ike/keeper.h"
+#include "reach/way.h"
+#include "reconcile/host.h"
+
+namespace cvlan::agent {
+
+// What the agent stands on; tests give it a FakeHost and an underlay of their own.
+struct AgentParts {
+    EventLoop& loop;
+    const Clock& clock;
+    AgentConfig config;
+    StateDir dir;
+    std::unique_ptr<reconcile::Host> host;
+    std::function<Result<reach::Underlay>()> read_underlay;
+    std::function<uint16_t(uint16_t first, const std::vector<uint16_t>& used)> free_port;
+    std::unique_ptr<PathSockets> sockets{};  // none: paths are tried by the kernel alone
+    std::function<Result<std::optional<Gateway>>()> read_gateway{};  // none: no port is mapped
+    // Speaks with charon, and calls when something is other than before; none: no IPsec.
+    std::function<std::unique_ptr<ike::Keeper>(std::function<void()> on_round)> make_keeper{};
+};
+
+}  // namespace cvlan::agent
