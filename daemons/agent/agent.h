@@ -116,6 +116,7 @@ private:
     };
     PathTold path_of(const PathKey& key) const;
     void make_relays();
+    void begin_netcheck();
     bool is_measuring() const;
     void answer_netchecks();
     local::NetcheckReport netcheck_report() const;

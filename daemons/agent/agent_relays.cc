@@ -88,16 +88,23 @@ void Agent::follow_relays() {
     if (const uint16_t port = relays_->port()) agent_.relay_port = port;
 }
 
-// Who asks while one is under way waits for that one.
+// Who asks while one is under way waits for that one; who asks right after it, for the next.
 void Agent::netcheck(Done<local::NetcheckReport> done) {
-    const BootTime now = parts_.clock.since_boot();
-    if (netchecked_at_ && now - *netchecked_at_ < kNetcheckPause) return done(netcheck_report());
     netchecks_.push_back(std::move(done));
     if (netchecks_.size() > 1) return;
+    const BootTime now = parts_.clock.since_boot();
+    const BootTime from = netchecked_at_ ? *netchecked_at_ + kNetcheckPause : now;
+    if (from <= now) return begin_netcheck();
+    netcheck_look_ =
+        parts_.loop.after(std::chrono::duration_cast<std::chrono::milliseconds>(from - now),
+                          [this] { begin_netcheck(); });
+}
+
+void Agent::begin_netcheck() {
     if (pathfinder_) pathfinder_->measure();
     if (relays_) relays_->measure();
     for (const auto& node : nodes_) node->ask();
-    netcheck_until_ = now + kNetcheckTime;
+    netcheck_until_ = parts_.clock.since_boot() + kNetcheckTime;
     constexpr std::chrono::milliseconds kLook{50};
     netcheck_look_ = parts_.loop.every(kLook, [this] {
         if (!is_measuring() || parts_.clock.since_boot() >= netcheck_until_) answer_netchecks();
