@@ -205,29 +205,41 @@ TEST(ARelayClient, ConnectsAtOnceWhenTheNetworkHasChanged) {
     EXPECT_TRUE(a.call([](Client& client) { return client.is_up(); }));
 }
 
+// A relay whose loop does nothing until it is released.
+class Stuck {
+public:
+    explicit Stuck(TestRelay& relay)
+        : block_([this, &relay] {
+              relay.call([this](Server&) {
+                  stuck_.set_value();
+                  released_.get_future().wait();
+              });
+          }) {
+        stuck_.get_future().wait();
+    }
+    ~Stuck() { block_.join(); }
+    void release() { released_.set_value(); }
+
+private:
+    std::promise<void> stuck_, released_;
+    std::thread block_;
+};
+
 // Its machine takes all that is sent, so TCP is content.
 TEST(ARelayClient, SaysWhenTheRelayDoesNotAnswerAndWhenItDoesAgain) {
     TestRelay relay;
     TestNode a(relay, 1);
     a.show({grant(relay, 1, 0xa1)});
     EXPECT_TRUE(a.diary.has("granted 161"));
-    std::promise<void> stuck, released;
-    std::thread block([&] {
-        relay.call([&](Server&) {
-            stuck.set_value();
-            released.get_future().wait();
-        });
-    });
-    stuck.get_future().wait();
+    Stuck stuck(relay);
     bool is_silent = false;
     for (int packets = 0; packets < 1000 && !is_silent; ++packets) {
         a.call([](Client& client) { client.send(key_of(0xa1), as_bytes("anybody?")); });
         is_silent = a.diary.has("silent", 10ms);
     }
     EXPECT_TRUE(is_silent);
-    released.set_value();
+    stuck.release();
     EXPECT_TRUE(a.diary.has("heard"));
-    block.join();
     EXPECT_TRUE(a.call([](Client& client) { return client.is_up(); }));
 }
 
@@ -235,18 +247,10 @@ TEST(ARelayClient, MeasuresARoundTripThatTakesLongAndStays) {
     TestRelay relay;
     TestNode a(relay, 1);
     EXPECT_TRUE(a.diary.has("up "));
-    std::promise<void> stuck, released;
-    std::thread block([&] {
-        relay.call([&](Server&) {
-            stuck.set_value();
-            released.get_future().wait();
-        });
-    });
-    stuck.get_future().wait();
+    Stuck stuck(relay);
     a.call([](Client& client) { client.measure(); });
     EXPECT_FALSE(a.diary.has("down ", 1100ms));
-    released.set_value();
-    block.join();
+    stuck.release();
     a.show({grant(relay, 1, 0xa1)});
     EXPECT_TRUE(a.diary.has("granted 161"));
     EXPECT_GE(a.call([](Client& client) { return client.round_trip(); }), 1100ms);
