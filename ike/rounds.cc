@@ -77,11 +77,11 @@ Result<Seen> Rounds::observe(const Wanted& want) {
     auto states = states_.states();
     if (!states) return failed(states.error().while_doing("xfrm states"));
     for (xfrm::State& state : *states)
-        if (want.if_ids.contains(state.if_id)) seen.states.push_back(std::move(state));
+        if (want.is_ours(state.if_id)) seen.states.push_back(std::move(state));
     auto policies = states_.policies();
     if (!policies) return failed(policies.error().while_doing("xfrm policies"));
     for (xfrm::Policy& policy : *policies)
-        if (want.if_ids.contains(policy.if_id)) seen.policies.push_back(std::move(policy));
+        if (want.is_ours(policy.if_id)) seen.policies.push_back(std::move(policy));
     auto connections = charon_.get_conns();
     if (!connections) return failed(connections.error().while_doing("get-conns"));
     seen.connections = std::move(*connections);

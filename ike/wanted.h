@@ -10,7 +10,6 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,7 +66,13 @@ struct Tunnel {
 struct Wanted {
     std::vector<Identity> identities{};
     std::map<std::string, Tunnel> tunnels{};  // by the connection's name
-    std::set<uint32_t> if_ids{};  // of all our networks, so that what is left over is found
+    // What in the kernel is ours: if_ids from here on, so many. Of a network that is wanted no
+    // more, too: what an earlier charon left of it has to go.
+    uint32_t first_if_id = 0;
+    uint32_t if_ids = 0;
+    bool is_ours(uint32_t if_id) const {
+        return if_id >= first_if_id && if_id - first_if_id < if_ids;
+    }
 };
 
 std::string connection_name(std::string_view peer_node_id);

@@ -129,7 +129,7 @@ private:
     void follow_tunnels();
     std::shared_ptr<const ike::Status> tunnels() const;
     void tunnel_health(std::vector<local::HealthItem>& items) const;
-    void show_tunnel(const std::string& network_id, const ike::Status* status,
+    void show_tunnel(const std::string& network_id, const TunnelsSeen& tunnels,
                      local::StatusPeer& peer) const;
     void tunnel_paths(const std::string& network_id, const model::MapNetwork& network,
                       std::vector<model::wire::PeerHealth>& told) const;

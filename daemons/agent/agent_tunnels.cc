@@ -11,6 +11,8 @@ namespace cvlan::agent {
 // Nobody speaks with charon on a machine that has never had a network over IPsec.
 void Agent::follow_tunnels() {
     auto want = std::make_shared<ike::Wanted>();
+    want->first_if_id = reconcile::kIfIdBase;
+    want->if_ids = reconcile::kIndexes;
     tunnel_trouble_.clear();
     has_ipsec_ = false;
     for (auto& node : nodes_) {
@@ -49,10 +51,10 @@ void Agent::tunnel_health(std::vector<local::HealthItem>& items) const {
         items.push_back({"IPSEC", "error", problem});
 }
 
-void Agent::show_tunnel(const std::string& network_id, const ike::Status* status,
+void Agent::show_tunnel(const std::string& network_id, const TunnelsSeen& tunnels,
                         local::StatusPeer& peer) const {
     peer.data_plane = local::DataPlane::Ipsec;
-    const TunnelSeen seen = tunnel_of(status, peer.id, network_id);
+    const TunnelSeen seen = tunnels.of(peer.id, network_id);
     if (seen.ike)
         if (auto address = Address::parse(seen.ike->remote_host))
             peer.endpoint = Endpoint{*address, seen.ike->remote_port}.text();
@@ -71,10 +73,10 @@ void Agent::show_tunnel(const std::string& network_id, const ike::Status* status
 
 void Agent::tunnel_paths(const std::string& network_id, const model::MapNetwork& network,
                          std::vector<model::wire::PeerHealth>& told) const {
-    const auto status = tunnels();
+    const TunnelsSeen seen_now(tunnels());
     for (const auto& [node_id, peer] : network.peers) {
         if (told.size() == kMostTold) return;
-        const TunnelSeen seen = tunnel_of(status.get(), node_id, network_id);
+        const TunnelSeen seen = seen_now.of(node_id, network_id);
         model::wire::PeerHealth& one = told.emplace_back();
         one.network_id = network_id;
         one.node_id = node_id;

@@ -120,7 +120,7 @@ local::SelfStatus Agent::self_status(const Node& node) const {
 void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) const {
     const auto& map = node.store().map();
     if (!map) return;
-    const auto status = tunnels();
+    const TunnelsSeen seen_now(tunnels());
     for (const auto& [id, network] : map->networks) {
         const std::string device_name = reconcile::device_name(id);
         const PeersByKey seen_peers = peers_of(last_.wireguard_device(device_name));
@@ -132,7 +132,7 @@ void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) c
             out.addresses = texts(peer.addresses);
             out.path = local::PathKind::None;
             if (is_ipsec(network)) {
-                show_tunnel(id, status.get(), out);
+                show_tunnel(id, seen_now, out);
                 peers.push_back(std::move(out));
                 continue;
             }

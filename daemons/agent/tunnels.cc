@@ -48,7 +48,6 @@ Result<void> want_tunnels(const TunnelsFrom& from, ike::Wanted& want) {
         const auto index = index_of(from.agent, id);
         if (!is_ipsec(network) || !index) continue;
         const uint32_t if_id = reconcile::kIfIdBase + *index;
-        want.if_ids.insert(if_id);
         for (const auto& [node_id, peer] : network.peers) {
             ike::Peer& to = peers[node_id];
             to.node_id = node_id;
@@ -69,18 +68,21 @@ Result<void> want_tunnels(const TunnelsFrom& from, ike::Wanted& want) {
     return {};
 }
 
-TunnelSeen tunnel_of(const ike::Status* status, const std::string& peer_node_id,
-                     const std::string& network_id) {
+TunnelsSeen::TunnelsSeen(std::shared_ptr<const ike::Status> status) : status_(std::move(status)) {
+    if (!status_) return;
+    for (const vici::IkeSa& ike : status_->sas)
+        if (ike.is_established()) established_.emplace(ike.name, &ike);
+}
+
+TunnelSeen TunnelsSeen::of(const std::string& peer_node_id, const std::string& network_id) const {
     TunnelSeen seen;
-    if (!status) return seen;
-    const std::string name = ike::connection_name(peer_node_id);
-    for (const vici::IkeSa& ike : status->sas) {
-        if (ike.name != name || !ike.is_established()) continue;
-        if (!seen.ike) seen.ike = &ike;
-        for (const vici::ChildSa& child : ike.child_sas)
+    const auto [first, last] = established_.equal_range(ike::connection_name(peer_node_id));
+    for (auto at = first; at != last; ++at) {
+        if (!seen.ike) seen.ike = at->second;
+        for (const vici::ChildSa& child : at->second->child_sas)
             if (child.name == network_id && child.is_installed() &&
                 (!seen.child || seen.child->unique_id < child.unique_id))
-                seen = {&ike, &child};
+                seen = {at->second, &child};
     }
     return seen;
 }

@@ -4,8 +4,11 @@
 // From what a node knows to what charon should hold for its networks over IPsec (ike/wanted.h does
 // the work), and from what charon has back to a peer. Pure.
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "daemons/agent/identity.h"
@@ -38,8 +41,16 @@ struct TunnelSeen {
     const vici::IkeSa* ike = nullptr;
     const vici::ChildSa* child = nullptr;  // none: it idles, or could not be set up
 };
-TunnelSeen tunnel_of(const ike::Status* status, const std::string& peer_node_id,
-                     const std::string& network_id);
+// Of a round, to look many peers up in; without a status it knows none.
+class TunnelsSeen {
+public:
+    explicit TunnelsSeen(std::shared_ptr<const ike::Status> status);
+    TunnelSeen of(const std::string& peer_node_id, const std::string& network_id) const;
+
+private:
+    std::shared_ptr<const ike::Status> status_;
+    std::unordered_multimap<std::string_view, const vici::IkeSa*> established_{};  // by connection
+};
 
 // "AES_GCM_16-256, ECP_384"
 std::string cipher_text(const TunnelSeen& tunnel);

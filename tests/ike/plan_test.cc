@@ -21,7 +21,8 @@ struct World {
         own.certificates = {"leaf", "intermediate"};
         own.roots = {"root"};
         add("n7", {"192.0.2.7", "2001:db8::7", "198.51.100.7"});
-        want.if_ids = {kIfId};
+        want.first_if_id = kIfId;
+        want.if_ids = 1;
     }
     void add(const std::string& id, const std::vector<std::string>& places) {
         Peer peer{.node_id = id, .name = id + ".t.example"};
