@@ -212,7 +212,8 @@ class Bench:
         self.out = chosen.out / f"controlplane-{chosen.store}"
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir(parents=True)
-        self.work = Path(tempfile.mkdtemp(prefix="work-", dir=chosen.out))
+        # Not in the clone, which may lie where the server's user is not let in (/root); not in /tmp, which may be memory.
+        self.work = Path(tempfile.mkdtemp(prefix="cvlan-bench-", dir="/var/tmp"))
         self.postgres = Postgres(self.work / "postgres") if chosen.store == "postgres" else None
         self.figures: dict = {}  # key -> value
         self.spreads: dict = {}  # key -> n, median, p10, p90
