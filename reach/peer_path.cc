@@ -95,10 +95,16 @@ void PeerPath::search(BootTime now, bool is_afresh) {
     search_again_ = BootTime::max();
     suspect_since_.reset();
     if (is_afresh) is_proven_ = false;
+    doubt(now);
     for (Trial& trial : trials_) {
         if (is_afresh) trial = Trial(trial.what());  // what is known of it is of another network
         trial.run(kSearch, now);
     }
+}
+
+// What is in use is known by hearsay, or by what was long ago: whoever searches hears of it too.
+void PeerPath::doubt(BootTime now) {
+    if (is_proven_ && current_) suspect_since_ = now;
 }
 
 bool PeerPath::is_settling(BootTime now) const {
@@ -118,6 +124,7 @@ void PeerPath::look(const Look& seen, BootTime now) {
         current_ = kernel_;
         use(*seen.kernel);
         is_proven_ = seen.is_live && !is_search_afresh_;
+        doubt(now);
         return;
     }
     if (kernel_ == current_) {
@@ -236,6 +243,8 @@ void PeerPath::decide(BootTime now, Jitter& jitter) {
         return move_to(*best, now);
     }
     if (now - *suspect_since_ < kGivenUp) return;
+    // Who knows of no checks has answered none.
+    if (!has_answered_) return suspect_since_.reset();
     is_proven_ = false;
     search_again_ = now + jitter.around(kSearchFirst);
 }

@@ -79,6 +79,7 @@ private:
     Trial* in_use() { return current_ ? trial_of(*current_) : nullptr; }
     const Trial* in_use() const { return current_ ? trial_of(*current_) : nullptr; }
     void drop_others(const std::vector<Candidate>& candidates);
+    void doubt(BootTime now);
     bool is_settling(BootTime now) const;
     bool is_silent(BootTime now) const;
     Trial* best_since(BootTime since, const Trial* but);

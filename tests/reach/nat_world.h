@@ -106,6 +106,18 @@ public:
     void cut_direct(bool is_cut) {
         setup_.v4.is_cut = setup_.v6.is_cut = setup_.lan.is_cut = is_cut;
     }
+    // The agent of `i` begins anew; its kernel has stayed as it was.
+    void restart(int i) {
+        Node& node = nodes_[i];
+        node.paths = Paths(7);
+        node.pair_at.reset();
+        node.has_pair = false;
+        node.paths.set_underlay(node.underlay, now_);
+        node.paths.set_peer(kKey, candidates_of(1 - i), now_);
+        if (setup_.has_relay) offer_relay(i);
+        look(i);
+        serve(i);
+    }
     // Nothing runs, then all at once.
     void sleep(milliseconds span) {
         now_ += span;

@@ -77,6 +77,29 @@ TEST(Paths, AfterAnHourOfSleepItIsThereInThreeSeconds) {
     }));
 }
 
+TEST(Paths, WhatAnAgentFindsInTheKernelIsInDoubtUntilSomethingHasComeByIt) {
+    World world(between(Nat::None, Nat::None));
+    world.run(seconds(60));
+    ASSERT_TRUE(are_on(world, Way::PublicV4));
+    world.talk(false);
+    world.run(seconds(1));
+    world.cut_direct(true);
+    world.restart(0);
+    // Nobody talks, the session still stands, and yet both know.
+    EXPECT_TRUE(world.run_until(seconds(6), [&] { return world.way(0) != Way::PublicV4; }));
+    EXPECT_TRUE(world.run_until(seconds(6), [&] { return world.way(1) != Way::PublicV4; }));
+}
+
+TEST(Paths, AnAgentThatBeginsAnewLeavesAGoodPathAlone) {
+    World world(between(Nat::Restricted, Nat::Restricted));
+    world.run(seconds(60));
+    const int writes = world.writes(0) + world.writes(1);
+    world.restart(0);
+    world.run(seconds(60));
+    EXPECT_EQ(world.writes(0) + world.writes(1), writes);
+    EXPECT_TRUE(are_on(world, Way::PublicV4));
+}
+
 TEST(Paths, WhatIsQuietIsNotProbed) {
     World world(between(Nat::Restricted, Nat::Restricted));
     world.run(seconds(60));
