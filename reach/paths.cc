@@ -98,7 +98,7 @@ PeerPath* Paths::begin(Entry& entry, bool is_wanted, BootTime now) {
     Peer& peer = entry.second;
     if (peer.watch) return peer.watch.get();
     if (!make_room(is_wanted, now)) return nullptr;
-    peer.watch = std::make_unique<PeerPath>();
+    peer.watch = std::make_unique<PeerPath>(peer.speaks_checks);
     watched_.insert(&entry);
     peer.watch->offer(candidates_of(peer), now);
     if (peer.was_seen && peer.seen.endpoint)
@@ -298,7 +298,8 @@ Paths::View Paths::view(const Key& key, BootTime now) const {
         view.needs_pair = peer.watch->needs_pair(now);
     } else if (peer.is_live && peer.seen.endpoint) {
         view.path = candidate(peer, *peer.seen.endpoint);
-        view.needs_relay = view.needs_pair = view.path && !is_direct(view.path->way);
+        view.needs_relay = !view.path || !is_direct(view.path->way);
+        view.needs_pair = view.path && view.needs_relay;
     }
     return view;
 }

@@ -70,6 +70,8 @@ void PeerPath::drop_others(const std::vector<Candidate>& candidates) {
         // What is in use has left the list. A direct one may still work; a relay's is no more.
         is_proven_ = false;
         if (is_direct(one.what().way)) return false;
+        // A relay's kernel may go on for minutes; what goes by TLS has nobody to take it.
+        if (one.what().way == Way::RelayTls) dropped_ = current_;
         current_.reset();
         return true;
     });
@@ -123,7 +125,8 @@ void PeerPath::look(const Look& seen, BootTime now) {
     if (!current_) {
         current_ = kernel_;
         use(*seen.kernel);
-        is_proven_ = seen.is_live && !is_search_afresh_;
+        // A session outlives the relay that carried it.
+        is_proven_ = seen.is_live && !is_search_afresh_ && current_ != dropped_;
         doubt(now);
         return;
     }

@@ -40,6 +40,9 @@ public:
     static constexpr size_t kMostTrials = 28;
     static constexpr size_t kMostLearnt = 4;  // places that checks came from and nobody told
 
+    // `has_answered`: the other side is known to speak our checks.
+    explicit PeerPath(bool has_answered) : has_answered_(has_answered) {}
+
     // All candidates there are now; those that stay keep what is known of them.
     void offer(const std::vector<Candidate>& candidates, BootTime now);
     void look(const Look& seen, BootTime now);
@@ -95,8 +98,9 @@ private:
     std::vector<Endpoint> learnt_;
     std::optional<Endpoint> current_;  // what is in use, in the kernel or about to be
     bool is_proven_ = false;           // it has answered, or carried an authentic packet to us
-    bool has_answered_ = false;        // the other side speaks our checks
+    bool has_answered_;                // the other side speaks our checks
     std::optional<Endpoint> kernel_;   // as last seen
+    std::optional<Endpoint> dropped_;  // a relay's place by TLS that was in use
     std::optional<BootTime> looked_at_;
     std::optional<BootTime> looked_before_;
     std::optional<BootTime> traffic_at_;

@@ -173,7 +173,10 @@ def test_without_any_relay_direct_paths_live_on_and_with_one_all_are_back(world,
     began = pulse.now()
     for relay in world.relays:
         relay.host.unplug()
-    wait_until(lambda: path(world, *BY_PATH[RELAY_UDP]) == path(world, *BY_PATH[RELAY_TLS]) == NONE, 30, "relayed paths are told to be gone")
+    def are_gone():
+        assert {kind: path(world, *BY_PATH[kind]) for kind in (RELAY_UDP, RELAY_TLS)} == {RELAY_UDP: NONE, RELAY_TLS: NONE}
+        return True
+    wait_until(are_gone, 30, "relayed paths are told to be gone")
     assert path(world, *BY_PATH[DIRECT]) == DIRECT
     assert_no_longer_than(pulse, began, DIRECT=1)
     back = pulse.now()

@@ -106,6 +106,16 @@ public:
     void cut_direct(bool is_cut) {
         setup_.v4.is_cut = setup_.v6.is_cut = setup_.lan.is_cut = is_cut;
     }
+    // No relay carries anything any more, and the agents know.
+    void lose_relays() {
+        setup_.has_relay = false;
+        setup_.udp_relay.is_cut = setup_.tls.is_cut = true;
+        for (int i : {0, 1}) {
+            nodes_[i].paths.set_relayed(kKey, {}, now_);
+            serve(i);
+        }
+    }
+    Paths::View view(int i) const { return nodes_[i].paths.view(kKey, now_); }
     // The agent of `i` begins anew; its kernel has stayed as it was.
     void restart(int i) {
         Node& node = nodes_[i];

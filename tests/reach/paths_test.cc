@@ -100,6 +100,49 @@ TEST(Paths, AnAgentThatBeginsAnewLeavesAGoodPathAlone) {
     EXPECT_TRUE(are_on(world, Way::PublicV4));
 }
 
+TEST(Paths, WhoeverBeginsToTalkAsHisRelaysGoKnowsThatNothingCarriesHim) {
+    World world(between(Nat::Symmetric, Nat::Symmetric));
+    world.run(seconds(60));
+    ASSERT_TRUE(are_on(world, Way::RelayUdp));
+    world.talk(false);
+    world.run(seconds(300));
+    ASSERT_EQ(world.paths(0).watched() + world.paths(1).watched(), 0u);
+    ASSERT_TRUE(are_on(world, Way::RelayUdp));
+    world.lose_relays();
+    world.talk(true);
+    EXPECT_TRUE(world.run_until(seconds(15), [&] { return !world.way(0) && !world.way(1); }));
+    for (int i = 0; i < 60; ++i) {
+        world.run(seconds(1));
+        EXPECT_FALSE(world.way(0) || world.way(1)) << i;
+    }
+}
+
+TEST(Paths, WhoIsQuietOnLoIsOnNoPathWhereNoRelayIsBehindIt) {
+    World::Setup setup = between(Nat::Symmetric, Nat::Symmetric);
+    setup.udp_relay.is_cut = true;
+    World world(setup);
+    world.run(seconds(60));
+    ASSERT_TRUE(are_on(world, Way::RelayTls));
+    world.talk(false);
+    world.run(seconds(300));
+    ASSERT_EQ(world.paths(0).watched(), 0u);
+    world.lose_relays();
+    EXPECT_FALSE(world.view(0).path);
+    EXPECT_TRUE(world.view(0).needs_relay);
+}
+
+TEST(Paths, ARelaysPlaceThatIsGoneIsNotBelievedForItsSession) {
+    World::Setup setup = between(Nat::Symmetric, Nat::Symmetric);
+    setup.udp_relay.is_cut = true;
+    World world(setup);
+    world.run(seconds(60));
+    world.lose_relays();
+    for (int i = 0; i < 30; ++i) {
+        world.run(seconds(1));
+        EXPECT_FALSE(world.way(0) || world.way(1)) << i;
+    }
+}
+
 TEST(Paths, WhatIsQuietIsNotProbed) {
     World world(between(Nat::Restricted, Nat::Restricted));
     world.run(seconds(60));
