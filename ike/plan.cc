@@ -52,6 +52,7 @@ public:
         turn_the_unanswered();
         load();
         drop_unwanted();
+        move();
         drop_doubles();
         mend_what_the_kernel_lost();
         take_over();
@@ -66,10 +67,11 @@ private:
             const auto tunnel = want_.tunnels.find(sa.name);
             const bool is_unanswered =
                 sa.state == "CONNECTING" && sa.initiator && sa.responder_spi == 0;
-            if (!is_unanswered || tunnel == want_.tunnels.end() || tunnel->second.places < 2)
-                continue;
-            if (!calling.is_for(sa.unique_id, kAnswerLimit)) continue;
-            ++memory_.tries[sa.name];
+            if (!is_unanswered || tunnel == want_.tunnels.end()) continue;
+            const bool is_late = calling.is_for(sa.unique_id, kAnswerLimit);
+            const bool is_elsewhere = tunnel->second.path && !goes_by(sa, *tunnel->second.path);
+            if (!is_elsewhere && (tunnel->second.places < 2 || !is_late)) continue;
+            if (!is_elsewhere) ++memory_.tries[sa.name];
             plan_.terminate.push_back({.ike_id = sa.unique_id});
             // One packet too few may have been sent to call again by itself.
             for (const vici::Child& child : tunnel->second.connection.children)
@@ -102,6 +104,42 @@ private:
             for (const vici::ChildSa& child : sa.child_sas)
                 if (!child_named(tunnel->second, child.name))
                     plan_.terminate.push_back({.child_id = child.unique_id});
+        }
+    }
+
+    static bool goes_by(const vici::IkeSa& sa, const Endpoint& path) {
+        const auto address = Address::parse(sa.remote_host);
+        if (!address || *address != path.address) return false;
+        return sa.remote_port == path.port || path.port == kNatPort;
+    }
+
+    // A better path, or one that works where that of the tunnel does not any more. The new tunnel
+    // stands beside the old one, which goes as one of two. Both ends see the same paths; one of
+    // them acts.
+    void move() {
+        std::map<std::string, bool> standing;  // by connection: whether one goes by the path
+        std::set<std::string> calling;
+        for (const vici::IkeSa& sa : seen_.sas) {
+            const auto tunnel = want_.tunnels.find(sa.name);
+            if (tunnel == want_.tunnels.end() || !tunnel->second.path) continue;
+            if (!sa.is_established())
+                calling.insert(sa.name);
+            else
+                standing[sa.name] = standing[sa.name] || goes_by(sa, *tunnel->second.path);
+        }
+        std::erase_if(memory_.moves,
+                      [&](const auto& entry) { return !standing.contains(entry.first); });
+        for (const auto& [name, is_good] : standing) {
+            const Tunnel& tunnel = want_.tunnels.at(name);
+            if (is_good || !tunnel.keeps_own || calling.contains(name)) continue;
+            const auto before = memory_.moves.find(name);
+            const bool is_again = before != memory_.moves.end() &&
+                                  before->second.to == *tunnel.path &&
+                                  now_ - before->second.at < kMoveAgain;
+            if (is_again) continue;
+            memory_.moves.insert_or_assign(name, Memory::Move{*tunnel.path, now_});
+            for (const vici::Child& child : tunnel.connection.children)
+                plan_.initiate.emplace_back(child.name, name);
         }
     }
 

@@ -32,7 +32,12 @@ struct Memory {
     std::map<uint32_t, BootTime> calling{};  // by IKE_SA: begun by us, and without an answer
     std::map<uint32_t, BootTime> doubled{};  // by IKE_SA: one of two, and not the one that stays
     std::map<std::string, size_t> tries{};   // by connection: places that did not answer
-    std::map<uint32_t, BootTime> hollow{};   // by CHILD_SA: the kernel has lost its states
+    struct Move {
+        Endpoint to;
+        BootTime at{};
+    };
+    std::map<std::string, Move> moves{};          // by connection: begun beside one that stands
+    std::map<uint32_t, BootTime> hollow{};        // by CHILD_SA: the kernel has lost its states
     std::map<std::string, BootTime> unwatched{};  // by "connection child": or its policies
     std::map<xfrm::StateId, BootTime> unknown{};
 
@@ -57,6 +62,8 @@ struct Plan {
 
 // A peer that does not answer at one address is called at its next one after so long.
 inline constexpr std::chrono::seconds kAnswerLimit{6};
+// A tunnel that goes by another way than the path is set up anew by that, so often at most.
+inline constexpr std::chrono::seconds kMoveAgain{30};
 // Rekeying, and charon between its list and the kernel's, look like leftovers for a moment.
 inline constexpr std::chrono::seconds kSettled{3};
 

@@ -27,7 +27,7 @@ vici::Child child_of(const Shared& network, const Peer& peer, const Times& times
     child.local_ts = selectors(network.own);
     child.remote_ts = selectors(network.theirs);
     child.mode = "tunnel";
-    child.start_action = peer.underlay.empty() ? "none" : "trap";
+    child.start_action = peer.underlay.empty() && !peer.path ? "none" : "trap";
     child.rekey_time = times.rekey;
     child.life_time = times.rekey + std::max(times.rekey / 4, Seconds(5));
     child.rand_time = times.rekey / 10;
@@ -36,6 +36,24 @@ vici::Child child_of(const Shared& network, const Peer& peer, const Times& times
     child.if_id_in = child.if_id_out = network.if_id;
     child.replay_window = kReplayWindow;
     return child;
+}
+
+// Who answers at the usual port is called as everybody is, there first. Another port is called from
+// our own one for NAT-T: it is this one that the peer's NAT, or the relay, lets in. charon sends to
+// such a port with the marker of RFC 3948, and does not go over to 4500.
+size_t add_places(const Peer& peer, vici::Connection& to) {
+    const bool is_usual = !peer.path || peer.path->port == kNatPort;
+    if (peer.path) to.remote_addrs.push_back(peer.path->address.text());
+    for (const Address& address : peer.underlay)
+        if (is_usual && !(peer.path && address == peer.path->address))
+            to.remote_addrs.push_back(address.text());
+    const size_t places = to.remote_addrs.size();
+    to.remote_addrs.emplace_back("%any");
+    if (!is_usual) {
+        to.local_port = kNatPort;
+        to.remote_port = peer.path->port;
+    }
+    return places;
 }
 
 }  // namespace
@@ -54,12 +72,11 @@ uint32_t reqid_of(std::string_view network_id, std::string_view peer_node_id) {
 Tunnel tunnel_to(const Identity& own, const Peer& peer, const Times& times) {
     Tunnel tunnel;
     tunnel.keeps_own = own.node_id < peer.node_id;
-    tunnel.places = peer.underlay.size();
+    tunnel.path = peer.path;
     vici::Connection& connection = tunnel.connection;
     connection.name = connection_name(peer.node_id);
     connection.local_addrs = {"%any"};
-    for (const Address& address : peer.underlay) connection.remote_addrs.push_back(address.text());
-    connection.remote_addrs.emplace_back("%any");
+    tunnel.places = add_places(peer, connection);
     connection.proposals = {kIkeProposal};
     connection.mobike = true;
     connection.dpd_delay = kDpdDelay;

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,10 @@ using vici::Seconds;
 
 // Of all our connections; whatever is called otherwise is foreign, and never touched.
 inline constexpr std::string_view kPrefix = "cvlan-";
+
+// RFC 3948: where IKE goes once there is a NAT, and ESP with it.
+inline constexpr uint16_t kPort = 500;
+inline constexpr uint16_t kNatPort = 4500;
 
 // Who this node is to the peers of one tenant.
 struct Identity {
@@ -46,6 +51,9 @@ struct Peer {
     std::string node_id{};
     std::string name{};               // of its certificate (DNS)
     std::vector<Address> underlay{};  // where it may be, best first; none: it has to come to us
+    // Where its port for NAT-T (RFC 3948) has answered a check of ours: behind a NAT, or at a
+    // relay.
+    std::optional<Endpoint> path{};
     std::vector<Shared> networks{};
 };
 
@@ -60,7 +68,8 @@ struct Tunnel {
     // Both ends may set one up at once. The end with the lower node id then keeps the one that it
     // began, and so does the other.
     bool keeps_own = false;
-    size_t places = 0;  // how many addresses of the peer there are to try
+    size_t places = 0;               // how many addresses of the peer there are to try
+    std::optional<Endpoint> path{};  // as the peer's
 };
 
 struct Wanted {

@@ -65,14 +65,15 @@ def devices(agent, kind):
 class Mesh(Overlay):
     """Nodes with a charon each, in a network over IPsec."""
 
-    def __init__(self, *names, data_plane="ipsec", extra="", **more):
+    def __init__(self, *names, data_plane="ipsec", extra="", host=None, **more):
+        """`host` makes a node's host of the mesh and its name; without it they are all on `lan`."""
         self.charons = {}
         super().__init__(**more)
         try:
             for name in names:
-                host = self.net.host(name, self.lan)
-                self.charons[name] = Charon(host).start()
-                self.add(name, host=host, extra=self.charons[name].toml + extra)
+                place = host(self, name) if host else self.net.host(name, self.lan)
+                self.charons[name] = Charon(place).start()
+                self.add(name, host=place, extra=self.charons[name].toml + extra)
             self.wait_until_all_know_all()
             self.switch_to(data_plane)
         except BaseException:

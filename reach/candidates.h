@@ -36,6 +36,7 @@ struct Sighting {
     uint64_t rx_bytes = 0;
     uint64_t tx_bytes = 0;
     bool has_keepalive = false;
+    bool is_called = false;  // somebody has something for it, and no session stands
 };
 
 struct Moment {

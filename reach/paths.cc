@@ -30,6 +30,7 @@ uint64_t overhead(const Sighting& before, const Sighting& now, bool is_live) {
 }
 
 bool has_traffic(const Sighting& before, const Sighting& now, bool is_live) {
+    if (now.is_called) return true;
     if (now.rx_bytes < before.rx_bytes || now.tx_bytes < before.tx_bytes) return false;
     return now.rx_bytes - before.rx_bytes + now.tx_bytes - before.tx_bytes >
            overhead(before, now, is_live);

@@ -24,6 +24,7 @@ constexpr uint32_t kIndexes = 100;
 std::string device_name(std::string_view network_id);
 // "cx-" and the same: its xfrm interface. A network that changes its data plane has both.
 std::string xfrm_device_name(std::string_view network_id);
+inline bool is_xfrm_device(std::string_view device) { return device.starts_with("cx-"); }
 // "cvlan:<network id>", the ifalias of its device; back again, empty if `alias` is not of ours.
 std::string alias_of(std::string_view network_id);
 std::string network_of_alias(std::string_view alias);

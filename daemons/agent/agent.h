@@ -3,8 +3,8 @@
 
 // The agent: map arrives -> desired -> observe -> diff -> apply -> report -> wait. agent.cc is that
 // way on one page; agent_paths.cc and agent_relays.cc are how peers are reached, agent_tunnels.cc
-// is what goes by IPsec, up.cc is what an administrator asks of it. Everything runs on the loop's
-// thread. Ending an Agent changes nothing in the kernel.
+// is IPsec, up.cc what an administrator asks of it. All runs on the loop's thread. Ending an Agent
+// changes nothing in the kernel.
 
 #include <functional>
 #include <memory>
@@ -29,7 +29,7 @@ namespace cvlan::agent {
 
 class Agent {
 public:
-    // Reads the state. Code::Malformed where an identity can not be read: nothing is made anew.
+    // Reads the state. Code::Malformed where an identity can not be read.
     static Result<std::unique_ptr<Agent>> open(AgentParts parts);
     ~Agent();
 
@@ -43,7 +43,7 @@ public:
     using Done = std::function<void(Answer<T>)>;
     local::Status status();
     Result<local::PlanView> plan();
-    // Measures anew, for 5 s at most, and once a second at most.
+    // Measures anew: 5 s at most, once a second at most.
     void netcheck(Done<local::NetcheckReport> done);
     void up(const local::UpRequest& request, Done<local::UpResult> done);
     Answer<local::DownResult> down();
@@ -51,8 +51,7 @@ public:
 
     // As Prometheus reads it.
     std::string metrics() const;
-    // There is a map for each enrolment, or none is wanted.
-    bool is_ready() const;
+    bool is_ready() const;  // there is a map for each enrolment, or none is wanted
 
     // A peer by name, id or overlay address, for ping.
     struct PeerPlace {
@@ -62,8 +61,7 @@ public:
     };
     Result<PeerPlace> find_peer(std::string_view name);
 
-    // Enrols if `token` is not empty, asks for the map once, tells the plan. Changes nothing in the
-    // kernel.
+    // Enrols if `token` is not empty, asks for the map once, tells the plan. The kernel stays.
     void bootstrap(const std::string& token, const Done<local::PlanView>& done);
 
 private:
@@ -127,9 +125,12 @@ private:
 
     // What goes by IPsec.
     void follow_tunnels();
+    void tell_of_tunnels();
+    void take_tunnel_paths(const std::vector<PathWrite>& writes);
+    PathTold tunnel_path(const PathKey& key, const TunnelSeen& seen) const;
     std::shared_ptr<const ike::Status> tunnels() const;
     void tunnel_health(std::vector<local::HealthItem>& items) const;
-    void show_tunnel(const std::string& network_id, const TunnelsSeen& tunnels,
+    void show_tunnel(const model::MapPeer& known, const TunnelsSeen& tunnels,
                      local::StatusPeer& peer) const;
     void tunnel_paths(const std::string& network_id, const model::MapNetwork& network,
                       std::vector<model::wire::PeerHealth>& told) const;
@@ -172,6 +173,7 @@ private:
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for calls from keeper_'s thread
     std::unique_ptr<ike::Keeper> keeper_;
     bool has_ipsec_ = false;
+    TunnelPaths tunnel_paths_;
     std::string tunnel_trouble_;
     Figures figures_;
     reconcile::Observed last_;             // of the last round: for status

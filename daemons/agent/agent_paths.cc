@@ -21,20 +21,6 @@ local::PathKind kind_of(reach::Way way) {
     return local::PathKind::Direct;
 }
 
-model::wire::PeerPath told_as(local::PathKind kind) {
-    switch (kind) {
-        case local::PathKind::None:
-            return model::wire::PeerPath::None;
-        case local::PathKind::Direct:
-            return model::wire::PeerPath::Direct;
-        case local::PathKind::RelayUdp:
-            return model::wire::PeerPath::RelayUdp;
-        case local::PathKind::RelayTls:
-            return model::wire::PeerPath::RelayTls;
-    }
-    return model::wire::PeerPath::None;
-}
-
 const reconcile::WgPeer* wanted_peer(const reconcile::Desired& want, const PathKey& key) {
     for (const reconcile::WgDevice& device : want.wireguard) {
         if (device.device != key.first) continue;
@@ -107,6 +93,8 @@ void Agent::follow_paths() {
         auto map = node->map();
         if (!map || !is_wanted_up()) continue;
         for (const auto& [id, network] : map->networks) {
+            if (const auto key = tunnel_key(node->identity(), *map, id))
+                networks.push_back({reconcile::xfrm_device_name(id), ike::kNatPort, *key, map, id});
             const std::string name = reconcile::device_name(id);
             const auto device =
                 std::find_if(last_want_.wireguard.begin(), last_want_.wireguard.end(),
@@ -154,11 +142,13 @@ void Agent::tell_pathfinder() {
     if (!pathfinder_) return;
     const auto is_live = [this](const PathKey& key) { return paths_.is_live(key, moment()); };
     for (const wg::Device& device : last_.wireguard) pathfinder_->look(device, is_live);
+    tell_of_tunnels();
 }
 
 // What has been found to work goes to the kernel as it is: one message a device.
 void Agent::write_paths(const std::vector<PathWrite>& writes) {
     std::vector<reconcile::Step> steps;
+    take_tunnel_paths(writes);
     for (const PathWrite& write : writes) {
         const reconcile::WgPeer* peer = wanted_peer(last_want_, write.key);
         if (!peer) continue;
@@ -216,14 +206,15 @@ void Agent::report_endpoints(Node& node) {
         const bool is_member =
             map ? map->networks.contains(network.network_id) : network.joined.value_or(false);
         if (!is_member) continue;
-        const auto port = static_cast<uint16_t>(network.listen_port);
-        const std::string device = reconcile::device_name(network.network_id);
-        const bool has_checks =
-            pathfinder_ && !(map && is_ipsec(map->networks.at(network.network_id)));
+        const bool is_tunnel = map && is_ipsec(map->networks.at(network.network_id));
+        const auto port = is_tunnel ? ike::kNatPort : static_cast<uint16_t>(network.listen_port);
+        const std::string device = is_tunnel ? reconcile::xfrm_device_name(network.network_id)
+                                             : reconcile::device_name(network.network_id);
         // What STUN servers answer belongs into the first report: the next has to wait.
-        if (has_checks && (!pathfinder_->follows(device) || pathfinder_->is_asking(device))) return;
+        if (pathfinder_ && (!pathfinder_->follows(device) || pathfinder_->is_asking(device)))
+            return;
         const auto own = places_of(device, port);
-        if (has_checks) pathfinder_->set_places(device, own);
+        if (pathfinder_) pathfinder_->set_places(device, own);
         report.networks.push_back({network.network_id, port, texts_of(own)});
     }
     if (relays_) report.relay_id = relays_->home_relay(node.identity().kept.tenant_id);

@@ -67,6 +67,12 @@ RelayMember Agent::relay_member(const Node& node) {
         return true;
     };
     for (const auto& network : kept.networks) {
+        const auto key = member.map ? tunnel_key(node.identity(), *member.map, network.network_id)
+                                    : std::nullopt;
+        if (key)
+            member.networks.push_back({network.network_id,
+                                       reconcile::xfrm_device_name(network.network_id),
+                                       key->public_key(), ike::kNatPort});
         const std::string name = reconcile::device_name(network.network_id);
         const auto device = std::find_if(last_want_.wireguard.begin(), last_want_.wireguard.end(),
                                          [&](const auto& one) { return one.device == name; });

@@ -8,6 +8,17 @@
 
 namespace cvlan::agent {
 
+namespace {
+
+std::optional<Endpoint> remote_of(const TunnelSeen& seen) {
+    if (!seen.ike) return std::nullopt;
+    const auto address = Address::parse(seen.ike->remote_host);
+    if (!address) return std::nullopt;
+    return Endpoint{*address, seen.ike->remote_port};
+}
+
+}  // namespace
+
 // Nobody speaks with charon on a machine that has never had a network over IPsec.
 void Agent::follow_tunnels() {
     auto want = std::make_shared<ike::Wanted>();
@@ -15,13 +26,18 @@ void Agent::follow_tunnels() {
     want->if_ids = reconcile::kIndexes;
     tunnel_trouble_.clear();
     has_ipsec_ = false;
+    if (pathfinder_)
+        std::erase_if(tunnel_paths_, [this](const auto& one) {
+            return !pathfinder_->speaks_checks(one.first);  // it is in the map no more
+        });
     for (auto& node : nodes_) {
         const auto map = node->map();
         if (!map || !is_wanted_up()) continue;
         for (const auto& [id, network] : map->networks)
             has_ipsec_ = has_ipsec_ || is_ipsec(network);
         const TunnelsFrom from{
-            node->identity(), *map, underlay_, agent_, {.rekey = parts_.config.ipsec_rekey}};
+            node->identity(), *map, underlay_, agent_, {.rekey = parts_.config.ipsec_rekey},
+            tunnel_paths_};
         if (auto wanted = want_tunnels(from, *want); !wanted)
             tunnel_trouble_ = wanted.error().message;
     }
@@ -32,6 +48,66 @@ void Agent::follow_tunnels() {
             });
         });
     if (keeper_) keeper_->set(std::move(want));
+}
+
+// What charon and the kernel have of a tunnel is to a path what WireGuard's peer is.
+void Agent::tell_of_tunnels() {
+    const TunnelsSeen seen_now(tunnels());
+    for (const auto& node : nodes_) {
+        const auto map = node->map();
+        if (!map || !is_wanted_up()) continue;
+        for (const auto& [id, network] : map->networks) {
+            const std::string device = reconcile::xfrm_device_name(id);
+            if (!is_ipsec(network) || !pathfinder_->follows(device)) continue;
+            std::vector<Pathfinder::Sighted> peers;
+            for (const auto& [node_id, peer] : network.peers) {
+                const auto key = wg::PublicKey::parse(peer.wireguard_key);
+                if (!key) continue;
+                const TunnelSeen seen = seen_now.of(node_id, id);
+                Pathfinder::Sighted& one = peers.emplace_back(Pathfinder::Sighted{*key});
+                const auto path = tunnel_paths_.find({device, *key});
+                if (path != tunnel_paths_.end()) one.seen.endpoint = path->second;
+                if (auto remote = remote_of(seen)) {
+                    if (remote->port == ike::kPort) remote->port = ike::kNatPort;
+                    one.seen.endpoint = remote;
+                }
+                one.seen.is_called = seen_now.is_called(node_id);
+                one.is_live = seen.child != nullptr;
+                if (!seen.child) continue;
+                one.seen.rx_bytes = seen.child->in.bytes;
+                one.seen.tx_bytes = seen.child->out.bytes;
+            }
+            pathfinder_->look(device, peers);
+        }
+    }
+}
+
+void Agent::take_tunnel_paths(const std::vector<PathWrite>& writes) {
+    bool is_other = false;
+    for (const PathWrite& write : writes) {
+        if (!reconcile::is_xfrm_device(write.key.first)) continue;
+        tunnel_paths_[write.key] = write.endpoint;
+        is_other = true;
+        log::info("agent.path", {{"dev", write.key.first},
+                                 {"peer", write.key.second},
+                                 {"endpoint", write.endpoint.text()},
+                                 {"anew", false}});
+    }
+    if (is_other) follow_tunnels();
+}
+
+Agent::PathTold Agent::tunnel_path(const PathKey& key, const TunnelSeen& seen) const {
+    PathTold told;
+    if (!seen.child) return told;
+    told.kind = local::PathKind::Direct;
+    const auto remote = remote_of(seen);
+    if (!pathfinder_ || !remote) return told;
+    told.relay = relays_->name_of(key, *remote);
+    if (told.relay) told.kind = local::PathKind::RelayUdp;
+    const auto view = pathfinder_->view(key);
+    if (view.path && view.path->to == *remote && view.round_trip)
+        told.rtt_ms = view.round_trip->count();
+    return told;
 }
 
 std::shared_ptr<const ike::Status> Agent::tunnels() const {
@@ -51,15 +127,17 @@ void Agent::tunnel_health(std::vector<local::HealthItem>& items) const {
         items.push_back({"IPSEC", "error", problem});
 }
 
-void Agent::show_tunnel(const std::string& network_id, const TunnelsSeen& tunnels,
+void Agent::show_tunnel(const model::MapPeer& known, const TunnelsSeen& tunnels,
                         local::StatusPeer& peer) const {
     peer.data_plane = local::DataPlane::Ipsec;
-    const TunnelSeen seen = tunnels.of(peer.id, network_id);
-    if (seen.ike)
-        if (auto address = Address::parse(seen.ike->remote_host))
-            peer.endpoint = Endpoint{*address, seen.ike->remote_port}.text();
+    const TunnelSeen seen = tunnels.of(peer.id, *peer.network_id);
+    if (const auto remote = remote_of(seen)) peer.endpoint = remote->text();
     if (!seen.child) return;
-    peer.path = local::PathKind::Direct;
+    const auto key = wg::PublicKey::parse(known.wireguard_key).value_or(wg::PublicKey());
+    const PathTold told = tunnel_path({reconcile::xfrm_device_name(*peer.network_id), key}, seen);
+    peer.path = told.kind;
+    peer.rtt_ms = told.rtt_ms;
+    if (told.relay) peer.relay = told.relay->name;
     peer.cipher = cipher_text(seen);
     peer.rx_bytes = static_cast<int64_t>(seen.child->in.bytes);
     peer.tx_bytes = static_cast<int64_t>(seen.child->out.bytes);
@@ -80,10 +158,13 @@ void Agent::tunnel_paths(const std::string& network_id, const model::MapNetwork&
         model::wire::PeerHealth& one = told.emplace_back();
         one.network_id = network_id;
         one.node_id = node_id;
-        one.path = seen.child ? model::wire::PeerPath::Direct : model::wire::PeerPath::None;
-        if (!seen.child) continue;
-        if (auto address = Address::parse(seen.ike->remote_host))
-            one.endpoint = Endpoint{*address, seen.ike->remote_port}.text();
+        const auto key = wg::PublicKey::parse(peer.wireguard_key).value_or(wg::PublicKey());
+        const PathTold path = tunnel_path({reconcile::xfrm_device_name(network_id), key}, seen);
+        one.path = told_as(path.kind);
+        one.rtt_ms = path.rtt_ms;
+        if (path.relay) one.relay_id = path.relay->id;
+        if (const auto remote = remote_of(seen); seen.child && remote)
+            one.endpoint = remote->text();
     }
 }
 

@@ -163,6 +163,12 @@ void Pathfinder::look(const wg::Device& device,
     serve_soon();
 }
 
+void Pathfinder::look(const std::string& device, const std::vector<Sighted>& peers) {
+    const BootTime now = clock_.since_boot();
+    for (const Sighted& peer : peers) paths_.look({device, peer.key}, peer.seen, peer.is_live, now);
+    serve_soon();
+}
+
 bool Pathfinder::speaks_checks(const PathKey& key) const { return view(key).speaks_checks; }
 
 reach::Paths::View Pathfinder::view(const PathKey& key) const {

@@ -76,6 +76,14 @@ public:
     // What the kernel says of the peers of a device; `is_live` by the agent's own watch.
     void look(const wg::Device& device, const std::function<bool(const PathKey&)>& is_live);
 
+    // The same of a device whose peers are not the kernel's, but charon's.
+    struct Sighted {
+        wg::PublicKey key;
+        reach::Sighting seen{};
+        bool is_live = false;
+    };
+    void look(const std::string& device, const std::vector<Sighted>& peers);
+
     bool follows(const std::string& device) const { return devices_.contains(device); }
     bool speaks_checks(const PathKey& key) const;
     reach::Paths::View view(const PathKey& key) const;

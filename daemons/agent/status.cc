@@ -132,7 +132,7 @@ void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) c
             out.addresses = texts(peer.addresses);
             out.path = local::PathKind::None;
             if (is_ipsec(network)) {
-                show_tunnel(id, seen_now, out);
+                show_tunnel(peer, seen_now, out);
                 peers.push_back(std::move(out));
                 continue;
             }

@@ -39,7 +39,26 @@ void add_places(const model::MapPeer& peer, const reach::Underlay& underlay, ike
             to.underlay.push_back(endpoint.address);
 }
 
+std::optional<Endpoint> path_to(const model::MapPeer& peer, const std::string& network_id,
+                                const TunnelPaths& paths) {
+    const auto key = wg::PublicKey::parse(peer.wireguard_key);
+    if (!key) return std::nullopt;
+    const auto found = paths.find({reconcile::xfrm_device_name(network_id), *key});
+    if (found == paths.end() || found->second.address.is_loopback()) return std::nullopt;
+    return found->second;
+}
+
 }  // namespace
+
+std::optional<reconcile::DeviceKey> tunnel_key(const Identity& identity,
+                                               const model::NetworkMap& map,
+                                               const std::string& network_id) {
+    const auto network = map.networks.find(network_id);
+    const auto* keys = identity.network(network_id);
+    if (!keys || network == map.networks.end() || !is_ipsec(network->second)) return std::nullopt;
+    auto key = device_key(*keys);
+    return key ? std::optional(std::move(*key)) : std::nullopt;
+}
 
 Result<void> want_tunnels(const TunnelsFrom& from, ike::Wanted& want) {
     std::map<std::string, ike::Peer> peers;
@@ -54,6 +73,7 @@ Result<void> want_tunnels(const TunnelsFrom& from, ike::Wanted& want) {
             to.name =
                 fmt::format("{}.{}.{}", node_id, kept.tenant_id, kept.trust_domain.value_or(""));
             add_places(peer, from.underlay, to);
+            if (!to.path) to.path = path_to(peer, id, from.paths);
             to.networks.push_back({id, if_id, network.self.addresses, peer.addresses});
         }
     }
@@ -71,7 +91,15 @@ Result<void> want_tunnels(const TunnelsFrom& from, ike::Wanted& want) {
 TunnelsSeen::TunnelsSeen(std::shared_ptr<const ike::Status> status) : status_(std::move(status)) {
     if (!status_) return;
     for (const vici::IkeSa& ike : status_->sas)
-        if (ike.is_established()) established_.emplace(ike.name, &ike);
+        if (ike.is_established())
+            established_.emplace(ike.name, &ike);
+        else if (ike.initiator)
+            called_.insert(ike.name);
+}
+
+bool TunnelsSeen::is_called(const std::string& peer_node_id) const {
+    const std::string name = ike::connection_name(peer_node_id);
+    return called_.contains(name) && !established_.contains(name);
 }
 
 TunnelSeen TunnelsSeen::of(const std::string& peer_node_id, const std::string& network_id) const {
@@ -85,6 +113,20 @@ TunnelSeen TunnelsSeen::of(const std::string& peer_node_id, const std::string& n
                 seen = {at->second, &child};
     }
     return seen;
+}
+
+model::wire::PeerPath told_as(model::local::PathKind kind) {
+    switch (kind) {
+        case model::local::PathKind::None:
+            return model::wire::PeerPath::None;
+        case model::local::PathKind::Direct:
+            return model::wire::PeerPath::Direct;
+        case model::local::PathKind::RelayUdp:
+            return model::wire::PeerPath::RelayUdp;
+        case model::local::PathKind::RelayTls:
+            return model::wire::PeerPath::RelayTls;
+    }
+    return model::wire::PeerPath::None;
 }
 
 std::string cipher_text(const TunnelSeen& tunnel) {

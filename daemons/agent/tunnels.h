@@ -4,16 +4,21 @@
 // From what a node knows to what charon should hold for its networks over IPsec (ike/wanted.h does
 // the work), and from what charon has back to a peer. Pure.
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "daemons/agent/identity.h"
 #include "ike/rounds.h"
 #include "ike/wanted.h"
+#include "kernel-wg/keys.h"
+#include "model/local.h"
 #include "model/network_map.h"
 #include "reach/way.h"
 
@@ -26,12 +31,22 @@ inline bool is_ipsec(const model::MapNetwork& network) {
 // Peers in a health report, as many as a controller takes.
 inline constexpr size_t kMostTold = 1000;
 
+// By which a peer knows us in a check; nothing where the network is not one over IPsec.
+std::optional<reconcile::DeviceKey> tunnel_key(const Identity& identity,
+                                               const model::NetworkMap& map,
+                                               const std::string& network_id);
+
+// Where a peer has answered a check, by device and key (reach/paths.h). One on lo is TLS to a
+// relay, and nothing that charon could call.
+using TunnelPaths = std::map<std::pair<std::string, wg::PublicKey>, Endpoint>;
+
 struct TunnelsFrom {
     const Identity& identity;
     const model::NetworkMap& map;
     const reach::Underlay& underlay;
     const state::AgentState& agent;  // the networks' indexes
     ike::Times times{};
+    const TunnelPaths& paths;
 };
 // Adds this identity's. A network without an index here is left to desired_state to refuse.
 Result<void> want_tunnels(const TunnelsFrom& from, ike::Wanted& want);
@@ -46,11 +61,16 @@ class TunnelsSeen {
 public:
     explicit TunnelsSeen(std::shared_ptr<const ike::Status> status);
     TunnelSeen of(const std::string& peer_node_id, const std::string& network_id) const;
+    // It is being called, and has not let us in yet.
+    bool is_called(const std::string& peer_node_id) const;
 
 private:
     std::shared_ptr<const ike::Status> status_;
     std::unordered_multimap<std::string_view, const vici::IkeSa*> established_{};  // by connection
+    std::unordered_set<std::string_view> called_{};                                // likewise
 };
+
+model::wire::PeerPath told_as(model::local::PathKind kind);
 
 // "AES_GCM_16-256, ECP_384"
 std::string cipher_text(const TunnelSeen& tunnel);

@@ -161,6 +161,53 @@ TEST(IkePlan, CallsAPeerAtItsNextAddressWhenItDoesNotAnswer) {
     EXPECT_THAT(world.round(30s), IsEmpty());
 }
 
+TEST(IkePlan, CallsAPeerWhereItAnswersAsSoonAsThatIsKnown) {
+    World world;
+    world.round();
+    world.seen.sas = {world.sa(1, true, "CONNECTING")};
+    world.seen.sas[0].remote_host = "192.0.2.7";
+    world.seen.sas[0].remote_port = 500;
+    world.want.tunnels.at("cvlan-n7").path = *Endpoint::parse("203.0.113.9:40001");
+    EXPECT_THAT(world.round(), ElementsAre("initiate cvlan-n7 net", "terminate IKE_SA 1"));
+    world.seen.sas = {world.sa(2, true, "CONNECTING")};
+    world.seen.sas[0].remote_host = "203.0.113.9";
+    world.seen.sas[0].remote_port = 40001;
+    EXPECT_THAT(world.round(), IsEmpty());
+    // At the usual port IKE begins at 500.
+    world.want.tunnels.at("cvlan-n7").path = *Endpoint::parse("203.0.113.9:4500");
+    world.seen.sas[0].remote_port = 500;
+    EXPECT_THAT(world.round(), IsEmpty());
+}
+
+TEST(IkePlan, ATunnelThatGoesByAnotherWayThanThePathIsSetUpAnewByOneOfTheEnds) {
+    for (const bool is_lower : {true, false}) {
+        World world;
+        Tunnel& tunnel = world.want.tunnels.at("cvlan-n7");
+        tunnel.keeps_own = is_lower;
+        world.round();
+        world.seen.sas = {world.sa(1, true)};
+        world.seen.sas[0].remote_host = "203.0.113.200";
+        world.seen.sas[0].remote_port = 49152;
+        tunnel.path = *Endpoint::parse("203.0.113.200:49152");
+        EXPECT_THAT(world.round(), IsEmpty());
+        tunnel.path = *Endpoint::parse("203.0.113.9:40001");
+        const Lines moved = world.round();
+        if (!is_lower) {
+            EXPECT_THAT(moved, IsEmpty());
+            continue;
+        }
+        EXPECT_THAT(moved, ElementsAre("initiate cvlan-n7 net"));
+        EXPECT_THAT(world.round(), IsEmpty()) << "it is under way, or has failed";
+        EXPECT_THAT(world.round(30s), ElementsAre("initiate cvlan-n7 net"));
+        // Where it stands, the other one goes.
+        world.seen.sas.push_back(world.sa(2, true));
+        world.seen.sas[1].remote_host = "203.0.113.9";
+        world.seen.sas[1].remote_port = 40001;
+        EXPECT_THAT(world.round(), IsEmpty());
+        EXPECT_THAT(world.round(), ElementsAre("terminate IKE_SA 1"));
+    }
+}
+
 TEST(IkePlan, OfTwoIkeSasBothEndsKeepTheSame) {
     for (const bool is_lower : {true, false}) {
         World world;

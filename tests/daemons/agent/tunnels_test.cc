@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "reconcile/marks.h"
 #include "tests/daemons/agent/support.h"
 
 namespace cvlan::agent {
@@ -21,6 +22,7 @@ model::MapNetwork network(const std::string& id, model::wire::DataPlane plane) {
     model::MapPeer& peer = made.peers[kOther];
     peer.node_id = kOther;
     peer.addresses = {*Address::parse("10.100.0.2"), *Address::parse("fd00::2")};
+    peer.wireguard_key = wireguard_key(2);
     peer.endpoints = {*Endpoint::parse("198.51.100.9:51820"), *Endpoint::parse("192.0.2.9:51820"),
                       *Endpoint::parse("192.0.2.9:51821")};
     return made;
@@ -36,7 +38,7 @@ protected:
     }
     ike::Wanted wanted() {
         ike::Wanted want;
-        const auto done = want_tunnels({identity, map, underlay, agent, {}}, want);
+        const auto done = want_tunnels({identity, map, underlay, agent, {}, paths}, want);
         EXPECT_TRUE(done) << done.error().message;
         return want;
     }
@@ -46,6 +48,7 @@ protected:
     model::NetworkMap map;
     reach::Underlay underlay;
     state::AgentState agent;
+    TunnelPaths paths;
 };
 
 TEST_F(TunnelsTest, APeerHasOneConnectionWithAChildANetwork) {
@@ -63,6 +66,37 @@ TEST_F(TunnelsTest, APeerHasOneConnectionWithAChildANetwork) {
     ASSERT_EQ(want.identities.size(), 1u);
     EXPECT_EQ(connection.local.at(0).id, "fqdn:" + identity.server_name());
     EXPECT_GE(want.identities[0].certificates.size(), 1u);
+}
+
+TEST_F(TunnelsTest, APeerThatAnswersAtAPortOfItsNatOrOfARelayIsCalledThere) {
+    const auto key =
+        std::pair(reconcile::xfrm_device_name(kNetwork), *wg::PublicKey::parse(wireguard_key(2)));
+    const auto connection = [this] { return wanted().tunnels.begin()->second.connection; };
+    paths[key] = *Endpoint::parse("203.0.113.5:40001");
+    EXPECT_EQ(connection().remote_addrs, (vici::Texts{"203.0.113.5", "%any"}));
+    EXPECT_EQ(connection().remote_port, 40001);
+    EXPECT_EQ(connection().local_port, 4500);
+    // What has answered at the usual one is only preferred.
+    paths[key] = *Endpoint::parse("198.51.100.9:4500");
+    EXPECT_EQ(connection().remote_addrs, (vici::Texts{"198.51.100.9", "192.0.2.9", "%any"}));
+    EXPECT_EQ(connection().remote_port, std::nullopt);
+    // TLS to a relay is nothing that charon could call.
+    paths[key] = *Endpoint::parse("127.128.0.1:7777");
+    EXPECT_EQ(connection().remote_addrs, (vici::Texts{"192.0.2.9", "198.51.100.9", "%any"}));
+}
+
+TEST_F(TunnelsTest, APeerIsCalledUntilItHasLetUsIn) {
+    auto status = std::make_shared<ike::Status>();
+    vici::IkeSa& ike = status->sas.emplace_back();
+    ike.name = "cvlan-" + kOther;
+    ike.state = "CONNECTING";
+    EXPECT_FALSE(TunnelsSeen(status).is_called(kOther)) << "it calls us";
+    ike.initiator = true;
+    EXPECT_TRUE(TunnelsSeen(status).is_called(kOther));
+    EXPECT_FALSE(TunnelsSeen(status).is_called(kNode));
+    status->sas.push_back(ike);
+    status->sas.back().state = "ESTABLISHED";
+    EXPECT_FALSE(TunnelsSeen(status).is_called(kOther));
 }
 
 TEST_F(TunnelsTest, ANetworkOverWireguardHasNone) {
