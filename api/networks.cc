@@ -39,6 +39,8 @@ Result<store::NewNetwork> read_network(const wire::NetworkCreate& body) {
     }
     if (body.mtu) network.mtu = static_cast<uint16_t>(*body.mtu);
     if (body.data_plane) network.data_plane = model::from_wire(*body.data_plane);
+    if (body.crypto_profile) network.crypto_profile = model::from_wire(*body.crypto_profile);
+    network.ipsec_tags = body.ipsec_tags;
     return network;
 }
 
@@ -96,6 +98,8 @@ http::Response update_network(Context&, const Call& call, const AdminIdentity& w
     if (!network) return error_response(network.error(), call.request.request_id);
     store::NetworkChange change{.name = body->name};
     if (body->data_plane) change.data_plane = model::from_wire(*body->data_plane);
+    if (body->crypto_profile) change.crypto_profile = model::from_wire(*body->crypto_profile);
+    change.ipsec_tags = body->ipsec_tags;
     auto changed = call.store.change_network({network->tenant_id, call.id}, change);
     if (changed && !call.validate_only)
         log::info("api.network_changed",

@@ -50,6 +50,8 @@ struct Args {
     std::string ipv4, ipv6 = "auto";
     int64_t mtu = 0;
     std::optional<model::wire::DataPlane> data_plane{};
+    std::vector<std::string> ipsec_tags;
+    std::optional<model::wire::CryptoProfile> crypto_profile{};
     int64_t uses = 1;
     std::chrono::seconds expires = std::chrono::hours(24);
     model::wire::TokenRole role = model::wire::TokenRole::Node;

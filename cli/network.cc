@@ -12,12 +12,22 @@ static Row row_of(const wire::Network& network) {
             network.node_count ? std::to_string(*network.node_count) : "0", network.id};
 }
 
-static void data_plane_option(CLI::App& app, Args& args) {
-    const std::map<std::string, wire::DataPlane> names{{"wireguard", wire::DataPlane::Wireguard},
-                                                       {"ipsec", wire::DataPlane::Ipsec}};
+static void data_plane_options(CLI::App& app, Args& args) {
+    const std::map<std::string, wire::DataPlane> planes{{"wireguard", wire::DataPlane::Wireguard},
+                                                        {"ipsec", wire::DataPlane::Ipsec},
+                                                        {"auto", wire::DataPlane::Auto}};
     app.add_option("--data-plane", args.data_plane,
-                   "what carries its packets: wireguard (the default) or ipsec")
-        ->transform(CLI::CheckedTransformer(names, CLI::ignore_case));
+                   "what carries its packets: wireguard (the default), ipsec, or auto")
+        ->transform(CLI::CheckedTransformer(planes, CLI::ignore_case));
+    app.add_option("--ipsec-tags", args.ipsec_tags,
+                   "with auto: tags of nodes that are reached over ipsec, with commas")
+        ->delimiter(',');
+    const std::map<std::string, wire::CryptoProfile> profiles{
+        {"default", wire::CryptoProfile::Default},
+        {"fips_algorithms", wire::CryptoProfile::FipsAlgorithms}};
+    app.add_option("--crypto-profile", args.crypto_profile,
+                   "of ipsec: default, or fips_algorithms for approved ones alone")
+        ->transform(CLI::CheckedTransformer(profiles, CLI::ignore_case));
 }
 
 void network_create_options(CLI::App& app, Args& args) {
@@ -26,7 +36,7 @@ void network_create_options(CLI::App& app, Args& args) {
     app.add_option("--ipv6", args.ipv6, "its prefix, auto (a private /64) or none")
         ->capture_default_str();
     app.add_option("--mtu", args.mtu, "of the tunnels' devices")->check(CLI::Range(1280, 9000));
-    data_plane_option(app, args);
+    data_plane_options(app, args);
 }
 
 int network_create(const Args& args, Io& io) {
@@ -39,6 +49,8 @@ int network_create(const Args& args, Io& io) {
     wanted.ipv6 = args.ipv6;
     if (args.mtu != 0) wanted.mtu = args.mtu;
     wanted.data_plane = args.data_plane;
+    wanted.ipsec_tags = args.ipsec_tags;
+    wanted.crypto_profile = args.crypto_profile;
     auto network = session->controller.create_network(wanted);
     if (!network) return fail(io, network.error());
     return print_created(args, io, *network, row_of(*network));
@@ -70,6 +82,9 @@ int network_show(const Args& args, Io& io) {
          {"IPv6", network->ipv6.value_or("")},
          {"MTU", network->mtu ? std::to_string(*network->mtu) : ""},
          {"Data plane", network->data_plane ? std::string(text(*network->data_plane)) : ""},
+         {"IPsec tags", join(network->ipsec_tags)},
+         {"Crypto profile",
+          network->crypto_profile ? std::string(text(*network->crypto_profile)) : ""},
          {"Nodes", std::to_string(network->node_count.value_or(0))},
          {"Created", time_text(network->created_at)}});
 }

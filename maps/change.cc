@@ -36,12 +36,18 @@ Result<Change> read_change(const store::Event& event, store::Store& store) {
             auto network = store.network(event.tenant_id, event.object_id);
             if (network) change.network = std::move(*network);
             if (!network && network.error().code != Code::NotFound) return failed(network.error());
+            if (event.kind != EventKind::NetworkChanged) return change;
+            auto members =
+                store.members_changed({event.tenant_id, event.object_id}, event.revision);
+            if (!members) return failed(members.error());
+            change.members = std::move(*members);
             return change;
         }
         case EventKind::NodeEnrolled:
         case EventKind::NodeJoined:
         case EventKind::NodeRenamed:
         case EventKind::NodeApproved:
+        case EventKind::NodeChanged:  // its tags may say that it is reached over IPsec
         case EventKind::EndpointsChanged: {
             auto node = store.node(event.tenant_id, event.object_id);
             if (node) change.node = std::move(*node);
@@ -108,7 +114,7 @@ Result<Touched> Maps::bring_in(const Change& change) {
         default:
             break;
     }
-    if (change.network) return put_network(*change.network, event.revision);
+    if (change.network) return put_network(*change.network, event.revision, change.members);
     if (change.node) return put_node(*change.node, event.revision);
     if (change.relay) return put_relay(*change.relay, event.revision);
     if (change.region) return put_region(*change.region, event.revision);

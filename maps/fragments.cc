@@ -2,6 +2,7 @@
 #include "maps/fragments.h"
 
 #include "base/bytes.h"
+#include "model/to_wire.h"
 
 namespace cvlan::maps {
 
@@ -38,7 +39,11 @@ wire::MapFragment network_fragment(const model::Network& network, int64_t revisi
     shown.mtu = network.mtu;
     if (network.ipv4) shown.ipv4 = network.ipv4->text();
     if (network.ipv6) shown.ipv6 = network.ipv6->text();
-    if (network.data_plane == model::DataPlane::Ipsec) shown.data_plane = wire::DataPlane::Ipsec;
+    // Left out where they are what a reader takes them for.
+    if (network.data_plane != model::DataPlane::Wireguard)
+        shown.data_plane = to_wire(network.data_plane);
+    if (network.crypto_profile != model::CryptoProfile::Default)
+        shown.crypto_profile = to_wire(network.crypto_profile);
     return fragment;
 }
 
@@ -48,7 +53,7 @@ wire::MapFragment peer_fragment(const std::string& name, const model::Membership
         fragment_of(membership.network_id, wire::FragmentKind::Peer, membership.node_id, revision);
     auto& shown = fragment.peer.emplace();
     shown.name = name;
-    shown.data_plane = wire::DataPlane::Wireguard;
+    shown.data_plane = membership.ipsec ? wire::DataPlane::Ipsec : wire::DataPlane::Wireguard;
     if (membership.ipv4) shown.addresses.push_back(membership.ipv4->text());
     if (membership.ipv6) shown.addresses.push_back(membership.ipv6->text());
     if (!membership.wireguard_key.empty()) shown.wireguard_public_key = membership.wireguard_key;

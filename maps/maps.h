@@ -66,6 +66,7 @@ struct Change {
     store::Event event;
     int64_t epoch = 0;
     std::optional<model::Network> network{};
+    std::vector<store::MapMember> members{};  // of the network, that are other than before by it
     std::optional<model::Node> node{};
     std::optional<model::MapExpiry> map_expiry{};
     std::optional<store::MapRelay> relay{};
@@ -94,7 +95,8 @@ public:
 
     // Each after its commit; `revision` is the tenant's new one. NotFound for an unknown tenant or
     // network.
-    Result<Touched> put_network(const model::Network& network, int64_t revision);
+    Result<Touched> put_network(const model::Network& network, int64_t revision,
+                                const std::vector<store::MapMember>& changed = {});
     Result<Touched> remove_network(const std::string& tenant_id, const std::string& network_id,
                                    int64_t revision);
     // The node's entry in every network it is a member of; it leaves those it is in no longer. One

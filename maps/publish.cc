@@ -67,7 +67,8 @@ bool Maps::is_fit(const Place& place, const std::optional<std::string>& fault) {
     return !fault;
 }
 
-Result<Touched> Maps::put_network(const model::Network& network, int64_t revision) {
+Result<Touched> Maps::put_network(const model::Network& network, int64_t revision,
+                                  const std::vector<store::MapMember>& changed) {
     Tenant* tenant = find(network.tenant_id);
     if (!tenant) return fail(Code::NotFound, "maps: no tenant {}", network.tenant_id);
     // What its nodes have stays as it was.
@@ -76,6 +77,13 @@ Result<Touched> Maps::put_network(const model::Network& network, int64_t revisio
     Update update{*tenant, revision};
     auto put = publish(update, network_fragment(network, revision));
     if (!put) return failed(put.error());
+    for (const store::MapMember& member : changed) {
+        const model::Membership& membership = member.membership;
+        const auto node = tenant->nodes.find(membership.node_id);
+        if (node == tenant->nodes.end() || !node->second.networks.contains(network.id)) continue;
+        put = publish(update, peer_fragment(member.node_name, membership, revision));
+        if (!put) return failed(put.error());
+    }
     return counted(std::move(update));
 }
 

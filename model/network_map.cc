@@ -26,6 +26,8 @@ Result<MapNetwork> check_network(const wire::MapFragment& fragment) {
     network.name = fragment.network->name;
     network.mtu = static_cast<uint16_t>(fragment.network->mtu);
     network.data_plane = fragment.network->data_plane.value_or(wire::DataPlane::Wireguard);
+    network.crypto_profile =
+        fragment.network->crypto_profile.value_or(wire::CryptoProfile::Default);
     if (auto name = check_name("name", network.name); !name) return failed(name.error());
     auto ipv4 = parse_prefix(fragment.network->ipv4);
     if (!ipv4) return failed(ipv4.error().while_doing("ipv4"));
@@ -63,6 +65,7 @@ Result<MapPeer> check_peer(const MapNetwork& network, const wire::MapFragment& f
     for (const std::string& text : fragment.peer->endpoints)
         if (auto endpoint = Endpoint::parse(text)) peer.endpoints.push_back(*endpoint);
     peer.relay_id = fragment.peer->relay_id.value_or("");
+    peer.asks_for_ipsec = fragment.peer->data_plane == wire::DataPlane::Ipsec;
     return peer;
 }
 

@@ -23,6 +23,7 @@ struct MapPeer {
     std::string wireguard_key;        // base64, 32 bytes; empty where the peer has none
     std::vector<Endpoint> endpoints;  // underlay candidates, best guess first
     std::string relay_id;             // its home relay, one of the map's; empty: none
+    bool asks_for_ipsec = false;      // where the network's data plane is AUTO
 };
 
 // A relay of the tenant. Its TLS shows the certificate of the node `node_id`.
@@ -43,8 +44,15 @@ struct MapNetwork {
     std::optional<Prefix> ipv6;
     uint16_t mtu = 1420;
     wire::DataPlane data_plane = wire::DataPlane::Wireguard;
+    wire::CryptoProfile crypto_profile = wire::CryptoProfile::Default;
     MapPeer self;                          // this node's own place in it
     std::map<std::string, MapPeer> peers;  // by node id, without self
+
+    // Both nodes come to the same answer.
+    bool is_over_ipsec(const MapPeer& peer) const {
+        if (data_plane == wire::DataPlane::Auto) return self.asks_for_ipsec || peer.asks_for_ipsec;
+        return data_plane == wire::DataPlane::Ipsec;
+    }
 };
 
 struct NetworkMap {

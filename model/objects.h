@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/ip.h"
+#include "model/choices.h"
 
 namespace cvlan::model {
 
@@ -31,9 +32,6 @@ struct Tenant {
     Quotas quotas{};
     int64_t own_revision = 0;  // of the last change of these fields
 };
-
-enum class MapExpiry { Keep, Drop };
-enum class DataPlane { Wireguard, Ipsec };  // of a network's packets; rows hold the numbers
 
 // What holds for a whole tenant. These are the defaults.
 struct Settings {
@@ -56,13 +54,13 @@ struct Network {
     int64_t revision = 0;
     int64_t node_count = 0;
     WallTime created_at{};
+    CryptoProfile crypto_profile = CryptoProfile::Default;
+    std::vector<std::string> ipsec_tags{};  // names; of a meaning where the data plane is Auto
 };
 
 // A tunnel inside itself: the overlay's own addresses are no way to reach it. A node whose underlay
 // lies in there (F80) can not know that when it enrols.
 void leave_out_overlay(std::vector<Endpoint>& endpoints, const Network& network);
-
-enum class TokenRole { Node, Vrouter, Relay };
 
 struct Token {
     std::string tenant_id;
@@ -121,6 +119,7 @@ struct Membership {
     std::vector<Endpoint> endpoints;  // as the node reported them, and as the controller saw it
     int64_t revision = 0;
     std::string relay_id{};  // the node's home relay by its own word, or empty
+    bool ipsec = false;      // the node has a tag that the network's ipsec_tags name
     bool operator==(const Membership&) const = default;
 };
 

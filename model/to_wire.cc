@@ -32,11 +32,37 @@ wire::Settings to_wire(const Settings& settings) {
 }
 
 wire::DataPlane to_wire(DataPlane plane) {
-    return plane == DataPlane::Ipsec ? wire::DataPlane::Ipsec : wire::DataPlane::Wireguard;
+    switch (plane) {
+        case DataPlane::Ipsec:
+            return wire::DataPlane::Ipsec;
+        case DataPlane::Auto:
+            return wire::DataPlane::Auto;
+        case DataPlane::Wireguard:
+            break;
+    }
+    return wire::DataPlane::Wireguard;
 }
 
 DataPlane from_wire(wire::DataPlane plane) {
-    return plane == wire::DataPlane::Ipsec ? DataPlane::Ipsec : DataPlane::Wireguard;
+    switch (plane) {
+        case wire::DataPlane::Ipsec:
+            return DataPlane::Ipsec;
+        case wire::DataPlane::Auto:
+            return DataPlane::Auto;
+        case wire::DataPlane::Wireguard:
+            break;
+    }
+    return DataPlane::Wireguard;
+}
+
+wire::CryptoProfile to_wire(CryptoProfile profile) {
+    return profile == CryptoProfile::FipsAlgorithms ? wire::CryptoProfile::FipsAlgorithms
+                                                    : wire::CryptoProfile::Default;
+}
+
+CryptoProfile from_wire(wire::CryptoProfile profile) {
+    return profile == wire::CryptoProfile::FipsAlgorithms ? CryptoProfile::FipsAlgorithms
+                                                          : CryptoProfile::Default;
 }
 
 wire::Network to_wire(const Network& network) {
@@ -48,6 +74,8 @@ wire::Network to_wire(const Network& network) {
     if (network.ipv6) shown.ipv6 = network.ipv6->text();
     shown.mtu = network.mtu;
     shown.data_plane = to_wire(network.data_plane);
+    shown.ipsec_tags = network.ipsec_tags;
+    shown.crypto_profile = to_wire(network.crypto_profile);
     shown.node_count = network.node_count;
     shown.created_at = network.created_at;
     shown.revision = network.revision;

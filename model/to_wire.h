@@ -13,6 +13,8 @@ namespace cvlan::model {
 wire::Tenant to_wire(const Tenant& tenant);
 wire::DataPlane to_wire(DataPlane plane);
 DataPlane from_wire(wire::DataPlane plane);
+wire::CryptoProfile to_wire(CryptoProfile profile);
+CryptoProfile from_wire(wire::CryptoProfile profile);
 wire::Network to_wire(const Network& network);
 wire::Token to_wire(const Token& token);
 wire::TokenKey to_wire(const TokenKey& key);

@@ -353,6 +353,8 @@ Result<Enrolled> SqlStore::store_new(Enrolling& enrolling, model::Network networ
         enrolled.membership = membership_at(key, joining, network, *place);
         enrolled.membership.revision = *revision;
         stored = insert_membership(enrolled.membership, key.tenant_id);
+        if (stored && !node.tags.empty())
+            stored = settle_ipsec(db_, MembershipsOf::Node, key, *revision);
         if (!stored) return failed(stored.error());
         node.memberships.push_back(enrolled.membership);
         ++network.node_count;
@@ -416,6 +418,8 @@ Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joini
             marked = db_.sql("UPDATE nodes SET came_in_at = ? WHERE tenant_id = ? AND id = ?",
                              *revision, key.tenant_id, key.id)
                          .run();
+        if (marked && !node->tags.empty())
+            marked = settle_ipsec(db_, MembershipsOf::Node, key, *revision);
         if (!marked) return failed(marked.error());
         node = find_node(key.tenant_id, key.id);
         if (!node) return failed(node.error());

@@ -86,6 +86,18 @@ Result<void> add_relays(Database& db, const std::string& tenant_id, WallTime now
     return {};
 }
 
+std::string members_select() {
+    return fmt::format(
+        "SELECT n.name, n.role, n.came_in_at, {} FROM memberships m JOIN nodes n ON n.tenant_id = "
+        "m.tenant_id AND n.id = m.node_id",
+        kMembershipColumns);
+}
+
+MapMember member_row(const Statement& row) {
+    return {row.text(0), static_cast<model::TokenRole>(row.integer(1)), membership_row(row, 3),
+            row.integer(2)};
+}
+
 }  // namespace
 
 const std::string& MapRelay::target(model::Relation relation) const {
@@ -116,16 +128,10 @@ Result<MapInputs> SqlStore::map_inputs(const std::string& tenant_id) {
             inputs.networks.push_back(std::move(*network));
         }
         Statement rows = db_.sql(
-            fmt::format("SELECT n.name, n.role, n.came_in_at, {} FROM memberships m JOIN nodes n "
-                        "ON n.tenant_id = "
-                        "m.tenant_id AND n.id = m.node_id WHERE m.tenant_id = ? AND n.state = ? "
-                        "ORDER BY m.network_id, m.node_id",
-                        kMembershipColumns),
+            fmt::format("{} WHERE m.tenant_id = ? AND n.state = ? ORDER BY m.network_id, m.node_id",
+                        members_select()),
             tenant_id, model::NodeState::Active);
-        while (rows.next()) {
-            inputs.members.push_back({rows.text(0), static_cast<model::TokenRole>(rows.integer(1)),
-                                      membership_row(rows, 3), rows.integer(2)});
-        }
+        while (rows.next()) inputs.members.push_back(member_row(rows));
         if (rows.error()) return failed(*rows.error());
         Statement pending = db_.sql("SELECT id FROM nodes WHERE tenant_id = ? AND state = ?",
                                     tenant_id, model::NodeState::Pending);
@@ -137,6 +143,20 @@ Result<MapInputs> SqlStore::map_inputs(const std::string& tenant_id) {
         if (auto added = add_relays(db_, tenant_id, clock_.now(), inputs); !added)
             return failed(added.error());
         return inputs;
+    });
+}
+
+Result<std::vector<MapMember>> SqlStore::members_changed(const Key& network, Revision revision) {
+    return read([&]() -> Result<std::vector<MapMember>> {
+        Statement rows =
+            db_.sql(fmt::format("{} WHERE m.tenant_id = ? AND m.network_id = ? AND m.revision = ? "
+                                "AND n.state = ?",
+                                members_select()),
+                    network.tenant_id, network.id, revision, model::NodeState::Active);
+        std::vector<MapMember> members;
+        while (rows.next()) members.push_back(member_row(rows));
+        if (rows.error()) return failed(*rows.error());
+        return members;
     });
 }
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <set>
+
 #include "store/prefix_rules.h"
 #include "store/sql_pages.h"
 #include "store/sql_rows.h"
@@ -11,7 +13,7 @@ namespace {
 constexpr const char* kSelect =
     "SELECT tenant_id, id, name, mtu, ipv4_first, ipv4_length, ipv6_first, ipv6_length, "
     "node_count, "
-    "revision, created_at, data_plane FROM networks";
+    "revision, created_at, data_plane, crypto_profile FROM networks";
 
 std::optional<Prefix> prefix_columns(const Statement& row, int column) {
     const auto address = row.address(column);
@@ -33,7 +35,19 @@ model::Network network_row(const Statement& row) {
     network.revision = row.integer(9);
     network.created_at = row.time(10);
     network.data_plane = static_cast<model::DataPlane>(row.integer(11));
+    network.crypto_profile = static_cast<model::CryptoProfile>(row.integer(12));
     return network;
+}
+
+// WireGuard has its own algorithms and no others. `field` is what was asked for.
+Result<void> check_profile(model::CryptoProfile profile, model::DataPlane plane,
+                           const char* field) {
+    if (profile == model::CryptoProfile::Default || plane == model::DataPlane::Ipsec) return {};
+    return failed(Error{Code::Invalid,
+                        fmt::format("{}: FIPS_ALGORITHMS needs the data plane IPSEC: WireGuard's "
+                                    "ChaCha20-Poly1305, X25519 and BLAKE2s are not approved",
+                                    field),
+                        0, fmt::format("/{}", field)});
 }
 
 Result<void> check_new(const NewNetwork& network) {
@@ -47,7 +61,7 @@ Result<void> check_new(const NewNetwork& network) {
     // RFC 8200 section 5: below 1280 there is no IPv6.
     if (network.mtu < 1280 || network.mtu > 9000)
         return fail(Code::Invalid, "mtu {}: must be from 1280 to 9000", network.mtu);
-    return {};
+    return check_profile(network.crypto_profile, network.data_plane, "cryptoProfile");
 }
 
 void bind_prefix(Statement& statement, const std::optional<Prefix>& prefix) {
@@ -89,15 +103,30 @@ Result<void> check_overlap(Database& db, const std::string& tenant_id, const Pre
     return {};
 }
 
+model::Network with(model::Network network, const NetworkChange& change) {
+    network.name = change.name.value_or(network.name);
+    network.data_plane = change.data_plane.value_or(network.data_plane);
+    network.crypto_profile = change.crypto_profile.value_or(network.crypto_profile);
+    if (change.ipsec_tags) {
+        const std::set<std::string> names(change.ipsec_tags->begin(), change.ipsec_tags->end());
+        network.ipsec_tags.assign(names.begin(), names.end());
+    }
+    return network;
+}
+
 }  // namespace
 
 Result<model::Network> SqlStore::find_network(const Scope& scope, const std::string& id) {
     Statement row =
         db_.sql(fmt::format("{} WHERE id = ?{}", kSelect, scope ? " AND tenant_id = ?" : ""), id);
     if (scope) row.bind(*scope);
-    if (row.next()) return network_row(row);
-    if (row.error()) return failed(*row.error());
-    return fail(Code::NotFound, "network {}: not found", printable(id));
+    if (!row.next()) {
+        if (row.error()) return failed(*row.error());
+        return fail(Code::NotFound, "network {}: not found", printable(id));
+    }
+    model::Network network = network_row(row);
+    if (auto loaded = load_ipsec_tags(db_, network); !loaded) return failed(loaded.error());
+    return network;
 }
 
 // The networks of a tenant do not overlap: of those that begin before the prefix ends, the last one
@@ -121,12 +150,15 @@ Result<model::Network> SqlStore::create_network(const NewNetwork& wanted) {
         Statement insert = db_.sql(
             "INSERT INTO networks (tenant_id, id, name, mtu, revision, created_at, ipv4_first, "
             "ipv4_last, ipv4_length, ipv4_next, ipv6_first, ipv6_last, ipv6_length, ipv6_next, "
-            "data_plane) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "data_plane, crypto_profile) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             key.tenant_id, key.id, network.name, network.mtu, *revision, now);
         bind_prefix(insert, network.ipv4);
         bind_prefix(insert, network.ipv6);
         insert.bind(static_cast<int64_t>(network.data_plane));
+        insert.bind(static_cast<int64_t>(network.crypto_profile));
         if (auto done = insert.run(); !done) return failed(done.error());
+        if (auto put = put_ipsec_tags(db_, key, network.ipsec_tags); !put)
+            return failed(put.error());
         if (auto fits = check_quota(key.tenant_id, Quota::Networks); !fits)
             return failed(fits.error());
         return audited(find_network(key.tenant_id, key.id));
@@ -135,13 +167,17 @@ Result<model::Network> SqlStore::create_network(const NewNetwork& wanted) {
 
 Result<Page<model::Network>> SqlStore::networks(const Filter& filter) {
     if (auto good = check_page(filter); !good) return failed(good.error());
-    return read([&] {
+    return read([&]() -> Result<Page<model::Network>> {
         Statement rows = ListQuery(kSelect, filter, "id", "name")
                              .where("tenant_id = ?", filter.tenant)
                              .where("name = ?", filter.name)
                              .where("id = ?", filter.network_id)
                              .run(db_);
-        return read_page<model::Network>(rows, filter, network_row);
+        auto page = read_page<model::Network>(rows, filter, network_row);
+        if (!page) return page;
+        for (model::Network& network : page->items)
+            if (auto loaded = load_ipsec_tags(db_, network); !loaded) return failed(loaded.error());
+        return page;
     });
 }
 
@@ -157,22 +193,33 @@ Result<model::Network> SqlStore::change_network(const Key& key, const NetworkCha
         if (!network) return network;
         if (auto match = check_match(cause_, network->revision); !match)
             return failed(match.error());
-        const std::string name = change.name.value_or(network->name);
-        const model::DataPlane data_plane = change.data_plane.value_or(network->data_plane);
-        const bool is_renamed = name != network->name;
-        if (!is_renamed && data_plane == network->data_plane) return network;
+        const model::Network wanted = with(*network, change);
+        const bool is_renamed = wanted.name != network->name;
+        const bool has_other_tags = wanted.ipsec_tags != network->ipsec_tags;
+        const bool is_changed = has_other_tags || wanted.data_plane != network->data_plane ||
+                                wanted.crypto_profile != network->crypto_profile;
+        if (!is_renamed && !is_changed) return network;
+        if (auto good = check_profile(wanted.crypto_profile, wanted.data_plane,
+                                      change.crypto_profile ? "cryptoProfile" : "dataPlane");
+            !good)
+            return failed(good.error());
         if (is_renamed)
-            if (auto is_free = check_network_name(db_, key.tenant_id, name); !is_free)
+            if (auto is_free = check_network_name(db_, key.tenant_id, wanted.name); !is_free)
                 return failed(is_free.error());
-        const EventKind kind = data_plane == network->data_plane ? EventKind::NetworkRenamed
-                                                                 : EventKind::NetworkChanged;
-        auto revision = record(key, kind, {key.id}, public_text(*network));
+        auto revision =
+            record(key, is_changed ? EventKind::NetworkChanged : EventKind::NetworkRenamed,
+                   {key.id}, public_text(*network));
         if (!revision) return failed(revision.error());
-        auto done = db_.sql(
-                           "UPDATE networks SET name = ?, data_plane = ?, revision = ? "
-                           "WHERE tenant_id = ? AND id = ?",
-                           name, static_cast<int64_t>(data_plane), *revision, key.tenant_id, key.id)
-                        .run();
+        auto done =
+            db_.sql(
+                   "UPDATE networks SET name = ?, data_plane = ?, crypto_profile = ?, revision = ? "
+                   "WHERE tenant_id = ? AND id = ?",
+                   wanted.name, static_cast<int64_t>(wanted.data_plane),
+                   static_cast<int64_t>(wanted.crypto_profile), *revision, key.tenant_id, key.id)
+                .run();
+        if (done && has_other_tags) done = put_ipsec_tags(db_, key, wanted.ipsec_tags);
+        if (done && has_other_tags)
+            done = settle_ipsec(db_, MembershipsOf::Network, key, *revision);
         if (!done) return failed(done.error());
         return audited(find_network(key.tenant_id, key.id));
     });

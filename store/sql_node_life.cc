@@ -18,7 +18,8 @@ Result<std::vector<Key>> keys_of(Statement rows) {
     return keys;
 }
 
-// The fields of a change that no other node hears of; whether there were any.
+// The fields of a change that no other node hears of, but for what tags say of IPsec; whether there
+// were any.
 Result<bool> put_node_fields(Database& db, const model::Node& node, const NodeChange& change) {
     bool has_changed = false;
     if (change.tags && *change.tags != node.tags) {
@@ -63,6 +64,7 @@ Result<model::Node> SqlStore::update_node(const Key& key, const NodeChange& chan
         auto marked = db_.sql("UPDATE nodes SET revision = ? WHERE tenant_id = ? AND id = ?",
                               *revision, key.tenant_id, key.id)
                           .run();
+        if (marked) marked = settle_ipsec(db_, MembershipsOf::Node, key, *revision);
         if (!marked) return failed(marked.error());
         return audited(find_node(key.tenant_id, key.id));
     });

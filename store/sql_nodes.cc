@@ -205,6 +205,7 @@ Result<model::Node> SqlStore::change_node(const Key& node, EventKind kind, std::
     marked = db_.sql("UPDATE memberships SET revision = ? WHERE tenant_id = ? AND node_id = ?",
                      *revision, node.tenant_id, node.id)
                  .run();
+    if (marked) marked = settle_ipsec(db_, MembershipsOf::Node, node, *revision);
     if (!marked) return failed(marked.error());
     return audited(find_node(node.tenant_id, node.id));
 }

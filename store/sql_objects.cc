@@ -150,6 +150,15 @@ Result<void> check_unused(Database& db, const model::Object& object) {
         return fail(Code::Conflict, "{} '{}' still has '{}'", name_of(object.kind), object.name,
                     used.text(0));
     if (used.error()) return failed(*used.error());
+    if (is_region) return {};
+    Statement named = db.sql(
+        "SELECT n.name FROM network_ipsec_tags x JOIN networks n ON n.tenant_id = x.tenant_id AND "
+        "n.id = x.network_id WHERE x.tenant_id = ? AND x.tag_id = ? LIMIT 1",
+        object.tenant_id, object.id);
+    if (named.next())
+        return fail(Code::Conflict, "tag '{}' is among the ipsecTags of network '{}'", object.name,
+                    named.text(0));
+    if (named.error()) return failed(*named.error());
     return {};
 }
 

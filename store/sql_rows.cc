@@ -23,6 +23,7 @@ model::Membership membership_row(const Statement& row, int first_column) {
         if (auto endpoint = Endpoint::parse(word)) membership.endpoints.push_back(*endpoint);
     membership.revision = row.integer(c + 7);
     membership.relay_id = row.text(c + 8);
+    membership.ipsec = row.integer(c + 9) != 0;
     return membership;
 }
 
@@ -76,13 +77,15 @@ Result<void> check_description(const std::string& text) {
 
 namespace {
 
-Result<std::string> tag_id(Database& db, const std::string& tenant_id, const std::string& name) {
+Result<std::string> tag_id(Database& db, const std::string& tenant_id, const std::string& name,
+                           std::string_view field = "tags") {
     Statement row = db.sql("SELECT id FROM objects WHERE tenant_id = ? AND kind = ? AND name = ?",
                            tenant_id, model::ObjectKind::Tag, name);
     if (row.next()) return row.text(0);
     if (row.error()) return failed(*row.error());
-    return failed(Error{Code::Invalid, fmt::format("tags: there is no tag '{}'", printable(name)),
-                        0, "/tags"});
+    return failed(Error{Code::Invalid,
+                        fmt::format("{}: there is no tag '{}'", field, printable(name)), 0,
+                        fmt::format("/{}", field)});
 }
 
 }  // namespace
@@ -109,6 +112,47 @@ Result<void> put_tags(Database& db, const Key& node, const std::vector<std::stri
                    .run();
     }
     return done;
+}
+
+Result<void> load_ipsec_tags(Database& db, model::Network& network) {
+    Statement rows = db.sql(
+        "SELECT o.name FROM network_ipsec_tags x JOIN objects o ON o.tenant_id = x.tenant_id AND "
+        "o.id = x.tag_id WHERE x.tenant_id = ? AND x.network_id = ? ORDER BY o.name",
+        network.tenant_id, network.id);
+    while (rows.next()) network.ipsec_tags.push_back(rows.text(0));
+    if (rows.error()) return failed(*rows.error());
+    return {};
+}
+
+Result<void> put_ipsec_tags(Database& db, const Key& network,
+                            const std::vector<std::string>& names) {
+    auto done = db.sql("DELETE FROM network_ipsec_tags WHERE tenant_id = ? AND network_id = ?",
+                       network.tenant_id, network.id)
+                    .run();
+    for (const std::string& name : names) {
+        if (!done) return done;
+        auto id = tag_id(db, network.tenant_id, name, "ipsecTags");
+        if (!id) return failed(id.error());
+        done = db.sql(
+                     "INSERT INTO network_ipsec_tags (tenant_id, network_id, tag_id) VALUES (?, ?, "
+                     "?) ON CONFLICT DO NOTHING",
+                     network.tenant_id, network.id, *id)
+                   .run();
+    }
+    return done;
+}
+
+Result<void> settle_ipsec(Database& db, MembershipsOf kind, const Key& of, Revision revision) {
+    return db
+        .sql(fmt::format(
+                 "UPDATE memberships SET ipsec = 1 - ipsec, revision = ? WHERE tenant_id = ? AND "
+                 "{} = ? AND ipsec <> CASE WHEN EXISTS (SELECT 1 FROM node_tags t JOIN "
+                 "network_ipsec_tags x ON x.tenant_id = t.tenant_id AND x.tag_id = t.tag_id WHERE "
+                 "t.tenant_id = memberships.tenant_id AND t.node_id = memberships.node_id AND "
+                 "x.network_id = memberships.network_id) THEN 1 ELSE 0 END",
+                 kind == MembershipsOf::Network ? "network_id" : "node_id"),
+             revision, of.tenant_id, of.id)
+        .run();
 }
 
 Result<void> drop_links_to(Database& db, const Key& target) {

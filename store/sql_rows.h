@@ -16,7 +16,7 @@ namespace cvlan::store {
 
 inline constexpr const char* kMembershipColumns =
     "m.network_id, m.node_id, m.wireguard_key, m.ipv4, m.ipv6, m.listen_port, m.endpoints, "
-    "m.revision, m.relay_id";
+    "m.revision, m.relay_id, m.ipsec";
 model::Membership membership_row(const Statement& row, int first_column);
 
 std::string endpoints_text(const std::vector<Endpoint>& endpoints);
@@ -80,6 +80,14 @@ std::optional<WallTime> key_end(const model::Settings& settings, WallTime now);
 Result<void> check_tags(Database& db, const std::string& tenant_id,
                         const std::vector<std::string>& names);
 Result<void> put_tags(Database& db, const Key& node, const std::vector<std::string>& names);
+// A network's own, in the order of their names. put_ipsec_tags replaces them.
+Result<void> load_ipsec_tags(Database& db, model::Network& network);
+Result<void> put_ipsec_tags(Database& db, const Key& network,
+                            const std::vector<std::string>& names);
+// After either: of these memberships those that begin or end to ask for IPsec by it are changed by
+// `revision`.
+enum class MembershipsOf { Network, Node };
+Result<void> settle_ipsec(Database& db, MembershipsOf kind, const Key& of, Revision revision);
 // No object points to the target any more; those that did are changed by that. After record().
 Result<void> drop_links_to(Database& db, const Key& target);
 // The network goes: what it has carried stays its tenant's.

@@ -50,6 +50,7 @@ public:
     Result<Page<model::Network>> networks(const Filter& filter) override;
     Result<model::Network> network(const Scope& scope, const std::string& id) override;
     Result<model::Network> change_network(const Key& network, const NetworkChange& change) override;
+    Result<std::vector<MapMember>> members_changed(const Key& network, Revision revision) override;
     Result<Revision> delete_network(const Key& network) override;
 
     Result<model::Token> create_token(

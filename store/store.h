@@ -79,6 +79,9 @@ public:
     virtual Result<model::Network> network(const Scope& scope, const std::string& id) = 0;
     virtual Result<model::Network> change_network(const Key& network,
                                                   const NetworkChange& change) = 0;
+    // Of a network those nodes whose memberships this revision of the tenant changed.
+    virtual Result<std::vector<MapMember>> members_changed(const Key& network,
+                                                           Revision revision) = 0;
     virtual Result<Revision> delete_network(const Key& network) = 0;
 
     // The id, the tenant and the expiry are the signed claims' own.

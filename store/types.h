@@ -14,6 +14,7 @@
 #include "model/token_claims.h"
 #include "store/event.h"
 #include "store/listing.h"
+#include "store/map_inputs.h"
 
 namespace cvlan::store {
 
@@ -65,11 +66,16 @@ struct NewNetwork {
     bool ipv6_auto = false;  // a random ULA /64
     uint16_t mtu = 1420;
     model::DataPlane data_plane = model::DataPlane::Wireguard;
+    model::CryptoProfile crypto_profile = model::CryptoProfile::Default;
+    std::vector<std::string> ipsec_tags{};  // names
 };
 
+// What is absent stays as it is.
 struct NetworkChange {
     std::optional<std::string> name{};
     std::optional<model::DataPlane> data_plane{};
+    std::optional<model::CryptoProfile> crypto_profile{};
+    std::optional<std::vector<std::string>> ipsec_tags{};
 };
 
 struct CertificateRow {
@@ -152,49 +158,6 @@ struct Counts {
     int64_t tenants = 0;
     int64_t networks = 0;
     std::map<model::NodeState, int64_t> nodes;  // absent: none
-};
-
-// Only nodes that are ACTIVE.
-struct MapMember {
-    std::string node_name;
-    model::TokenRole role{};
-    model::Membership membership;
-    Revision came_in_at = 0;  // the node enrolled, was approved, or joined a further one
-};
-// A relay, and what else is told of it. `revision` is of the last change of any of this.
-struct MapRelay {
-    model::Object object;
-    std::string region_name{};
-    Revision revision = 0;
-
-    const std::string& node_id() const { return target(model::Relation::Node); }
-    const std::string& region_id() const { return target(model::Relation::Region); }
-
-private:
-    const std::string& target(model::Relation relation) const;  // empty: none
-};
-// A node of the role Relay that is ACTIVE.
-struct MapRelayNode {
-    std::string id;
-    Revision came_in_at = 0;
-};
-// A node that was shut out, and for which relays must not forward until then.
-struct MapBarred {
-    std::string node_id;
-    WallTime until{};
-    Revision revision = 0;
-};
-struct MapInputs {
-    Revision revision = 0;
-    std::vector<model::Network> networks;
-    std::vector<MapMember> members;
-    std::vector<std::string> pending{};  // ids of nodes that wait for approval
-    model::MapExpiry map_expiry = model::MapExpiry::Keep;
-    // A node, a network or a relay was last taken away; what is older than this is not known.
-    Revision removed_at = 0;
-    std::vector<MapRelay> relays{};
-    std::vector<MapRelayNode> relay_nodes{};
-    std::vector<MapBarred> barred{};
 };
 
 }  // namespace cvlan::store

@@ -184,6 +184,50 @@ TEST_F(ObjectsTest, ANetworksDataPlaneIsHeardOfByItsNodes) {
     EXPECT_EQ(ask("PATCH", "/api/v1/networks/" + id, R"({"dataPlane":"GRE"})").status, 400);
 }
 
+TEST_F(ObjectsTest, ATagThatAsksForIpsecIsHeardOfByTheNodesPeers) {
+    EXPECT_EQ(
+        ask("POST", "/api/v1/tags", fmt::format(R"({{"tenantId":"{}","name":"bank"}})", tenant))
+            .status,
+        201);
+    const auto id = make_network(tenant);
+    const auto node = enrolled(make_token(tenant, id).token, "a");
+    const auto other = enrolled(make_token(tenant, id).token, "b");
+    const std::string path = "/api/v1/networks/" + id;
+    const auto changed = expect<wire::Network>(
+        200, ask("PATCH", path, R"({"dataPlane":"AUTO","ipsecTags":["bank"]})"));
+    EXPECT_EQ(changed.data_plane, wire::DataPlane::Auto);
+    EXPECT_EQ(changed.ipsec_tags, std::vector<std::string>{"bank"});
+    const auto full = whole_map(**maps.answer(tenant, node.enrolment.node_id, std::nullopt));
+    EXPECT_EQ(
+        ask("PATCH", "/api/v1/nodes/" + other.enrolment.node_id, R"({"tags":["bank"]})").status,
+        200);
+    const auto delta = whole_map(
+        **maps.answer(tenant, node.enrolment.node_id, maps::Since{full.epoch, full.revision}));
+    ASSERT_EQ(delta.fragments.size(), 1u);
+    EXPECT_EQ(fragment_of(delta.fragments[0]).peer->data_plane, wire::DataPlane::Ipsec);
+    // A list that is left out stays, and one that is empty is none.
+    EXPECT_EQ(expect<wire::Network>(200, ask("PATCH", path, R"({"name":"lan"})")).ipsec_tags,
+              changed.ipsec_tags);
+    EXPECT_TRUE(
+        expect<wire::Network>(200, ask("PATCH", path, R"({"ipsecTags":[]})")).ipsec_tags.empty());
+}
+
+TEST_F(ObjectsTest, WhatANetworkCanNotDoIsRefusedByTheNameOfTheField) {
+    const std::string path = "/api/v1/networks/" + make_network(tenant);
+    const auto refused = [&](const char* body, const char* field) {
+        const auto answer = ask("PATCH", path, body);
+        EXPECT_EQ(answer.status, 400) << answer.body;
+        EXPECT_NE(answer.body.find(field), std::string::npos) << answer.body;
+    };
+    refused(R"({"ipsecTags":["nope"]})", "ipsecTags");
+    refused(R"({"cryptoProfile":"FIPS_ALGORITHMS"})", "cryptoProfile");
+    refused(R"({"cryptoProfile":"SECRET"})", "cryptoProfile");
+    EXPECT_EQ(
+        ask("PATCH", path, R"({"cryptoProfile":"FIPS_ALGORITHMS","dataPlane":"IPSEC"})").status,
+        200);
+    refused(R"({"dataPlane":"WIREGUARD"})", "dataPlane");
+}
+
 TEST_F(ObjectsTest, ATenantIsRenamed) {
     const std::string path = "/api/v1/tenants/" + tenant;
     EXPECT_EQ(expect<wire::Tenant>(200, ask("PATCH", path, R"({"name":"other"})")).name, "other");

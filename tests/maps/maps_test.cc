@@ -95,6 +95,43 @@ TEST_F(MapsTest, ARemovedNodeIsATombstoneInTheDelta) {
     for (const auto& fragment : anew->fragments) EXPECT_NE(fragment.id, id(2, 3));
 }
 
+TEST_F(MapsTest, ATagThatAsksForIpsecIsOneFragmentForThoseOfItsNetworkAlone) {
+    load(2, 3);
+    const Since before = settled(1);
+    settled(4);
+    auto tagged = node(2, {1}, 2);
+    tagged.memberships[0].ipsec = true;
+    const uint64_t encoded = maps.counters().fragments_encoded;
+    apply(store::EventKind::NodeChanged, 2, tagged);
+    EXPECT_EQ(maps.counters().fragments_encoded, encoded + 1);
+    const auto delta = poll(1, before);
+    ASSERT_EQ(delta->fragments.size(), 1u);
+    EXPECT_EQ(delta->fragments[0].peer->data_plane, wire::DataPlane::Ipsec);
+    EXPECT_FALSE(poll(4, before)) << "in the other network";
+    // Another of its fields changes nobody's map.
+    apply(store::EventKind::NodeChanged, 3, tagged);
+    EXPECT_EQ(maps.counters().fragments_encoded, encoded + 1);
+    EXPECT_FALSE(poll(1, Since{7, 2}));
+}
+
+TEST_F(MapsTest, ANetworkThatNamesATagTellsOfThoseThatHaveIt) {
+    load(1, 3);
+    const Since before = settled(1);
+    auto tagged = member(node(2, {1}, 2));
+    tagged.membership.ipsec = true;
+    auto wanted = network(1);
+    wanted.data_plane = model::DataPlane::Auto;
+    Change change{{kTenant, 2, store::EventKind::NetworkChanged, wanted.id, {}, {}}, 7};
+    change.network = wanted;
+    change.members = {tagged, member(node(9, {1}, 2))};  // the last is in nobody's map
+    ASSERT_TRUE(maps.apply(change));
+    const auto delta = poll(1, before);
+    ASSERT_EQ(delta->fragments.size(), 2u);
+    EXPECT_EQ(delta->fragments[0].network->data_plane, wire::DataPlane::Auto);
+    EXPECT_EQ(delta->fragments[1].id, id(2, 2));
+    EXPECT_EQ(delta->fragments[1].peer->data_plane, wire::DataPlane::Ipsec);
+}
+
 TEST_F(MapsTest, AFurtherNetworkIsAFullMap) {
     load(2, 2);
     const Since before = settled(1);

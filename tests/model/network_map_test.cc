@@ -190,6 +190,29 @@ TEST(BuildRelayMap, HasRelaysAndTheBarredAndNothingOfANetwork) {
     EXPECT_FALSE(map.is_barred("d", kNet, from_unix_ms(0)));
 }
 
+TEST(BuildMap, TwoNodesAreOverIpsecWhereTheNetworkSaysSoOrOneOfThemAsksForIt) {
+    const auto with = [](wire::DataPlane plane, bool self_asks) {
+        auto net = network();
+        net.network->data_plane = plane;
+        net.network->crypto_profile = wire::CryptoProfile::FipsAlgorithms;
+        auto self = peer("self", "10.1.0.1", 1);
+        if (self_asks) self.peer->data_plane = wire::DataPlane::Ipsec;
+        auto asks = peer("b", "10.1.0.2", 2);
+        asks.peer->data_plane = wire::DataPlane::Ipsec;
+        return built({net, self, asks, peer("c", "10.1.0.3", 3)}).networks.at(kNet);
+    };
+    const auto over = [](const MapNetwork& net) {
+        return std::pair(net.is_over_ipsec(net.peers.at("b")),
+                         net.is_over_ipsec(net.peers.at("c")));
+    };
+    EXPECT_EQ(over(with(wire::DataPlane::Wireguard, true)), std::pair(false, false));
+    EXPECT_EQ(over(with(wire::DataPlane::Ipsec, false)), std::pair(true, true));
+    EXPECT_EQ(over(with(wire::DataPlane::Auto, false)), std::pair(true, false));
+    EXPECT_EQ(over(with(wire::DataPlane::Auto, true)), std::pair(true, true));
+    EXPECT_EQ(with(wire::DataPlane::Auto, true).crypto_profile,
+              wire::CryptoProfile::FipsAlgorithms);
+}
+
 // What an agent of 0.1.0 does with kinds and fields that it does not know is what this one does
 // with those of the next: a document of them is read, and what can not be read is one fragment.
 TEST(MapFragments, OfANewerControllerAreReadOrRefusedOneByOne) {

@@ -75,6 +75,10 @@ public:
                                           const store::NetworkChange& change) override {
         return ask(&Store::change_network, network, change);
     }
+    Result<std::vector<store::MapMember>> members_changed(const store::Key& network,
+                                                          store::Revision revision) override {
+        return ask(&Store::members_changed, network, revision);
+    }
     Result<store::Revision> delete_network(const store::Key& network) override {
         return ask(&Store::delete_network, network);
     }
