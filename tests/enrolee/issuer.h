@@ -56,7 +56,7 @@ struct MapMaker {
         fragment.scope = fragment.id = kNetwork;
         fragment.kind = wire::FragmentKind::Network;
         fragment.revision = revision;
-        fragment.network = wire::MapNetwork{"office", "10.100.0.0/24", {}, 1420, {}};
+        fragment.network = wire::MapNetwork{"office", "10.100.0.0/24", {}, 1420, {}, {}};
         return sign(encode(fragment));
     }
     wire::SignedBytes peer(const std::string& id, int n, int64_t revision, std::string key_text,
