@@ -34,6 +34,15 @@ void Keeper::look() {
     wake_.notify_one();
 }
 
+void Keeper::ask(Ask what) {
+    {
+        const std::lock_guard lock(mutex_);
+        asked_.push_back(std::move(what));
+        is_due_ = true;
+    }
+    wake_.notify_one();
+}
+
 std::shared_ptr<const Status> Keeper::status() const {
     const std::lock_guard lock(mutex_);
     return status_;
@@ -50,22 +59,51 @@ std::shared_ptr<const Wanted> Keeper::wait() {
 
 void Keeper::run() {
     name_this_thread("cv-ike", 0);
-    std::unique_ptr<Rounds> rounds;
     while (const auto want = wait()) {
-        if (!rounds) {
-            auto states = parts_.open_states();
-            if (!states) {
-                Status status;
-                status.trouble = states.error().message;
-                tell(std::move(status));
-                continue;
-            }
-            rounds = std::make_unique<Rounds>(parts_.clock, vici::SessionOptions{.at = parts_.at},
-                                              std::move(*states));
-        }
-        Status status = rounds->round(*want);
+        Status status = round(*want);
         watch(status);
+        const std::string trouble = status.trouble;
         tell(std::move(status));
+        answer(trouble);
+    }
+    answer("the agent ends");
+}
+
+Status Keeper::round(const Wanted& want) {
+    if (!rounds_) {
+        auto states = parts_.open_states();
+        if (!states) {
+            Status status;
+            status.trouble = states.error().message;
+            return status;
+        }
+        rounds_ = std::make_unique<Rounds>(parts_.clock, vici::SessionOptions{.at = parts_.at},
+                                           std::move(*states));
+    }
+    std::vector<Ask> asked;
+    {
+        const std::lock_guard lock(mutex_);
+        asked = std::exchange(asked_, {});
+    }
+    for (Ask& one : asked) {
+        Result<uint32_t> sas = 0U;
+        if (one.what == Ask::What::Rekey) sas = rounds_->rekey(one.connection);
+        if (one.what == Ask::What::Terminate) sas = rounds_->terminate(one.connection);
+        done_.emplace_back(std::move(one), std::move(sas));
+    }
+    return rounds_->round(want);
+}
+
+void Keeper::answer(const std::string& trouble) {
+    std::vector<Ask> asked;  // since then, or never seen: there were no rounds
+    if (!trouble.empty()) {
+        const std::lock_guard lock(mutex_);
+        asked = std::exchange(asked_, {});
+    }
+    for (Ask& one : asked) one.done(fail(Code::Unavailable, "charon: {}", trouble));
+    for (auto& [one, sas] : std::exchange(done_, {})) {
+        const bool is_failed = sas && !trouble.empty();
+        one.done(is_failed ? fail(Code::Unavailable, "charon: {}", trouble) : sas);
     }
 }
 

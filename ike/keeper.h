@@ -10,12 +10,25 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "ike/rounds.h"
 
 namespace cvlan::ike {
+
+// What somebody wants now, and not with the next round.
+struct Ask {
+    enum class What { Look, Rekey, Terminate };
+    What what = What::Look;
+    std::string connection{};  // whose SAs
+    // From the Keeper's thread, once, after a round that has it: how many SAs it was about.
+    // Unavailable: charon, or the Keeper ends.
+    std::function<void(const Result<uint32_t>& sas)> done{};
+};
 
 class Keeper {
 public:
@@ -33,10 +46,13 @@ public:
 
     void set(std::shared_ptr<const Wanted> want);  // nothing is done before the first one
     void look();                                   // something has happened
+    void ask(Ask what);
     std::shared_ptr<const Status> status() const;  // nothing before the first round
 
 private:
     void run();
+    Status round(const Wanted& want);
+    void answer(const std::string& trouble);
     std::shared_ptr<const Wanted> wait();
     void tell(Status status);
     void watch(const Status& status);
@@ -46,6 +62,9 @@ private:
     std::condition_variable wake_;
     std::shared_ptr<const Wanted> want_;
     std::shared_ptr<const Status> status_;
+    std::vector<Ask> asked_;
+    std::unique_ptr<Rounds> rounds_;  // of its thread alone, as the next
+    std::vector<std::pair<Ask, Result<uint32_t>>> done_;
     bool is_due_ = false;
     bool is_ending_ = false;
     std::thread thread_;

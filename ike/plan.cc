@@ -52,10 +52,12 @@ public:
         turn_the_unanswered();
         load();
         drop_unwanted();
+        drop_unapproved();
         move();
         drop_doubles();
         mend_what_the_kernel_lost();
         take_over();
+        bring_up();
         return std::move(plan_);
     }
 
@@ -141,6 +143,36 @@ private:
             for (const vici::Child& child : tunnel.connection.children)
                 plan_.initiate.emplace_back(child.name, name);
         }
+    }
+
+    // As of before the network was told to have approved algorithms alone: new ones are set up with
+    // what is offered now, and by the other end no others.
+    void drop_unapproved() {
+        for (const vici::IkeSa& sa : seen_.sas) {
+            const auto tunnel = want_.tunnels.find(sa.name);
+            if (tunnel == want_.tunnels.end() || !tunnel->second.approved_only) continue;
+            const std::string why = sa.is_established() ? unapproved(sa) : "";
+            if (!why.empty()) {
+                plan_.terminate.push_back({.ike_id = sa.unique_id});
+                plan_.refused.push_back(
+                    fmt::format("{}: {} is no approved algorithm", sa.name, why));
+                for (const vici::ChildSa& child : sa.child_sas)
+                    plan_.initiate.emplace_back(child.name, sa.name);
+                continue;
+            }
+            for (const vici::ChildSa& child : sa.child_sas)
+                if (child.is_installed() &&
+                    tunnel->second.approved_only_children.contains(child.name))
+                    drop_unapproved(sa, child);
+        }
+    }
+    void drop_unapproved(const vici::IkeSa& sa, const vici::ChildSa& child) {
+        const std::string why = unapproved(child);
+        if (why.empty()) return;
+        plan_.terminate.push_back({.child_id = child.unique_id});
+        plan_.refused.push_back(
+            fmt::format("{} {}: {} is no approved algorithm", sa.name, child.name, why));
+        plan_.initiate.emplace_back(child.name, sa.name);
     }
 
     // Both ends come to the same answer: of those that the end with the lower node id has begun
@@ -261,6 +293,30 @@ private:
         }
     }
 
+    // By the end whose tunnel would stay of two; by the other when that one has not come to it.
+    void bring_up() {
+        Since awaited(memory_.awaited, now_);
+        for (const auto& [name, child] : want_.bring_up) {
+            const auto tunnel = want_.tunnels.find(name);
+            if (tunnel == want_.tunnels.end() || !child_named(tunnel->second, child)) continue;
+            if (stands_or_comes(name, child)) continue;
+            const bool is_overdue = awaited.is_for(place(name, child), kAnswerLimit);
+            const std::pair<std::string, std::string> one(child, name);
+            const bool is_planned = std::find(plan_.initiate.begin(), plan_.initiate.end(), one) !=
+                                    plan_.initiate.end();
+            if ((tunnel->second.keeps_own || is_overdue) && !is_planned)
+                plan_.initiate.push_back(one);
+        }
+    }
+    bool stands_or_comes(const std::string& name, const std::string& child) const {
+        return std::any_of(seen_.sas.begin(), seen_.sas.end(), [&](const vici::IkeSa& sa) {
+            if (sa.name != name) return false;
+            if (!sa.is_established()) return true;
+            return std::any_of(sa.child_sas.begin(), sa.child_sas.end(),
+                               [&](const vici::ChildSa& one) { return one.name == child; });
+        });
+    }
+
     const Wanted& want_;
     const Seen& seen_;
     Memory& memory_;
@@ -282,6 +338,7 @@ std::vector<std::string> Plan::lines() const {
     for (const auto& one : load) out.push_back("load " + one.name);
     for (const auto& [child, ike] : initiate)
         out.push_back(fmt::format("initiate {} {}", ike, child));
+    for (const auto& why : refused) out.push_back("refuse " + why);
     for (const auto& which : terminate) out.push_back("terminate " + text(which));
     for (const auto& name : unload) out.push_back("unload " + name);
     for (const auto& id : remove) out.push_back("remove " + xfrm::text(id));

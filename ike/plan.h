@@ -39,6 +39,7 @@ struct Memory {
     std::map<std::string, Move> moves{};          // by connection: begun beside one that stands
     std::map<uint32_t, BootTime> hollow{};        // by CHILD_SA: the kernel has lost its states
     std::map<std::string, BootTime> unwatched{};  // by "connection child": or its policies
+    std::map<std::string, BootTime> awaited{};    // likewise: it is to stand, and does not
     std::map<xfrm::StateId, BootTime> unknown{};
 
     void forget_charon() { *this = Memory{.unknown = std::move(unknown)}; }
@@ -51,6 +52,7 @@ struct Plan {
     std::vector<vici::SaSelector> terminate{};
     std::vector<std::string> unload{};
     std::vector<xfrm::StateId> remove{};  // states of a charon that has ended
+    std::vector<std::string> refused{};   // why SAs that stand are to go
 
     bool empty() const {
         return reload.empty() && load.empty() && initiate.empty() && terminate.empty() &&

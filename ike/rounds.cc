@@ -71,6 +71,33 @@ Status Rounds::round(const Wanted& want) {
     return status;
 }
 
+// The CHILD_SAs first: those of an IKE_SA that is being replaced move to the new one.
+Result<uint32_t> Rounds::rekey(const std::string& connection) {
+    auto sas = charon_.list_sas();
+    if (!sas) return failed(sas.error().while_doing("list-sas"));
+    uint32_t begun = 0;
+    for (const vici::IkeSa& ike : *sas) {
+        if (ike.name != connection || !ike.is_established()) continue;
+        for (const vici::ChildSa& child : ike.child_sas) {
+            if (!child.is_installed()) continue;
+            auto done = charon_.rekey({.child_id = child.unique_id});
+            if (!done) return failed(done.error().while_doing("rekey " + child.name));
+            begun += *done;
+        }
+        auto done = charon_.rekey({.ike_id = ike.unique_id});
+        if (!done) return failed(done.error().while_doing("rekey " + ike.name));
+        begun += *done;
+    }
+    if (begun == 0) return fail(Code::NotFound, "no tunnel stands to this peer");
+    return begun;
+}
+
+Result<uint32_t> Rounds::terminate(const std::string& connection) {
+    auto ended = charon_.terminate({.ike = connection});
+    if (ended || ended.error().code != Code::NotFound) return ended;
+    return fail(Code::NotFound, "no tunnel stands to this peer");
+}
+
 // The states before the SAs: what charon makes in between is not taken for a leftover.
 Result<Seen> Rounds::observe(const Wanted& want) {
     Seen seen;

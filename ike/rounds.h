@@ -33,6 +33,10 @@ public:
 
     Status round(const Wanted& want);
 
+    // Of a connection, begun and not waited for: how many SAs get new keys, or end.
+    Result<uint32_t> rekey(const std::string& connection);
+    Result<uint32_t> terminate(const std::string& connection);
+
 private:
     Result<Seen> observe(const Wanted& want);
     Result<void> introduce(const Wanted& want);

@@ -12,6 +12,9 @@ namespace {
 // RFC 8247, RFC 8221; P-384 first, which is an approved one.
 constexpr const char* kIkeProposal = "aes256gcm16-prfsha384-ecp384-x25519";
 constexpr const char* kEspProposal = "aes256gcm16-ecp384-x25519";
+// SP 800-38D, SP 800-135 (the KDF with HMAC SHA-384) and SP 800-56A (the curves of SP 800-186).
+constexpr const char* kApprovedIkeProposal = "aes256gcm16-prfsha384-ecp384-ecp256";
+constexpr const char* kApprovedEspProposal = "aes256gcm16-ecp384-ecp256";
 constexpr Seconds kDpdDelay{15};
 constexpr uint32_t kReplayWindow = 1024;  // packets; several queues put them out of order
 
@@ -23,7 +26,7 @@ vici::Texts selectors(const std::vector<Address>& addresses) {
 
 vici::Child child_of(const Shared& network, const Peer& peer, const Times& times) {
     vici::Child child{.name = network.network_id};
-    child.esp_proposals = {kEspProposal};
+    child.esp_proposals = {network.approved_only ? kApprovedEspProposal : kEspProposal};
     child.local_ts = selectors(network.own);
     child.remote_ts = selectors(network.theirs);
     child.mode = "tunnel";
@@ -35,6 +38,8 @@ vici::Child child_of(const Shared& network, const Peer& peer, const Times& times
     child.reqid = reqid_of(network.network_id, peer.node_id);
     child.if_id_in = child.if_id_out = network.if_id;
     child.replay_window = kReplayWindow;
+    // What is too long for a hop that tells nobody goes in fragments, as WireGuard's does.
+    child.copy_df = false;
     return child;
 }
 
@@ -77,7 +82,10 @@ Tunnel tunnel_to(const Identity& own, const Peer& peer, const Times& times) {
     connection.name = connection_name(peer.node_id);
     connection.local_addrs = {"%any"};
     tunnel.places = add_places(peer, connection);
-    connection.proposals = {kIkeProposal};
+    for (const Shared& network : peer.networks)
+        if (network.approved_only) tunnel.approved_only_children.insert(network.network_id);
+    tunnel.approved_only = !tunnel.approved_only_children.empty();
+    connection.proposals = {tunnel.approved_only ? kApprovedIkeProposal : kIkeProposal};
     connection.mobike = true;
     connection.dpd_delay = kDpdDelay;
     connection.unique = "no";  // which of two stays is plan()'s; a peer that has restarted says so
@@ -92,6 +100,27 @@ Tunnel tunnel_to(const Identity& own, const Peer& peer, const Times& times) {
     for (const Shared& network : peer.networks)
         connection.children.push_back(child_of(network, peer, times));
     return tunnel;
+}
+
+namespace {
+
+bool is_approved_cipher(std::string_view algorithm, uint32_t keysize) {
+    return algorithm.starts_with("AES_GCM_16") && keysize == 256;
+}
+bool is_approved_group(std::string_view group) { return group == "ECP_384" || group == "ECP_256"; }
+
+}  // namespace
+
+std::string unapproved(const vici::IkeSa& sa) {
+    if (!is_approved_cipher(sa.encr_alg, sa.encr_keysize)) return sa.encr_alg;
+    if (sa.prf_alg != "PRF_HMAC_SHA2_384") return sa.prf_alg;
+    return is_approved_group(sa.dh_group) ? "" : sa.dh_group;
+}
+
+// The first CHILD_SA of an IKE_SA has its keys from that one's group, and none of its own.
+std::string unapproved(const vici::ChildSa& sa) {
+    if (!is_approved_cipher(sa.encr_alg, sa.encr_keysize)) return sa.encr_alg;
+    return sa.dh_group.empty() || is_approved_group(sa.dh_group) ? "" : sa.dh_group;
 }
 
 vici::Connection turned(const Tunnel& tunnel, size_t tries) {

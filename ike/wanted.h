@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "base/ip.h"
 #include "base/secret.h"
 #include "vici/config.h"
+#include "vici/sa.h"
 
 namespace cvlan::ike {
 
@@ -45,6 +47,7 @@ struct Shared {
     uint32_t if_id = 0;  // of its xfrm interface
     std::vector<Address> own{};
     std::vector<Address> theirs{};
+    bool approved_only = false;  // algorithms that FIPS 140-3 approves, and no others
 };
 
 struct Peer {
@@ -70,11 +73,16 @@ struct Tunnel {
     bool keeps_own = false;
     size_t places = 0;               // how many addresses of the peer there are to try
     std::optional<Endpoint> path{};  // as the peer's
+    // Of the IKE_SA, where one of the networks says so; of the CHILD_SAs of these.
+    bool approved_only = false;
+    std::set<std::string> approved_only_children{};
 };
 
 struct Wanted {
     std::vector<Identity> identities{};
     std::map<std::string, Tunnel> tunnels{};  // by the connection's name
+    // "connection", "child": to be set up now, not with the first packet.
+    std::set<std::pair<std::string, std::string>> bring_up{};
     // What in the kernel is ours: if_ids from here on, so many. Of a network that is wanted no
     // more, too: what an earlier charon left of it has to go.
     uint32_t first_if_id = 0;
@@ -90,6 +98,10 @@ std::string connection_name(std::string_view peer_node_id);
 uint32_t reqid_of(std::string_view network_id, std::string_view peer_node_id);
 
 Tunnel tunnel_to(const Identity& own, const Peer& peer, const Times& times);
+
+// What of an SA is not among the approved algorithms ("CURVE_25519"); empty: all of it is.
+std::string unapproved(const vici::IkeSa& sa);
+std::string unapproved(const vici::ChildSa& sa);
 
 // The connection when its first `tries` places have not answered: charon calls the first one alone.
 vici::Connection turned(const Tunnel& tunnel, size_t tries);

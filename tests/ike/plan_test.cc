@@ -276,6 +276,62 @@ TEST(IkePlan, RemovesWhatNobodyWantsButNothingThatIsBeingMade) {
     EXPECT_THAT(world.round(), ElementsAre("remove esp 192.0.2.7 spi 0x0000001e"));
 }
 
+TEST(IkePlan, BringsUpWhatIsToStandBeforeAPacketByTheEndWhoseTunnelStays) {
+    World world;
+    world.round();
+    world.want.bring_up = {{"cvlan-n7", "net"}};
+    EXPECT_THAT(world.round(), ElementsAre("initiate cvlan-n7 net"));
+    world.seen.sas = {world.sa(1, true, "CONNECTING")};
+    EXPECT_THAT(world.round(1s), IsEmpty());
+    world.seen.sas = {world.sa(1, true)};
+    EXPECT_THAT(world.round(), IsEmpty());
+    world.seen.sas.clear();
+    world.seen.states.clear();
+    world.want.tunnels.at("cvlan-n7").keeps_own = false;
+    EXPECT_THAT(world.round(), IsEmpty()) << "the other end is to";
+    EXPECT_THAT(world.round(kAnswerLimit), ElementsAre("initiate cvlan-n7 net"))
+        << "but it does not reach us";
+}
+
+TEST(IkePlan, WhatWasNegotiatedBeforeApprovedAlgorithmsWereAskedForIsRefused) {
+    World world;
+    world.round();
+    world.seen.sas = {world.sa(1, true)};
+    vici::IkeSa& ike = world.seen.sas[0];
+    vici::ChildSa& child = ike.child_sas[0];
+    ike.encr_alg = child.encr_alg = "AES_GCM_16";
+    ike.encr_keysize = child.encr_keysize = 256;
+    ike.prf_alg = "PRF_HMAC_SHA2_384";
+    ike.dh_group = "ECP_384";
+    child.dh_group = "CURVE_25519";
+    EXPECT_THAT(world.round(), IsEmpty()) << "as good as any other";
+    Tunnel& tunnel = world.want.tunnels.at("cvlan-n7");
+    tunnel.approved_only = true;
+    tunnel.approved_only_children = {"net"};
+    EXPECT_THAT(world.round(),
+                ElementsAre("initiate cvlan-n7 net",
+                            "refuse cvlan-n7 net: CURVE_25519 is no approved algorithm",
+                            "terminate CHILD_SA 101"));
+    child.dh_group = "ECP_256";
+    EXPECT_THAT(world.round(), IsEmpty());
+    ike.dh_group = "CURVE_25519";
+    EXPECT_THAT(world.round(), ElementsAre("initiate cvlan-n7 net",
+                                           "refuse cvlan-n7: CURVE_25519 is no approved algorithm",
+                                           "terminate IKE_SA 1"));
+    for (const auto& [cipher, bits, prf, why] :
+         std::vector<std::tuple<const char*, uint32_t, const char*, const char*>>{
+             {"CHACHA20_POLY1305", 256, "PRF_HMAC_SHA2_384", "CHACHA20_POLY1305"},
+             {"AES_GCM_16", 128, "PRF_HMAC_SHA2_384", "AES_GCM_16"},
+             {"AES_GCM_16", 256, "PRF_HMAC_SHA1", "PRF_HMAC_SHA1"}}) {
+        vici::IkeSa one;
+        one.encr_alg = cipher;
+        one.encr_keysize = bits;
+        one.prf_alg = prf;
+        one.dh_group = "ECP_384";
+        EXPECT_EQ(unapproved(one), why);
+    }
+}
+
 TEST(IkePlan, APeerWithoutAnAddressIsWaitedFor) {
     World world;
     world.add("n7", {});
@@ -296,6 +352,26 @@ TEST(IkeWanted, PinsThePeerToItsCertificateAndItsAddresses) {
     EXPECT_EQ(child.remote_ts, vici::Texts{"10.1.0.7/32"});
     EXPECT_EQ(child.if_id_out, kIfId);
     EXPECT_TRUE(world.want.tunnels.at("cvlan-n7").keeps_own);
+}
+
+// The IKE_SA carries the keys of all its networks, so one is enough for it.
+TEST(IkeWanted, WithApprovedAlgorithmsAloneNothingElseIsOffered) {
+    World world;
+    Peer peer{.node_id = "n7", .name = "n7.t.example"};
+    peer.networks = {
+        {"net", kIfId, {*Address::parse("10.1.0.5")}, {*Address::parse("10.1.0.7")}},
+        {"fips", kIfId + 1, {*Address::parse("10.2.0.5")}, {*Address::parse("10.2.0.7")}, true}};
+    const Tunnel tunnel = tunnel_to(world.own, peer, {});
+    EXPECT_TRUE(tunnel.approved_only);
+    EXPECT_EQ(tunnel.approved_only_children, std::set<std::string>{"fips"});
+    EXPECT_EQ(tunnel.connection.proposals, vici::Texts{"aes256gcm16-prfsha384-ecp384-ecp256"});
+    EXPECT_EQ(tunnel.connection.children.at(0).esp_proposals,
+              vici::Texts{"aes256gcm16-ecp384-x25519"});
+    EXPECT_EQ(tunnel.connection.children.at(1).esp_proposals,
+              vici::Texts{"aes256gcm16-ecp384-ecp256"});
+    peer.networks.pop_back();
+    EXPECT_EQ(tunnel_to(world.own, peer, {}).connection.proposals,
+              vici::Texts{"aes256gcm16-prfsha384-ecp384-x25519"});
 }
 
 TEST(IkeWanted, AReqidIsTheSameAtEachStartAndAnotherForEachPeerAndNetwork) {
