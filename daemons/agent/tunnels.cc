@@ -39,6 +39,10 @@ void add_places(const model::MapPeer& peer, const reach::Underlay& underlay, ike
             to.underlay.push_back(endpoint.address);
 }
 
+bool is_approved_only(const model::MapNetwork& network) {
+    return network.crypto_profile == model::wire::CryptoProfile::FipsAlgorithms;
+}
+
 std::optional<Endpoint> path_to(const model::MapPeer& peer, const std::string& network_id,
                                 const TunnelPaths& paths) {
     const auto key = wg::PublicKey::parse(peer.wireguard_key);
@@ -74,7 +78,8 @@ Result<void> want_tunnels(const TunnelsFrom& from, ike::Wanted& want) {
                 fmt::format("{}.{}.{}", node_id, kept.tenant_id, kept.trust_domain.value_or(""));
             add_places(peer, from.underlay, to);
             if (!to.path) to.path = path_to(peer, id, from.paths);
-            to.networks.push_back({id, if_id, network.self.addresses, peer.addresses});
+            to.networks.push_back(
+                {id, if_id, network.self.addresses, peer.addresses, is_approved_only(network)});
         }
     }
     if (peers.empty()) return {};

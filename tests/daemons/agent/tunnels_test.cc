@@ -105,6 +105,12 @@ TEST_F(TunnelsTest, ANetworkOverWireguardHasNone) {
     EXPECT_TRUE(want.tunnels.empty() && want.identities.empty());
 }
 
+TEST_F(TunnelsTest, ANetworksProfileIsThatOfItsTunnels) {
+    EXPECT_FALSE(wanted().tunnels.begin()->second.approved_only);
+    map.networks[kNetwork].crypto_profile = model::wire::CryptoProfile::FipsAlgorithms;
+    EXPECT_TRUE(wanted().tunnels.begin()->second.approved_only);
+}
+
 TEST_F(TunnelsTest, ANetworkWithoutAnIndexIsLeftOut) {
     agent.slots.clear();
     EXPECT_TRUE(wanted().tunnels.empty());
