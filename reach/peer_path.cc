@@ -85,8 +85,8 @@ void PeerPath::offer(const std::vector<Candidate>& candidates, BootTime now) {
         if (is_new && trials_.size() >= kMostTrials) continue;
         Trial& trial = use(one);
         const Trial* current = in_use();
-        const bool is_of_interest =
-            is_searching || !is_proven_ || !current || one.way <= current->what().way;
+        const bool is_of_interest = is_searching || !is_proven_ || suspect_since_ || !current ||
+                                    one.way <= current->what().way;
         if (is_new && is_of_interest) trial.run(kSearch, now);
     }
 }
@@ -206,7 +206,9 @@ Trial* PeerPath::best_since(BootTime since, const Trial* but) {
         return std::tuple(one.what().way, one.round_trip().value_or(milliseconds(0)));
     };
     for (Trial& trial : trials_) {
-        if (&trial == but || !trial.answered_at() || *trial.answered_at() < since) continue;
+        if (&trial == but || !trial.what().carries || !trial.answered_at() ||
+            *trial.answered_at() < since)
+            continue;
         if (!best || order(trial) < order(*best)) best = &trial;
     }
     return best;
@@ -264,7 +266,7 @@ void PeerPath::decide_upgrade(BootTime now) {
     };
     const Trial* best = nullptr;
     for (const Trial& trial : trials_) {
-        if (&trial == &current || !is_better(trial)) continue;
+        if (&trial == &current || !trial.what().carries || !is_better(trial)) continue;
         if (trial.answers_since(now - kSteady) < needed) continue;
         if (!best || std::tuple(trial.what().way, trial.round_trip()) <
                          std::tuple(best->what().way, best->round_trip()))

@@ -28,6 +28,7 @@ inline bool is_direct(Way way) { return way < Way::RelayUdp; }
 struct Candidate {
     Endpoint to;
     Way way = Way::Elsewhere;
+    bool carries = true;  // false: checks go there, and packets can not
     bool operator==(const Candidate&) const = default;
 };
 

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/bytes.h"
+#include "reconcile/marks.h"
 
 namespace cvlan::agent {
 
@@ -138,7 +139,9 @@ void Pathfinder::set_servers(Device& device) {
 void Pathfinder::set_relayed(const PathKey& key, const RelayedPlaces& places) {
     std::vector<reach::Candidate> relayed;
     if (places.udp) relayed.push_back({*places.udp, reach::Way::RelayUdp});
-    if (places.tls) relayed.push_back({*places.tls, reach::Way::RelayTls});
+    // charon and ESP know no way through TLS; checks do, and so the other side is told to try.
+    const bool carries = !reconcile::is_xfrm_device(key.first);
+    if (places.tls) relayed.push_back({*places.tls, reach::Way::RelayTls, carries});
     paths_.set_relayed(key, relayed, clock_.since_boot());
     serve_soon();
 }

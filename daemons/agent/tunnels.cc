@@ -48,8 +48,7 @@ std::optional<Endpoint> path_to(const model::MapPeer& peer, const std::string& n
     const auto key = wg::PublicKey::parse(peer.wireguard_key);
     if (!key) return std::nullopt;
     const auto found = paths.find({reconcile::xfrm_device_name(network_id), *key});
-    if (found == paths.end() || found->second.address.is_loopback()) return std::nullopt;
-    return found->second;
+    return found == paths.end() ? std::nullopt : std::optional(found->second);
 }
 
 }  // namespace

@@ -36,8 +36,7 @@ std::optional<reconcile::DeviceKey> tunnel_key(const Identity& identity,
                                                const model::NetworkMap& map,
                                                const std::string& network_id);
 
-// Where a peer has answered a check, by device and key (reach/paths.h). One on lo is TLS to a
-// relay, and nothing that charon could call.
+// Where a peer has answered a check, by device and key (reach/paths.h).
 using TunnelPaths = std::map<std::pair<std::string, wg::PublicKey>, Endpoint>;
 
 struct TunnelsFrom {

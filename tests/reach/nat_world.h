@@ -34,6 +34,7 @@ public:
         bool has_v6 = false;
         Link v4{}, v6{}, lan{milliseconds(1)}, udp_relay{milliseconds(30)}, tls{milliseconds(40)};
         bool has_relay = true;
+        bool tls_carries = true;
         bool speaks[2] = {true, true};  // false: an older agent, which knows of no checks
         milliseconds told_late{0};      // how much later the second hears of the first
     };
@@ -222,7 +223,7 @@ private:
         serve(i);
     }
     void offer_relay(int i) {
-        std::vector<Candidate> relayed{{kTls, Way::RelayTls}};
+        std::vector<Candidate> relayed{{kTls, Way::RelayTls, setup_.tls_carries}};
         if (nodes_[i].has_pair) relayed.push_back({kPair, Way::RelayUdp});
         nodes_[i].paths.set_relayed(kKey, relayed, now_);
     }

@@ -40,6 +40,29 @@ TEST(Paths, TheRelayByTlsIsThereFirstAndTheRelayByUdpThen) {
     EXPECT_TRUE(are_on(world, Way::RelayUdp));
 }
 
+TEST(Paths, WhatCarriesNoPacketsIsOnlySpokenThrough) {
+    World::Setup setup = between(Nat::Symmetric, Nat::Symmetric);
+    setup.tls_carries = false;
+    World relayed(setup);
+    const auto is_by_tls = [](World& world) {
+        return world.way(0) == Way::RelayTls || world.way(1) == Way::RelayTls;
+    };
+    EXPECT_TRUE(relayed.run_until(seconds(3), [&] {
+        EXPECT_FALSE(is_by_tls(relayed));
+        return are_on(relayed, Way::RelayUdp);
+    }));
+    setup = between(Nat::Restricted, Nat::Restricted);
+    setup.tls_carries = false;
+    World direct(setup);
+    direct.run(seconds(60));
+    ASSERT_TRUE(are_on(direct, Way::PublicV4));
+    direct.cut_direct(true);
+    EXPECT_TRUE(direct.run_until(seconds(3), [&] {
+        EXPECT_FALSE(is_by_tls(direct));
+        return are_on(direct, Way::RelayUdp);
+    }));
+}
+
 TEST(Paths, AMappingThatIsForgottenIsFoundAgainInThreeSeconds) {
     for (const Nat other : {Nat::None, Nat::Cone, Nat::Restricted}) {
         World world(between(Nat::Restricted, other));

@@ -80,9 +80,6 @@ TEST_F(TunnelsTest, APeerThatAnswersAtAPortOfItsNatOrOfARelayIsCalledThere) {
     paths[key] = *Endpoint::parse("198.51.100.9:4500");
     EXPECT_EQ(connection().remote_addrs, (vici::Texts{"198.51.100.9", "192.0.2.9", "%any"}));
     EXPECT_EQ(connection().remote_port, std::nullopt);
-    // TLS to a relay is nothing that charon could call.
-    paths[key] = *Endpoint::parse("127.128.0.1:7777");
-    EXPECT_EQ(connection().remote_addrs, (vici::Texts{"192.0.2.9", "198.51.100.9", "%any"}));
 }
 
 TEST_F(TunnelsTest, APeerIsCalledUntilItHasLetUsIn) {
