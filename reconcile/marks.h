@@ -32,6 +32,9 @@ std::string network_of_alias(std::string_view alias);
 inline bool is_our_table(uint32_t table) {
     return table >= kTableBase && table < kTableBase + kIndexes;
 }
+inline bool is_our_if_id(uint32_t if_id) {
+    return if_id >= kIfIdBase && if_id < kIfIdBase + kIndexes;
+}
 inline bool is_our_priority(uint32_t priority) {
     return priority >= kPriorityBase && priority < kPriorityBase + kIndexes;
 }

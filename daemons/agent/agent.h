@@ -107,11 +107,6 @@ private:
     void write_paths(const std::vector<PathWrite>& writes);
     void report_endpoints(Node& node);
     void report_health(Node& node);
-    struct PathTold {
-        local::PathKind kind = local::PathKind::None;
-        std::optional<int64_t> rtt_ms{};
-        std::optional<RelayName> relay{};
-    };
     PathTold path_of(const PathKey& key) const;
     void make_relays();
     void begin_netcheck();
@@ -125,7 +120,10 @@ private:
 
     // What goes by IPsec.
     void follow_tunnels();
+    Pathfinder::Sighted sighted(const TunnelsSeen& tunnels, const std::string& network_id,
+                                const model::MapPeer& peer, const wg::PublicKey& key) const;
     void tell_of_tunnels();
+    void packet_waits(const Address& to);
     void take_tunnel_paths(const std::vector<PathWrite>& writes);
     PathTold tunnel_path(const PathKey& key, const TunnelSeen& seen) const;
     std::shared_ptr<const ike::Status> tunnels() const;
@@ -174,6 +172,7 @@ private:
     std::unique_ptr<ike::Keeper> keeper_;
     bool has_ipsec_ = false;
     TunnelPaths tunnel_paths_;
+    std::shared_ptr<void> tunnel_watch_;
     std::string tunnel_trouble_;
     Figures figures_;
     reconcile::Observed last_;             // of the last round: for status

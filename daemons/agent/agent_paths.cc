@@ -174,7 +174,7 @@ void Agent::write_paths(const std::vector<PathWrite>& writes) {
 }
 
 // As it is for packets now: a session stands, and what is known of the way it goes.
-Agent::PathTold Agent::path_of(const PathKey& key) const {
+PathTold Agent::path_of(const PathKey& key) const {
     PathTold told;
     if (!paths_.is_live(key, moment())) return told;
     told.kind = local::PathKind::Direct;

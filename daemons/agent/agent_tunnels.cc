@@ -2,6 +2,8 @@
 // Networks over IPsec: charon gets its connections beside the rounds, on a thread of its own; here
 // it is told what is wanted, and what it has is shown.
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "daemons/agent/agent.h"
 #include "reconcile/marks.h"
@@ -47,10 +49,30 @@ void Agent::follow_tunnels() {
                 if (alive.lock()) report();
             });
         });
+    if (has_ipsec_ && !tunnel_watch_ && parts_.watch_tunnels)
+        tunnel_watch_ = parts_.watch_tunnels([this](const Address& to) { packet_waits(to); });
     if (keeper_) keeper_->set(std::move(want));
 }
 
 // What charon and the kernel have of a tunnel is to a path what WireGuard's peer is.
+Pathfinder::Sighted Agent::sighted(const TunnelsSeen& tunnels, const std::string& network_id,
+                                   const model::MapPeer& peer, const wg::PublicKey& key) const {
+    const TunnelSeen seen = tunnels.of(peer.node_id, network_id);
+    Pathfinder::Sighted one{key};
+    const auto path = tunnel_paths_.find({reconcile::xfrm_device_name(network_id), key});
+    if (path != tunnel_paths_.end()) one.seen.endpoint = path->second;
+    if (auto remote = remote_of(seen)) {
+        if (remote->port == ike::kPort) remote->port = ike::kNatPort;
+        one.seen.endpoint = remote;
+    }
+    one.seen.is_called = tunnels.is_called(peer.node_id);
+    one.is_live = seen.child != nullptr;
+    if (!seen.child) return one;
+    one.seen.rx_bytes = seen.child->in.bytes;
+    one.seen.tx_bytes = seen.child->out.bytes;
+    return one;
+}
+
 void Agent::tell_of_tunnels() {
     const TunnelsSeen seen_now(tunnels());
     for (const auto& node : nodes_) {
@@ -60,24 +82,35 @@ void Agent::tell_of_tunnels() {
             const std::string device = reconcile::xfrm_device_name(id);
             if (!is_ipsec(network) || !pathfinder_->follows(device)) continue;
             std::vector<Pathfinder::Sighted> peers;
+            for (const auto& [node_id, peer] : network.peers)
+                if (const auto key = wg::PublicKey::parse(peer.wireguard_key))
+                    peers.push_back(sighted(seen_now, id, peer, *key));
+            pathfinder_->look(device, peers);
+        }
+    }
+}
+
+// charon calls the peer just now. Where the way to it has closed meanwhile, checks open it before
+// charon calls again, which is a second later.
+void Agent::packet_waits(const Address& to) {
+    if (!pathfinder_) return;
+    const TunnelsSeen seen_now(tunnels());
+    for (const auto& node : nodes_) {
+        const auto map = node->map();
+        if (!map || !is_wanted_up()) continue;
+        for (const auto& [id, network] : map->networks) {
+            if (!is_ipsec(network)) continue;
             for (const auto& [node_id, peer] : network.peers) {
                 const auto key = wg::PublicKey::parse(peer.wireguard_key);
-                if (!key) continue;
-                const TunnelSeen seen = seen_now.of(node_id, id);
-                Pathfinder::Sighted& one = peers.emplace_back(Pathfinder::Sighted{*key});
-                const auto path = tunnel_paths_.find({device, *key});
-                if (path != tunnel_paths_.end()) one.seen.endpoint = path->second;
-                if (auto remote = remote_of(seen)) {
-                    if (remote->port == ike::kPort) remote->port = ike::kNatPort;
-                    one.seen.endpoint = remote;
-                }
-                one.seen.is_called = seen_now.is_called(node_id);
-                one.is_live = seen.child != nullptr;
-                if (!seen.child) continue;
-                one.seen.rx_bytes = seen.child->in.bytes;
-                one.seen.tx_bytes = seen.child->out.bytes;
+                if (!key || std::find(peer.addresses.begin(), peer.addresses.end(), to) ==
+                                peer.addresses.end())
+                    continue;
+                auto one = sighted(seen_now, id, peer, *key);
+                one.seen.is_called = !one.is_live;
+                pathfinder_->look(reconcile::xfrm_device_name(id), {one});
+                if (keeper_) keeper_->look();
+                return;
             }
-            pathfinder_->look(device, peers);
         }
     }
 }
@@ -96,7 +129,7 @@ void Agent::take_tunnel_paths(const std::vector<PathWrite>& writes) {
     if (is_other) follow_tunnels();
 }
 
-Agent::PathTold Agent::tunnel_path(const PathKey& key, const TunnelSeen& seen) const {
+PathTold Agent::tunnel_path(const PathKey& key, const TunnelSeen& seen) const {
     PathTold told;
     if (!seen.child) return told;
     told.kind = local::PathKind::Direct;

@@ -5,6 +5,9 @@
 #include <pwd.h>
 
 #include <cstdlib>
+#include <memory>
+#include <utility>
+#include <variant>
 
 #include "base/log.h"
 #include "base/program.h"
@@ -16,8 +19,10 @@
 #include "daemons/agent/underlay.h"
 #include "netlink/monitor.h"
 #include "reconcile/kernel_host.h"
+#include "reconcile/marks.h"
 #include "reconcile/reconciler.h"
 #include "xfrm/client.h"
+#include "xfrm/monitor.h"
 
 namespace {
 
@@ -94,6 +99,32 @@ Result<xfrm::Client> open_states() {
     return xfrm::Client::open(*netns);
 }
 
+// Hearing of IPsec makes the kernel load it, so it is not begun before there is a network that
+// needs it. Foreign tunnels are none of ours.
+std::shared_ptr<void> watch_tunnels(EventLoop& loop, AgentParts::Waits waits) {
+    struct Watching {
+        xfrm::Monitor monitor;
+        AgentParts::Waits waits;
+        Watch watch{};
+    };
+    auto netns = netlink::NetnsFd::current();
+    if (!netns) return nullptr;
+    auto monitor = xfrm::Monitor::open(*netns);
+    if (!monitor) {
+        log::warn("agent.monitor_failed", {{"error", monitor.error().message}});
+        return nullptr;
+    }
+    auto made = std::make_shared<Watching>(Watching{std::move(*monitor), std::move(waits)});
+    made->watch = loop.on_readable(made->monitor.fd(), [raw = made.get()] {
+        (void)raw->monitor.read([raw](const xfrm::Event& event) {
+            const auto* acquire = std::get_if<xfrm::Acquire>(&event);
+            if (acquire && reconcile::is_our_if_id(acquire->if_id))
+                raw->waits(acquire->packet.destination.address());
+        });
+    });
+    return made;
+}
+
 int serve(const Program& program, const AgentConfig& config) {
     auto netns = netlink::NetnsFd::current();
     if (!netns) return program.fail_with(netns.error(), kFailed);
@@ -112,6 +143,9 @@ int serve(const Program& program, const AgentConfig& config) {
     parts->make_keeper = [&clock, at = charon_of(config)](std::function<void()> on_round) {
         return std::make_unique<ike::Keeper>(
             ike::Keeper::Parts{clock, at, open_states, std::move(on_round)});
+    };
+    parts->watch_tunnels = [&loop](AgentParts::Waits waits) {
+        return watch_tunnels(loop, std::move(waits));
     };
     parts->sockets = std::make_unique<KernelSockets>(loop, std::move(*netns));
     auto opened = Agent::open(std::move(*parts));

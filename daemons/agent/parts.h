@@ -31,6 +31,10 @@ struct AgentParts {
     std::function<Result<std::optional<Gateway>>()> read_gateway{};  // none: no port is mapped
     // Speaks with charon, and calls when something is other than before; none: no IPsec.
     std::function<std::unique_ptr<ike::Keeper>(std::function<void()> on_round)> make_keeper{};
+    // Tells of each packet of a network over IPsec that waits for a tunnel, while what it gives
+    // lives; it gives nothing where the kernel can not tell. None: nobody is told.
+    using Waits = std::function<void(const Address& to)>;
+    std::function<std::shared_ptr<void>(Waits waits)> watch_tunnels{};
 };
 
 }  // namespace cvlan::agent

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "daemons/agent/identity.h"
+#include "daemons/agent/relay_seam.h"
 #include "ike/rounds.h"
 #include "ike/wanted.h"
 #include "kernel-wg/keys.h"
@@ -69,6 +70,12 @@ private:
     std::unordered_set<std::string_view> called_{};                                // likewise
 };
 
+// Of a peer, for people and for the controller.
+struct PathTold {
+    model::local::PathKind kind = model::local::PathKind::None;
+    std::optional<int64_t> rtt_ms{};
+    std::optional<RelayName> relay{};
+};
 model::wire::PeerPath told_as(model::local::PathKind kind);
 
 // "AES_GCM_16-256, ECP_384"

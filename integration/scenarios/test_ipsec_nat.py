@@ -86,3 +86,16 @@ def test_a_nat_that_forgets_costs_seconds(homes):
     stamps = [float(stamp) for stamp in re.findall(r"\[(\d+\.\d+)\] \d+ bytes from", pinger.log())]
     print(f"silent for {max(b - a for a, b in zip(stamps, stamps[1:])):.1f} s")
     wait_until(lambda: path(homes, "r1", "r2")[0] == "DIRECT", 40, "directly again")
+
+
+def test_the_first_packet_after_a_silence_opens_the_way_again(homes):
+    """No tunnel stands and the NATs have forgotten each other's peer: what charon calls, checks have opened before it calls again."""
+    meet(homes, "r1", "r2", "DIRECT")
+    homes.charons["r1"].swanctl("--terminate", "--ike", f"cvlan-{homes.node('r2')['id']}")
+    wait_until(lambda: path(homes, "r1", "r2")[0] == "NONE" == path(homes, "r2", "r1")[0], 20, "no tunnel stands")
+    for name in ("r1", "r2"):
+        homes.nats[name].flush()
+    began = time.monotonic()
+    homes.r1.ping(homes.r2, timeout=20)
+    print(f"first answer after a silence after {time.monotonic() - began:.1f} s")
+    wait_until(lambda: path(homes, "r1", "r2")[0] != "NONE", 20, "a tunnel stands")
