@@ -41,8 +41,9 @@ static std::string milliseconds(const std::optional<int64_t>& time) {
 }
 
 static void print_report(Io& io, const local::NetcheckReport& report) {
+    const std::string by = report.nat64 ? ", by the NAT64 of " + *report.nat64 : "";
     print_fields(io, {{"UDP", yes_or_no(report.udp)},
-                      {"IPv4", family(report.ipv4, report.ipv4_endpoint)},
+                      {"IPv4", family(report.ipv4, report.ipv4_endpoint) + by},
                       {"IPv6", family(report.ipv6, report.ipv6_endpoint)},
                       {"mapping", mapping(report)},
                       {"port mapping", port_mapping(report)},

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/connector.h"
 
-#include <event2/dns.h>
 #include <event2/event.h>
-#include <event2/util.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -36,16 +34,6 @@ void fit_narrow_hops(int fd) {
     (void)setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &most, sizeof most);
 }
 
-Result<std::vector<Address>> addresses_of(evutil_addrinfo* list) {
-    std::vector<Address> addresses;
-    for (const auto* one = list; one; one = one->ai_next) {
-        const auto endpoint =
-            Endpoint::from_sockaddr(one->ai_addr, static_cast<socklen_t>(one->ai_addrlen));
-        if (endpoint) addresses.push_back(endpoint->address);
-    }
-    return addresses;
-}
-
 }  // namespace
 
 struct Connector::Attempt {
@@ -53,39 +41,6 @@ struct Connector::Attempt {
     event* writable = nullptr;
     ~Attempt() {
         if (writable) event_free(writable);
-    }
-};
-
-// One question to evdns with a resolver of its own, so that a changed resolv.conf counts. evdns
-// calls back some time after a cancellation, perhaps when the Connector is gone: this outlives it.
-struct Connector::Lookup {
-    Connector* owner;
-    event_base* base;
-    evdns_base* dns;
-    evdns_getaddrinfo_request* request = nullptr;
-
-    static void answered(int error, evutil_addrinfo* list, void* self) {
-        auto* lookup = static_cast<Lookup*>(self);
-        lookup->request = nullptr;
-        auto addresses = addresses_of(list);
-        if (list) evutil_freeaddrinfo(list);
-        // Not here: evdns is still using it.
-        const timeval soon{0, 0};
-        event_base_once(
-            lookup->base, -1, EV_TIMEOUT, [](evutil_socket_t, short, void* it) { release(it); },
-            self, &soon);
-        Connector* owner = std::exchange(lookup->owner, nullptr);
-        if (!owner) return;
-        owner->lookup_ = nullptr;
-        if (error != 0)
-            addresses = fail(Code::Unavailable, "resolve {}: {}", owner->target_.host,
-                             evutil_gai_strerror(error));
-        owner->resolved(std::move(addresses));
-    }
-    static void release(void* self) {
-        auto* lookup = static_cast<Lookup*>(self);
-        evdns_base_free(lookup->dns, 0);
-        delete lookup;
     }
 };
 
@@ -106,11 +61,7 @@ Connector::Connector(EventLoop& loop, ConnectTarget target, Done done)
     next_ = loop_.after(0ms, [this] { start(); });
 }
 
-Connector::~Connector() {
-    if (!lookup_) return;
-    lookup_->owner = nullptr;
-    if (lookup_->request) evdns_getaddrinfo_cancel(lookup_->request);
-}
+Connector::~Connector() = default;
 
 void Connector::finish(Result<UniqueFd> result) {
     next_.cancel();
@@ -140,20 +91,9 @@ void Connector::connect_unix() {
 }
 
 void Connector::resolve() {
-    auto* dns = evdns_base_new(loop_.base(), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (!dns) return finish(fail(Code::Unavailable, "resolve {}: no resolver", target_.host));
-    // Without that file it asks 127.0.0.1, as resolv.conf(5) says.
-    (void)evdns_base_resolv_conf_parse(dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
-    evutil_addrinfo hints{};
-    hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_protocol = IPPROTO_TCP;
-    auto* lookup = new Lookup{this, loop_.base(), dns};
-    lookup_ = lookup;
-    // A name of /etc/hosts is answered within this call, and this may be destroyed by then.
-    auto* request =
-        evdns_getaddrinfo(dns, target_.host.c_str(), nullptr, &hints, Lookup::answered, lookup);
-    if (request) lookup->request = request;
+    lookup_ = std::make_unique<Lookup>(
+        loop_, target_.host, AF_UNSPEC,
+        [this](Result<std::vector<Address>> addresses) { resolved(std::move(addresses)); });
 }
 
 void Connector::resolved(Result<std::vector<Address>> addresses) {

@@ -15,6 +15,7 @@
 #include "base/ip.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "http/lookup.h"
 
 namespace cvlan::http {
 
@@ -37,7 +38,6 @@ public:
 
 private:
     struct Attempt;
-    struct Lookup;
     void start();
     void connect_unix();
     void resolve();
@@ -51,7 +51,7 @@ private:
     ConnectTarget target_;
     Done done_;
     Timer next_;
-    Lookup* lookup_ = nullptr;   // frees itself when evdns is done with it
+    std::unique_ptr<Lookup> lookup_;
     std::vector<Address> left_;  // the next is the last
     std::vector<std::unique_ptr<Attempt>> attempts_;
     Error last_{Code::Unavailable, "no address"};

@@ -11,8 +11,10 @@ In the words of RFC 4787:     mapping                       filtering
     SYMMETRIC                 address and port-dependent    address and port-dependent
 NONE is a public address; it has no router. All this is UDP over IPv4; TCP and ICMP are masqueraded by each kind.
 """
+import os
 import socket
 import struct
+import tempfile
 
 from topology import Router
 
@@ -119,3 +121,22 @@ class Nat(Router):
                 {text}
             }}""")
         self.sysctl(**{f"net.netfilter.nf_conntrack_udp_{what}": self.seconds for what in ("timeout", "timeout_stream")})
+
+
+class Nat64(Nat):
+    """tayga (RFC 6145) before a port-restricted NAT, which together are a NAT64 (RFC 6146): what is sent from inside to the 96 bits of
+    `prefix` leaves as IPv4. IPv6 leads nowhere else."""
+
+    POOL = "192.168.255.0/24"
+
+    def __init__(self, topology, name, inside, outside, prefix):
+        super().__init__(topology, name, inside, outside)
+        folder = tempfile.mkdtemp(prefix="tayga-")
+        config = os.path.join(folder, "tayga.conf")
+        with open(config, "w", encoding="ascii") as file:
+            file.write(f"tun-device nat64\nipv4-addr 192.168.255.1\nprefix {prefix}\ndynamic-pool {self.POOL}\ndata-dir {folder}\n")
+        self.run("modprobe", "tun")
+        self.run("/usr/sbin/tayga", "--mktun", "--config", config)
+        for words in ("link set nat64 up", f"route add {self.POOL} dev nat64", f"-6 route add {prefix} dev nat64"):
+            self.ip(*words.split())
+        self.popen("/usr/sbin/tayga", "--nodetach", "--config", config)

@@ -12,11 +12,12 @@ made when it is first asked for, by its name:
     mute                 where UDP is dropped
     office               where an HTTP CONNECT proxy is the only way out
     narrow               on a link of 1280 bytes, behind a symmetric NAT
+    six64                IPv6 alone, behind a NAT64: in a world that has one, where the Internet is IPv4 alone
 """
 import ipaddress
 import os
 
-from nat import CONE, KINDS, NONE, PORT_RESTRICTED, SYMMETRIC, Nat
+from nat import CONE, KINDS, NONE, PORT_RESTRICTED, SYMMETRIC, Nat, Nat64
 from product import Agent, Controller, Relay
 from proxy import Proxy
 from topology import PATIENCE, Cover, Topology, default_route, wait_until
@@ -34,8 +35,8 @@ def network_of(name):
 
 
 class World:
-    def __init__(self, relays=2):
-        self.net = Topology()
+    def __init__(self, relays=2, nat64=None):
+        self.net, self.nat64 = Topology(), nat64 and ipaddress.ip_network(nat64)
         self.agents, self.addresses, self.nats, self.relays, self.segments = {}, {}, {}, [], 0
         self.names, self.leases = None, 0
         try:
@@ -60,10 +61,15 @@ class World:
             self.names.close()
 
     def _build(self, relays):
-        self.internet = self.net.switch("internet", ipv4="203.0.113.0/24", ipv6="2001:db8:1::/64")
+        self.internet = self.net.switch("internet", ipv4="203.0.113.0/24", ipv6=None if self.nat64 else "2001:db8:1::/64")
         server = self.net.host("controller", self.internet)
-        self.names = Cover("/etc/hosts", "".join(f"{one} {name}\n" for one, name in (
-            ("127.0.0.1", "localhost"), (server.ipv4, CONTROLLER), (server.ipv6, CONTROLLER))))
+        names = [("127.0.0.1", "localhost"), (server.ipv4, CONTROLLER)]
+        if self.nat64:  # what a DNS64 says
+            names += [(self.synthesised(server.ipv4), CONTROLLER)]
+            names += [(self.synthesised(one), "ipv4only.arpa") for one in ("192.0.0.170", "192.0.0.171")]
+        else:
+            names += [(server.ipv6, CONTROLLER)]
+        self.names = Cover("/etc/hosts", "".join(f"{one} {name}\n" for one, name in names))
         self.controller = Controller(server, CONTROLLER, listen="::", port=443).start()
         self.controller.ctl("tenant", "create", "acme")
         for network, prefix in OVERLAYS.items():
@@ -74,6 +80,9 @@ class World:
             self.relays.append(Relay(host, self.controller).start())
 
     # What stands before a node.
+
+    def synthesised(self, ipv4):
+        return self.nat64[int(ipaddress.ip_address(ipv4))]
 
     def segment(self, **more):
         self.segments += 1
@@ -136,6 +145,13 @@ class World:
 
     def _narrow(self):
         return self.behind("narrow", SYMMETRIC, mtu=1280)
+
+    def _six64(self):
+        home = self.net.switch("home64", ipv6="2001:db8:6::/64")
+        host = self.net.host("six64", home)
+        self.nats["six64"] = Nat64(self.net, "nat-six64", home, self.internet, self.nat64)
+        default_route(host, home, self.nats["six64"], family=6)
+        return host
 
     # The nodes.
 

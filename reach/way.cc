@@ -10,7 +10,8 @@ std::optional<Way> way_of(const Endpoint& endpoint, const Underlay& underlay) {
     if (endpoint.port == 0 || address.is_unspecified() || address.is_multicast() ||
         address.is_loopback() || address.is_link_local() || address.is_v4_mapped())
         return std::nullopt;
-    if (address.is_v4() ? !underlay.has_v4 : !underlay.has_v6) return std::nullopt;
+    const bool is_carried = underlay.nat64 && Nat64::carries(address);
+    if (address.is_v4() ? !underlay.has_v4 && !is_carried : !underlay.has_v6) return std::nullopt;
     if (std::find(underlay.own.begin(), underlay.own.end(), address) != underlay.own.end())
         return std::nullopt;
     for (const Prefix& subnet : underlay.subnets)

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ip.h"
+#include "reach/nat64.h"
 
 namespace cvlan::reach {
 
@@ -18,6 +19,7 @@ struct Underlay {
     std::vector<Address> own{};   // a peer that names one of them means another network
     bool has_v4 = true;           // some usable address of the family
     bool has_v6 = true;
+    std::optional<Nat64> nat64{};  // by which public IPv4 is reached where there is none here
     bool operator==(const Underlay&) const = default;
 };
 

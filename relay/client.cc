@@ -376,6 +376,10 @@ void Client::set_tls(std::shared_ptr<const http::ClientTls> tls) {
     state_->options.tls = std::move(tls);
 }
 
+void Client::set_endpoints(std::vector<Endpoint> endpoints) {
+    state_->options.endpoints = std::move(endpoints);
+}
+
 bool Client::send(const Key& destination, ByteView payload) {
     State& state = *state_;
     const bool fits = payload.size() <= kMostPacket;

@@ -89,8 +89,9 @@ public:
     // JSON of SignedBytes, one a membership, as POST /api/v1/node/relay-grants gives them. Replaces
     // those of before; on a session that is up they are sent at once.
     void set_grants(std::vector<std::string> grants);
-    // A new certificate: from the next connection on.
+    // A new certificate, other addresses (one at least): from the next connection on.
     void set_tls(std::shared_ptr<const http::ClientTls> tls);
+    void set_endpoints(std::vector<Endpoint> endpoints);
 
     // False: dropped. Packets of one turn of the loop leave together.
     bool send(const Key& destination, ByteView payload);

@@ -29,6 +29,7 @@ constexpr int kFastRounds = 5;
 }  // namespace
 
 Agent::Agent(AgentParts parts) : parts_(std::move(parts)), boot_id_(read_boot_id()) {
+    make_nat64();
     make_pathfinder();
     make_relays();
 }
@@ -261,6 +262,10 @@ void Agent::read_underlay() {
     if (!underlay) {
         log::warn("agent.underlay_unreadable", {{"error", underlay.error().message}});
         return;
+    }
+    if (nat64_search_) {
+        nat64_search_->look(underlay->has_v6 && !parts_.leads_v4(), underlay->own);
+        underlay->nat64 = nat64_search_->found();
     }
     if (*underlay != underlay_) network_changed(*underlay);
     read_gateway();

@@ -96,6 +96,7 @@ private:
     void note(reconcile::Round& round);
 
     void read_underlay();
+    void make_nat64();
 
     // How peers are reached.
     void make_pathfinder();
@@ -163,6 +164,8 @@ private:
     std::vector<Waiter> waiters_;
 
     reach::Underlay underlay_;
+    std::shared_ptr<std::optional<reach::Nat64>> nat64_;  // that of underlay_, for the edges
+    std::unique_ptr<Nat64Search> nat64_search_;
     Paths paths_;
     std::unique_ptr<Pathfinder> pathfinder_;
     std::unique_ptr<RelayLinks> relays_;

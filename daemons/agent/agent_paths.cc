@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "daemons/agent/agent.h"
 #include "daemons/agent/underlay.h"
@@ -56,6 +57,19 @@ void Agent::make_pathfinder() {
         std::make_unique<Pathfinder>(parts_.loop, parts_.clock, *parts_.sockets, std::move(events));
 }
 
+void Agent::make_nat64() {
+    nat64_ = std::make_shared<std::optional<reach::Nat64>>();
+    parts_.host = std::make_unique<Nat64Host>(std::move(parts_.host), nat64_);
+    if (parts_.sockets)
+        parts_.sockets = std::make_unique<Nat64Sockets>(std::move(parts_.sockets), nat64_);
+    if (!parts_.ask_nat64) return;
+    nat64_search_ =
+        std::make_unique<Nat64Search>(parts_.loop, random_bytes(1)[0], parts_.ask_nat64, [this] {
+            read_underlay();
+            soon();
+        });
+}
+
 // What is known of paths, mappings and connections is of another network.
 void Agent::network_changed(const reach::Underlay& now) {
     const bool has_lost =
@@ -63,6 +77,8 @@ void Agent::network_changed(const reach::Underlay& now) {
             return std::find(now.own.begin(), now.own.end(), one) == now.own.end();
         });
     underlay_ = now;
+    *nat64_ = now.nat64;
+    if (relays_) relays_->set_nat64(now.nat64);
     if (port_maps_) port_maps_->forget();
     if (pathfinder_) pathfinder_->set_underlay(underlay_);
     if (relays_) relays_->network_changed();

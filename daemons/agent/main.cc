@@ -76,7 +76,9 @@ Result<AgentParts> parts_of(EventLoop& loop, const Clock& clock, const AgentConf
                       .host = std::move(host),
                       .read_underlay = [shared] { return agent::read_underlay(*shared); },
                       .free_port = free_udp_port,
-                      .read_gateway = [shared] { return agent::read_gateway(*shared); }};
+                      .read_gateway = [shared] { return agent::read_gateway(*shared); },
+                      .ask_nat64 = ask_resolver(loop),
+                      .leads_v4 = leads_v4};
 }
 
 Result<netlink::Monitor> open_monitor(const netlink::NetnsFd& netns) {

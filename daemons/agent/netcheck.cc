@@ -75,6 +75,7 @@ local::NetcheckReport netcheck_of(const NetcheckFacts& facts) {
             report.port_mappers.push_back(*mapper);
         if (facts.mapped->external) report.mapped_endpoint = facts.mapped->external->text();
     }
+    if (facts.underlay.nat64) report.nat64 = facts.underlay.nat64->prefix().text();
     if (facts.mtu) report.mtu = *facts.mtu;
     for (const RelayView& relay : facts.relays) {
         local::NetcheckRelay& one = report.relays.emplace_back();

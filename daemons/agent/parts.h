@@ -10,6 +10,7 @@
 #include "base/event_loop.h"
 #include "daemons/agent/config.h"
 #include "daemons/agent/identity.h"
+#include "daemons/agent/nat64.h"
 #include "daemons/agent/path_sockets.h"
 #include "daemons/agent/port_maps.h"
 #include "ike/keeper.h"
@@ -29,6 +30,8 @@ struct AgentParts {
     std::function<uint16_t(uint16_t first, const std::vector<uint16_t>& used)> free_port;
     std::unique_ptr<PathSockets> sockets{};  // none: paths are tried by the kernel alone
     std::function<Result<std::optional<Gateway>>()> read_gateway{};  // none: no port is mapped
+    AskNat64 ask_nat64{};                                            // none: no NAT64 is looked for
+    std::function<bool()> leads_v4{};  // a route to everywhere by IPv4; set with ask_nat64
     // Speaks with charon, and calls when something is other than before; none: no IPsec.
     std::function<std::unique_ptr<ike::Keeper>(std::function<void()> on_round)> make_keeper{};
     // Tells of each packet of a network over IPsec that waits for a tunnel, while what it gives

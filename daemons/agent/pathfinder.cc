@@ -199,7 +199,8 @@ std::vector<Endpoint> Pathfinder::seen_from_outside(const std::string& device) c
 }
 
 bool Pathfinder::has_servers(Family family) const {
-    if (family == Family::V4 ? !underlay_.has_v4 : !underlay_.has_v6) return false;
+    const bool has_v4 = underlay_.has_v4 || underlay_.nat64;
+    if (family == Family::V4 ? !has_v4 : !underlay_.has_v6) return false;
     return std::any_of(servers_.begin(), servers_.end(),
                        [&](const Endpoint& one) { return one.address.family() == family; });
 }

@@ -233,10 +233,18 @@ void RelayLinks::State::open_links(Tenant& tenant, BootTime now) {
     }
 }
 
+// A proxy finds its own way.
+std::vector<Endpoint> RelayLinks::State::ways_to(const model::MapRelay& relay) const {
+    std::vector<Endpoint> ways = relay.endpoints;
+    if (nat64 && !options.proxy)
+        for (Endpoint& one : ways) one = nat64->to_send(one);
+    return ways;
+}
+
 void RelayLinks::State::open(Tenant& tenant, Link& link, BootTime now) {
     if (!tenant.tls) return;
     relay::ClientOptions to;
-    to.endpoints = link.relay.endpoints;
+    to.endpoints = ways_to(link.relay);
     to.server_name = fmt::format("{}.{}.{}", link.relay.node_id, tenant.member.tenant_id,
                                  tenant.member.trust_domain);
     to.tls = tenant.tls;
@@ -330,6 +338,14 @@ RelayLinks::~RelayLinks() = default;
 
 void RelayLinks::set_members(std::vector<RelayMember> members) {
     state_->set_members(std::move(members));
+}
+
+void RelayLinks::set_nat64(const std::optional<reach::Nat64>& nat64) {
+    if (nat64 == state_->nat64) return;
+    state_->nat64 = nat64;
+    for (auto& [id, tenant] : state_->tenants)
+        for (auto& [relay_id, link] : tenant->links)
+            if (link.client) link.client->set_endpoints(state_->ways_to(link.relay));
 }
 
 void RelayLinks::set_needs(std::vector<PeerNeed> needs) {

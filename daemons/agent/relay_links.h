@@ -21,6 +21,7 @@
 #include "daemons/agent/grants.h"
 #include "daemons/agent/relay_seam.h"
 #include "model/network_map.h"
+#include "reach/nat64.h"
 #include "relay/client.h"
 #include "stun/message.h"
 
@@ -76,6 +77,8 @@ public:
     // included, is done when the loop comes round.
     void set_members(std::vector<RelayMember> members);  // cheap where nothing has changed
     void set_needs(std::vector<PeerNeed> needs);
+    // By which relays' IPv4 addresses are reached, but for a proxy; from the next connection on.
+    void set_nat64(const std::optional<reach::Nat64>& nat64);
     void measured();  // round trips of STUN servers are new, or it is known that none answers
     void network_changed();
     void measure();  // the round trips of sessions

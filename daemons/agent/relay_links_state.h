@@ -94,6 +94,7 @@ struct RelayLinks::State {
     std::set<std::string> wanted_links(Tenant& tenant, BootTime now) const;
     void open_links(Tenant& tenant, BootTime now);
     void open(Tenant& tenant, Link& link, BootTime now);
+    std::vector<Endpoint> ways_to(const model::MapRelay& relay) const;
     void follow_life(relay::ClientEvents& events, Link& link);
     void refused(Tenant& tenant, Link& link, relay::Fault code);
     relay::ClientEvents events_of(Tenant& tenant, Link& link);
@@ -128,6 +129,7 @@ struct RelayLinks::State {
     std::unique_ptr<Loopback> loopback;
     std::string loopback_trouble;
     uint16_t loopback_port = 0;  // as preferred
+    std::optional<reach::Nat64> nat64;
     bool is_measured = false;
     bool is_changed = false;  // on_changed is to be called
     Timer next;

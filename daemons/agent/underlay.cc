@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/unique_fd.h"
 #include "base/version.h"
+#include "daemons/agent/netcheck.h"
 #include "netlink/route.h"
 #include "reconcile/marks.h"
 
@@ -100,6 +101,10 @@ Result<reach::Underlay> read_underlay(netlink::Socket& socket) {
     auto addresses = netlink::list_addresses(socket);
     if (!addresses) return failed(addresses.error().while_doing("underlay"));
     return underlay_of(*links, *addresses);
+}
+
+bool leads_v4() {
+    return path_mtu({*Address::parse("192.0.2.1"), 9}, reconcile::kMarkBase).has_value();
 }
 
 Result<std::optional<Gateway>> read_gateway(netlink::Socket& socket) {

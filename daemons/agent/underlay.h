@@ -26,6 +26,9 @@ reach::Underlay underlay_of(const std::vector<netlink::Link>& links,
                             const std::vector<netlink::InterfaceAddress>& addresses);
 Result<reach::Underlay> read_underlay(netlink::Socket& socket);
 
+// The kernel knows where to send a packet of IPv4 for the Internet.
+bool leads_v4();
+
 // The router that packets to everywhere go to, by IPv4.
 struct Gateway {
     Address address{};

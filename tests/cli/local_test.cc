@@ -260,6 +260,13 @@ TEST_F(OnANode, NetcheckTellsOfTheNetworkAndOfRelays) {
             << state;
     }
     EXPECT_EQ(run_it({"netcheck", "-o", "name"}).out, "berlin\ntokyo\n");
+    answer = report;
+    answer.insert(1, R"("nat64":"64:ff9b::/96",)");
+    EXPECT_NE(
+        run_it({"netcheck"})
+            .out.find(
+                "IPv4            yes, seen as 198.51.100.7:4000, by the NAT64 of 64:ff9b::/96\n"),
+        std::string::npos);
 }
 
 TEST_F(OnANode, PingSucceedsWhenOneProbeIsAnswered) {

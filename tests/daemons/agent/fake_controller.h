@@ -37,6 +37,8 @@ public:
                                  ++first;
                              return first;
                          }};
+        parts.ask_nat64 = ask_nat64;
+        parts.leads_v4 = [this] { return underlay.has_v4; };
         auto opened = Agent::open(std::move(parts));
         ASSERT_TRUE(opened) << opened.error().message;
         agent = std::move(*opened);
@@ -83,6 +85,7 @@ public:
     ManualClock clock{kNow};
     tests::FakeHost kernel;
     reach::Underlay underlay;
+    AskNat64 ask_nat64{};
     std::unique_ptr<Agent> agent;
 
 private:

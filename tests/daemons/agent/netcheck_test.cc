@@ -37,6 +37,13 @@ TEST(Netcheck, TheMappingIsNoneWhereTheAddressSeenIsOurs) {
     EXPECT_EQ(report.ipv4_endpoint, "198.51.100.7:4000");
 }
 
+TEST(Netcheck, TellsByWhichNat64Ipv4IsReached) {
+    NetcheckFacts facts = behind_nat(Varies::No);
+    EXPECT_FALSE(netcheck_of(facts).nat64);
+    facts.underlay.nat64 = *reach::Nat64::of(*Prefix::parse("64:ff9b::/96"));
+    EXPECT_EQ(netcheck_of(facts).nat64, "64:ff9b::/96");
+}
+
 TEST(Netcheck, TellsWhichMapperAnsweredAndHowFarRelaysAre) {
     NetcheckFacts facts = behind_nat(Varies::No);
     facts.mapped.emplace();
