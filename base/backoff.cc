@@ -6,7 +6,7 @@
 namespace cvlan {
 
 std::chrono::milliseconds Backoff::next() {
-    const int64_t limit = std::min<int64_t>(60'000, 1000ll << std::min(failures_, 6));
+    const int64_t limit = std::min<int64_t>(45'000, 1000ll << std::min(failures_, 6));
     ++failures_;
     // xorshift32: spreading nodes needs no better randomness.
     state_ ^= state_ << 13;

@@ -11,13 +11,13 @@
 namespace cvlan {
 namespace {
 
-TEST(Backoff, GrowsToAMinuteAndSpreads) {
+TEST(Backoff, GrowsToThreeQuartersOfAMinuteAndSpreads) {
     Backoff one(1), other(2);
     int differing = 0;
     for (int i = 0; i < 200; ++i) {
         const auto a = one.next(), b = other.next();
         EXPECT_GE(a.count(), 500);
-        EXPECT_LE(a.count(), 60'000);
+        EXPECT_LE(a.count(), 45'000);
         if (i < 2) {
             EXPECT_LE(a.count(), 2'000);
         }
@@ -28,10 +28,13 @@ TEST(Backoff, GrowsToAMinuteAndSpreads) {
     EXPECT_LE(one.next().count(), 1'000);
 }
 
-// F79: the controller was away for an hour, then 10,000 nodes find it again.
+// F79: the controller was away for a day, then 10,000 nodes find it again. Its machine was gone:
+// each attempt took as long as http::Client waits for a connection, also the one that was under
+// way.
 TEST(Backoff, NodesThatLostTheirControllerTogetherComeBackSpread) {
     constexpr int kNodes = 10'000;
-    const std::chrono::milliseconds back = std::chrono::hours(1);
+    constexpr std::chrono::milliseconds kAttempt = std::chrono::seconds(10);
+    const std::chrono::milliseconds back = std::chrono::hours(24);
     std::map<int64_t, int> arrivals;  // by the second since the controller is back
     for (int n = 0; n < kNodes; ++n) {
         const Bytes hash = sha256(as_bytes(fmt::format("node {}", n)));  // as node.cc seeds it
@@ -39,11 +42,11 @@ TEST(Backoff, NodesThatLostTheirControllerTogetherComeBackSpread) {
         std::memcpy(&seed, hash.data(), sizeof seed);
         Backoff backoff(seed);
         std::chrono::milliseconds at{0};  // all lost it in the same moment
-        while (at < back) at += backoff.next();
+        while (at < back) at += kAttempt + backoff.next();
         ++arrivals[(at - back) / std::chrono::seconds(1)];
     }
     EXPECT_LT(arrivals.rbegin()->first, 60);
-    // A minute of 10,000 is 167 a second, the first seconds have about twice as many.
+    // Of 10,000 in 55 s that is 182 a second; some have twice as many.
     for (const auto& [second, count] : arrivals) EXPECT_LT(count, 500) << second;
 }
 
