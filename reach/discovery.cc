@@ -20,6 +20,7 @@ constexpr milliseconds kDoubtPause{5'000};
 constexpr milliseconds kAskAll{300'000};
 constexpr milliseconds kLostAgain{60'000};
 constexpr milliseconds kSpread{200};
+constexpr milliseconds kProbe{1'000};
 constexpr size_t kAtATime = 2;
 
 }  // namespace
@@ -28,6 +29,15 @@ void Discovery::ask(Server& server, BootTime at) {
     server.open.reset();
     server.tries = 0;
     server.next = at;
+    server.is_probed = false;
+}
+
+void Discovery::probe(const Endpoint& server, BootTime now) {
+    for (Server& one : servers_) {
+        if (one.at != server || one.next != BootTime::max()) continue;
+        ask(one, now);
+        one.is_probed = true;
+    }
 }
 
 void Discovery::ask_all(BootTime now) {
@@ -81,8 +91,9 @@ void Discovery::measure(BootTime now) {
 }
 
 bool Discovery::is_asking() const {
-    return std::any_of(servers_.begin(), servers_.end(),
-                       [](const Server& one) { return one.next != BootTime::max(); });
+    return std::any_of(servers_.begin(), servers_.end(), [](const Server& one) {
+        return one.next != BootTime::max() && !one.is_probed;
+    });
 }
 
 std::vector<const Discovery::Server*> Discovery::nearest() const {
@@ -114,7 +125,7 @@ std::vector<Discovery::Question> Discovery::step(BootTime now) {
     std::vector<Question> questions;
     for (Server& server : servers_) {
         if (now < server.next) continue;
-        if (server.tries == static_cast<int>(kRepeat.size())) {
+        if (server.tries == (server.is_probed ? 1 : static_cast<int>(kRepeat.size()))) {
             server.is_lost = true;
             server.open.reset();
             server.next = BootTime::max();
@@ -123,7 +134,10 @@ std::vector<Discovery::Question> Discovery::step(BootTime now) {
         // The same transaction for all repetitions: an answer to any of them will do.
         if (!server.open) server.open = make_();
         if (server.tries == 0) server.sent_at = now;
-        server.next = now + kRepeat[static_cast<size_t>(server.tries++)];
+        const milliseconds pause =
+            server.is_probed ? kProbe : kRepeat[static_cast<size_t>(server.tries)];
+        ++server.tries;
+        server.next = now + pause;
         questions.push_back({server.at, *server.open});
     }
     settle();
@@ -167,7 +181,15 @@ bool Discovery::answered(const stun::TransactionId& transaction, const Endpoint&
 
 Discovery::Result Discovery::result() const {
     const auto sorted = nearest();
-    return {sorted.empty() ? std::nullopt : sorted[0]->mapped, varies_, is_asked_};
+    if (sorted.empty()) return {std::nullopt, varies_, is_asked_, std::nullopt};
+    return {sorted[0]->mapped, varies_, is_asked_, sorted[0]->at};
+}
+
+bool is_forgotten(const Discovery::Result& before, const Discovery::Result& now) {
+    using Varies = Discovery::Varies;
+    if (!before.mapped || !now.mapped || before.mapped == now.mapped) return false;
+    if (before.varies == Varies::Yes || now.varies == Varies::Yes) return false;
+    return before.varies == Varies::No || before.by == now.by;
 }
 
 std::optional<milliseconds> Discovery::round_trip(const Endpoint& server) const {

@@ -38,7 +38,10 @@ public:
     void network_changed(BootTime now);
     // All servers are asked now, for somebody who waits for it; what is known stays until then.
     void measure(BootTime now);
-    bool is_asking() const;  // some question is open
+    // Whether one is back that was lost: it is asked once, unless it is being asked. Who does not
+    // answer within a second is lost.
+    void probe(const Endpoint& server, BootTime now);
+    bool is_asking() const;  // some question is open, but for probes
 
     struct Question {
         Endpoint server;
@@ -56,6 +59,7 @@ public:
         std::optional<Endpoint> mapped{};  // by the nearest server; none: no server answers
         Varies varies = Varies::Unknown;   // by destination
         bool is_asked = false;             // a round is over: what is not known is not there
+        std::optional<Endpoint> by{};      // that server
         bool operator==(const Result&) const = default;
     };
     Result result() const;
@@ -73,6 +77,7 @@ private:
         std::optional<BootTime> answered_at{};
         std::optional<std::chrono::milliseconds> round_trip{};
         bool is_lost = false;
+        bool is_probed = false;  // the question that is open is a probe
     };
     void ask(Server& server, BootTime at);
     void ask_all(BootTime now);
@@ -90,5 +95,9 @@ private:
     std::optional<BootTime> all_at_;
     std::optional<BootTime> refreshed_at_;
 };
+
+// The NAT gave up the mapping of before. Where it maps by destination that says nothing, and where
+// that is not known, the mappings of two servers may differ.
+bool is_forgotten(const Discovery::Result& before, const Discovery::Result& now);
 
 }  // namespace cvlan::reach

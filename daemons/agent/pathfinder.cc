@@ -33,13 +33,6 @@ uint32_t random_seed() {
     return static_cast<uint32_t>(bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3]);
 }
 
-// One that is another for each destination says nothing.
-bool is_other_mapping(const reach::Discovery::Result& before, const reach::Discovery::Result& now) {
-    using Varies = reach::Discovery::Varies;
-    return before.mapped && now.mapped && before.mapped != now.mapped &&
-           before.varies != Varies::Yes && now.varies != Varies::Yes;
-}
-
 reach::Sighting sighting_of(const wg::Peer& peer) {
     return {peer.endpoint, peer.last_handshake, peer.rx_bytes, peer.tx_bytes,
             peer.keepalive_seconds > 0};
@@ -220,6 +213,12 @@ void Pathfinder::measure() {
     serve_soon();
 }
 
+void Pathfinder::probe(const Endpoint& server) {
+    for (auto& [name, device] : devices_)
+        device.discovery(server.address.family()).probe(server, clock_.since_boot());
+    serve_soon();
+}
+
 bool Pathfinder::is_measuring() const {
     return std::any_of(devices_.begin(), devices_.end(), [this](const auto& entry) {
         const Device& device = entry.second;
@@ -312,7 +311,7 @@ void Pathfinder::note_discoveries(BootTime now) {
             const auto seen = device.discovery(family).result();
             if (seen == told) continue;
             is_changed_ = true;
-            is_forgotten = is_forgotten || (is_doubtful && is_other_mapping(told, seen));
+            is_forgotten = is_forgotten || (is_doubtful && reach::is_forgotten(told, seen));
             told = seen;
         }
     if (is_forgotten) {

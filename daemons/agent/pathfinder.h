@@ -96,6 +96,8 @@ public:
     // All STUN servers are asked anew; until they have answered, or have not in time.
     void measure();
     bool is_measuring() const;
+    // Whether a server that was lost is back; round_trip() tells.
+    void probe(const Endpoint& server);
     // Nothing for a device that is not followed.
     std::optional<reach::Discovery::Result> discovered(const std::string& device,
                                                        Family family) const;

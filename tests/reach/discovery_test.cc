@@ -33,6 +33,7 @@ struct Outside {
     std::map<Endpoint, Seen> servers;  // those that answer
     std::map<Endpoint, int> asked;
     int changes = 0;
+    int forgotten = 0;
 
     Outside() { servers = {{kNear, {milliseconds(10), kMine}}, {kFar, {milliseconds(50), kMine}}}; }
     void set(std::vector<Endpoint> list) { discovery.set_servers(list, now); }
@@ -53,6 +54,7 @@ struct Outside {
                                    servers.at(question.server).mapped, now);
             }
             changes += discovery.result() != before;
+            forgotten += is_forgotten(before, discovery.result());
             before = discovery.result();
             const BootTime answer = answers.empty() ? end : answers.begin()->first;
             const BootTime next = std::min({discovery.deadline(), answer, end});
@@ -65,7 +67,7 @@ TEST(Discovery, TellsHowThePortIsSeenAndThatItIsTheSameForTwo) {
     Outside outside;
     outside.set({kFar, kNear});
     outside.run(seconds(1));
-    EXPECT_EQ(outside.discovery.result(), (Discovery::Result{kMine, Varies::No, true}));
+    EXPECT_EQ(outside.discovery.result(), (Discovery::Result{kMine, Varies::No, true, kNear}));
     EXPECT_EQ(outside.discovery.round_trip(kNear), milliseconds(10));
     EXPECT_EQ(outside.discovery.round_trip(kFar), milliseconds(50));
 }
@@ -75,7 +77,7 @@ TEST(Discovery, AMappingForEachDestinationIsTold) {
     outside.servers[kFar].mapped = at("198.51.100.7:40001");
     outside.set({kNear, kFar});
     outside.run(seconds(1));
-    EXPECT_EQ(outside.discovery.result(), (Discovery::Result{kMine, Varies::Yes, true}));
+    EXPECT_EQ(outside.discovery.result(), (Discovery::Result{kMine, Varies::Yes, true, kNear}));
 }
 
 TEST(Discovery, AMappingThatChangedDoesNotLookLikeOneForEachDestination) {
@@ -91,11 +93,66 @@ TEST(Discovery, AMappingThatChangedDoesNotLookLikeOneForEachDestination) {
     EXPECT_EQ(outside.changes, before + 1);
 }
 
+// A symmetric NAT maps another port for another server: connections are not to be opened anew for
+// that one of two servers was away.
+TEST(Discovery, AServerThatComesAndGoesIsNoMappingThatIsForgotten) {
+    Outside outside;
+    outside.servers[kFar].mapped = at("198.51.100.7:40001");
+    outside.discovery.set_needed(true, outside.now);
+    outside.set({kNear, kFar});
+    outside.run(seconds(60));
+    EXPECT_EQ(outside.discovery.result().varies, Varies::Yes);
+    for (const Endpoint& away : {kNear, kFar, kNear}) {
+        const auto seen = outside.servers.extract(away);
+        outside.run(seconds(120));
+        EXPECT_EQ(outside.discovery.result().varies, Varies::Unknown);
+        outside.servers[away] = seen.mapped();
+        outside.discovery.measure(outside.now);
+        outside.run(seconds(60));
+        EXPECT_EQ(outside.discovery.result().varies, Varies::Yes);
+    }
+    EXPECT_EQ(outside.forgotten, 0);
+}
+
+TEST(Discovery, AMappingThatIsAnotherForTheSameServerIsForgotten) {
+    Outside outside;
+    outside.servers.erase(kFar);
+    outside.set({kNear, kFar});
+    outside.run(seconds(10));
+    const auto before = outside.discovery.result();
+    EXPECT_EQ(before.varies, Varies::Unknown);
+    outside.servers[kNear].mapped = at("198.51.100.7:41000");
+    outside.discovery.measure(outside.now);
+    outside.run(seconds(10));
+    EXPECT_TRUE(is_forgotten(before, outside.discovery.result()));
+    EXPECT_FALSE(is_forgotten(before, before));
+}
+
+TEST(Discovery, AServerThatIsBackIsFoundByAProbeAndOneThatIsGoneIsLostByIt) {
+    Outside outside;
+    outside.set({kNear, kFar});
+    outside.run(seconds(10));
+    const auto away = outside.servers.extract(kNear);
+    outside.discovery.probe(kNear, outside.now);
+    EXPECT_FALSE(outside.discovery.is_asking());
+    outside.run(milliseconds(900));
+    EXPECT_TRUE(outside.discovery.round_trip(kNear));
+    outside.run(milliseconds(200));
+    EXPECT_FALSE(outside.discovery.round_trip(kNear));
+    outside.servers[kNear] = away.mapped();
+    outside.asked.clear();
+    outside.discovery.probe(kNear, outside.now);
+    outside.discovery.probe(kNear, outside.now);
+    outside.run(milliseconds(100));
+    EXPECT_EQ(outside.asked[kNear], 1);
+    EXPECT_EQ(outside.discovery.round_trip(kNear), milliseconds(10));
+}
+
 TEST(Discovery, OneServerCanNotTellWhetherItVaries) {
     Outside outside;
     outside.set({kNear});
     outside.run(seconds(1));
-    EXPECT_EQ(outside.discovery.result(), (Discovery::Result{kMine, Varies::Unknown, true}));
+    EXPECT_EQ(outside.discovery.result(), (Discovery::Result{kMine, Varies::Unknown, true, kNear}));
 }
 
 TEST(Discovery, RefreshesEvery20To30SecondsWhileThereIsNeed) {
@@ -168,7 +225,7 @@ TEST(Discovery, ALostServerIsReplacedByTheNext) {
     outside.run(seconds(65));
     EXPECT_EQ(outside.discovery.round_trip(kNear), std::nullopt);
     EXPECT_GE(outside.asked[kFarther], 2);
-    EXPECT_EQ(outside.discovery.result(), (Discovery::Result{kMine, Varies::No, true}));
+    EXPECT_EQ(outside.discovery.result(), (Discovery::Result{kMine, Varies::No, true, kFar}));
     // It comes back into use by the round that asks all.
     outside.servers[kNear] = {milliseconds(10), kMine};
     outside.run(seconds(310));
