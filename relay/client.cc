@@ -57,6 +57,7 @@ struct Client::State {
     State(EventLoop& on, ClientOptions what, ClientEvents then);
     ~State() { event_del(&turn); }
 
+    void connect_after(std::chrono::milliseconds pause);
     void connect();
     http::UpgradeTarget target();
     void connected(Result<std::pair<http::Upgraded, http::Response>> result);
@@ -88,9 +89,11 @@ struct Client::State {
     bool uses_websocket = false;
     size_t at = 0;  // of the endpoints, or a turn further
     Backoff backoff;
-    Timer next;       // attempt, or keepalive
-    Timer last_sign;  // of life that is waited for
-    Timer doubt;      // so soon after a ping that nothing else is lost yet
+    Timer next;                                      // attempt, or keepalive
+    BootTime next_at{0};                             // of the attempt
+    std::optional<std::chrono::milliseconds> hurry;  // the next pause, at most
+    Timer last_sign;                                 // of life that is waited for
+    Timer doubt;  // so soon after a ping that nothing else is lost yet
     BootTime heard_at{0};
     bool is_silent = false;
     bool has_sent = false;  // packets, in this turn
@@ -145,6 +148,12 @@ http::UpgradeTarget Client::State::target() {
     return made;
 }
 
+void Client::State::connect_after(std::chrono::milliseconds pause) {
+    hurry.reset();
+    next_at = now() + pause;
+    next = loop.after(pause, [this] { connect(); });
+}
+
 void Client::State::connect() {
     attempt = std::make_unique<http::UpgradeAttempt>(
         loop, target(), [this](auto result) { connected(std::move(result)); });
@@ -192,7 +201,7 @@ void Client::State::lost(cvlan::Error why) {
     last_sign.cancel();
     doubt.cancel();
     ++at;
-    next = loop.after(backoff.next(), [this] { connect(); });
+    connect_after(std::min(backoff.next(), hurry.value_or(std::chrono::milliseconds::max())));
     log::debug("relay.client_down", {{"relay", options.server_name}, {"error", why.message}});
     if (events.on_down) events.on_down(why);
 }
@@ -421,6 +430,15 @@ void Client::network_changed() {
     }
     // Also where an attempt is under way: it goes by a network that is no more.
     if (!state.link) state.next = state.loop.after(0ms, [inner = &state] { inner->connect(); });
+}
+
+void Client::hurry(std::chrono::milliseconds within) {
+    State& state = *state_;
+    if (state.is_up || state.link) return;
+    if (!state.next.pending())
+        state.hurry = within;
+    else if (now() + within < state.next_at)
+        state.connect_after(within);
 }
 
 void Client::measure() {

@@ -106,6 +106,8 @@ public:
     // Connects now where it is waiting to. A session that is up is asked for a sign of life, and
     // given up after a second without one.
     void network_changed();
+    // Where it waits for its next attempt, or one is under way and fails, no longer than this.
+    void hurry(std::chrono::milliseconds within);
     void measure();  // round_trip() anew; a session that does not answer in time lives on
     ClientStats stats() const;
 

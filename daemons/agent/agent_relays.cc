@@ -41,6 +41,7 @@ void Agent::make_relays() {
     seam.send_stun = [this](const std::string& device, const Endpoint& to, ByteView datagram) {
         return parts_.sockets->send(device, {.to = to, .payload = datagram});
     };
+    seam.probe = [this](const Endpoint& server) { pathfinder_->probe(server); };
     seam.round_trip = [this](const Endpoint& server) { return pathfinder_->round_trip(server); };
     relays_ = std::make_unique<RelayLinks>(parts_.loop, parts_.clock, std::move(options),
                                            std::move(seam));

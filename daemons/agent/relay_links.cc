@@ -29,7 +29,7 @@ std::string RelayLinks::State::Tenant::memberships() const {
 }
 
 RelayLinks::State::State(EventLoop& on, const Clock& now, RelayLinks::Options what, RelaySeam to)
-    : loop(on), clock(now), options(std::move(what)), seam(std::move(to)) {}
+    : loop(on), clock(now), jitter(what.seed), options(std::move(what)), seam(std::move(to)) {}
 
 void RelayLinks::State::soon() {
     next = loop.after(milliseconds(0), [this] { step(); });
@@ -41,6 +41,7 @@ void RelayLinks::State::step() {
     for (auto& [id, tenant] : tenants) {
         choose_home(*tenant, now);
         open_links(*tenant, now);
+        for (auto& [relay_id, link] : tenant->links) look_for(link, now);
     }
     for (PeerEntry& entry : peers) step_pair(entry, now);
     tell_places(now);
@@ -256,6 +257,23 @@ void RelayLinks::State::open(Tenant& tenant, Link& link, BootTime now) {
     if (!client) return;  // a relay without an endpoint is in no map
     link.client = std::move(*client);
     link.client->set_grants(tenant.grants->json());
+}
+
+// A session's pauses grow to a minute. Who answers STUN again is worth an attempt at once, but for
+// all its nodes not in the same moment.
+void RelayLinks::State::look_for(Link& link, BootTime now) {
+    if (!link.client || !link.down_since) {
+        link.was_deaf = false;
+        link.probe_at = now + jitter.below(kProbeEvery);
+        return;
+    }
+    const bool answers = udp_round_trip(link.relay).has_value();
+    if (answers && link.was_deaf) link.client->hurry(jitter.below(kReturn));
+    link.was_deaf = !answers;
+    if (now < link.probe_at) return;
+    link.probe_at = now + jitter.around(kProbeEvery);
+    for (const Endpoint& tls : link.relay.endpoints)
+        seam.probe({tls.address, link.relay.stun_port});
 }
 
 // Whether a session can carry anything.

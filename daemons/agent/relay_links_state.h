@@ -13,6 +13,7 @@
 #include "daemons/agent/pairing.h"
 #include "daemons/agent/relay_links.h"
 #include "http/tls.h"
+#include "reach/trial.h"
 
 namespace cvlan::agent {
 
@@ -32,6 +33,9 @@ inline constexpr std::chrono::seconds kProbeAfter{2};
 inline constexpr std::chrono::seconds kProbeUntil{75};
 inline constexpr size_t kMostProbes = 4;
 inline constexpr size_t kMostLinks = 32;  // a tenant
+// A relay that is down is asked by STUN so often, and connected to within so long once it answers.
+inline constexpr std::chrono::milliseconds kProbeEvery{5'000};
+inline constexpr std::chrono::milliseconds kReturn{5'000};
 
 struct RelayLinks::State {
     struct Link {
@@ -42,6 +46,8 @@ struct RelayLinks::State {
         std::optional<BootTime> down_since{};  // or silent since, or of no use
         BootTime wanted_at{0};
         BootTime pairs_again{0};
+        bool was_deaf = false;  // it answered no STUN since it went down
+        BootTime probe_at{0};
     };
     // Of a peer in the map, which holds it.
     struct Known {
@@ -95,6 +101,7 @@ struct RelayLinks::State {
     void open_links(Tenant& tenant, BootTime now);
     void open(Tenant& tenant, Link& link, BootTime now);
     std::vector<Endpoint> ways_to(const model::MapRelay& relay) const;
+    void look_for(Link& link, BootTime now);
     void follow_life(relay::ClientEvents& events, Link& link);
     void refused(Tenant& tenant, Link& link, relay::Fault code);
     relay::ClientEvents events_of(Tenant& tenant, Link& link);
@@ -121,6 +128,7 @@ struct RelayLinks::State {
     EventLoop& loop;
     const Clock& clock;
     Warnings warnings{clock};
+    reach::Jitter jitter;
     RelayLinks::Options options;
     RelaySeam seam;
     std::map<std::string, std::unique_ptr<Tenant>> tenants;

@@ -46,6 +46,8 @@ struct RelaySeam {
     std::function<bool(const std::string& device, const Endpoint& to, ByteView datagram)> send_stun;
     // Of a STUN server; nothing while it does not answer.
     std::function<std::optional<std::chrono::milliseconds>(const Endpoint& server)> round_trip;
+    // This STUN server is asked now whether it is back, or gone.
+    std::function<void(const Endpoint& server)> probe;
 };
 
 // By which relay a path leads, for people.

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/backoff.h"
 #include "tests/relay/relay_fixture.h"
 
 namespace cvlan::relay::test {
@@ -192,6 +193,33 @@ TEST(ARelayClient, TriesTheNextEndpoint) {
     TestNode a(std::move(options));
     EXPECT_TRUE(a.diary.has("down "));
     EXPECT_TRUE(a.diary.has("up "));
+}
+
+// As one whose STUN server answers again.
+TEST(ARelayClient, WhoIsHurriedDoesNotWaitOutItsPauseAndGoesWhereItIsToldNow) {
+    TestRelay relay;
+    const IssuedCert own = relay.first.node(1);
+    ClientOptions options;
+    options.endpoints = {*Endpoint::parse("127.0.0.1:1")};
+    options.server_name = relay.first.server_name;
+    options.tls =
+        http::client_tls({{.ca_pem = relay.first.ca.pem()}, own.cert_pem, SecretText(own.key_pem)})
+            .value();
+    // One whose third pause is long, behind two that are not.
+    const auto third = [](uint32_t seed) {
+        Backoff backoff(seed);
+        const auto first_two = backoff.next() + backoff.next();
+        return first_two < 2s ? backoff.next() : 0ms;
+    };
+    while (third(options.seed) < 3500ms) ++options.seed;
+    TestNode a(std::move(options));
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(a.diary.has("down connect to "));
+    a.call([&](Client& client) {
+        client.set_endpoints({relay.at()});
+        client.hurry(1ms);
+        client.hurry(60s);
+    });
+    EXPECT_TRUE(a.diary.has("up ", 3s));
 }
 
 TEST(ARelayClient, ConnectsAtOnceWhenTheNetworkHasChanged) {

@@ -96,6 +96,7 @@ struct NodeWorld {
             binds.emplace_back(to, Bytes(datagram.begin(), datagram.end()));
             return true;
         };
+        seam.probe = [this](const Endpoint& server) { probed.push_back(server); };
         seam.round_trip = [this](const Endpoint& server) {
             const auto found = round_trips.find(server);
             return found == round_trips.end() ? std::nullopt : std::optional(found->second);
@@ -173,6 +174,7 @@ struct NodeWorld {
     int changes = 0;
     std::deque<std::pair<Endpoint, Bytes>> binds;
     std::map<Endpoint, std::chrono::milliseconds> round_trips;
+    std::vector<Endpoint> probed;
     std::optional<RelayLinks> links;
 };
 

@@ -305,6 +305,20 @@ TEST_F(RelayLinksTest, WithNoRelayLeftTheHomeStaysAndTheFirstThatIsBackIsTaken) 
     EXPECT_TRUE(until([&] { return advance(100ms), home() == before; }));
 }
 
+TEST_F(RelayLinksTest, ARelayThatIsDownIsAskedByStunEveryFiveSecondsAndOneThatIsUpIsNot) {
+    use_one_relay();
+    ASSERT_TRUE(both_by_tls());
+    for (int i = 0; i < 60; ++i) advance(500ms);
+    EXPECT_TRUE(a.probed.empty());
+    const Endpoint at = first.at();
+    first.server.reset();
+    ASSERT_TRUE(until([&] { return advance(10ms), !a.places.tls; }));
+    for (int i = 0; i < 60; ++i) advance(500ms);
+    EXPECT_GE(a.probed.size(), 5u);
+    EXPECT_LE(a.probed.size(), 8u);
+    EXPECT_EQ(a.probed[0], (Endpoint{at.address, 3478}));
+}
+
 TEST_F(RelayLinksTest, WhereUdpIsBlockedOtherRelaysAreMeasuredByTlsForAMinute) {
     const std::vector relays{map_relay(kRelay1, "r1", first.at()),
                              map_relay(kRelay2, "r2", second.at())};
