@@ -94,11 +94,9 @@ private:
     void report();
     void wait_for_next();
     void note(reconcile::Round& round);
-
     void read_underlay();
-    void make_nat64();
-
     // How peers are reached.
+    void make_nat64();
     void make_pathfinder();
     void read_gateway();
     void follow_paths();

@@ -253,6 +253,7 @@ void RelayLinks::State::open(Tenant& tenant, Link& link, BootTime now) {
     to.fwmark = options.fwmark;
     to.seed = options.seed;
     link.down_since = now;
+    link.probe_at = now + jitter.below(kProbeEvery);
     auto client = relay::Client::open(loop, std::move(to), events_of(tenant, link));
     if (!client) return;  // a relay without an endpoint is in no map
     link.client = std::move(*client);

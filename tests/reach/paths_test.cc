@@ -89,15 +89,20 @@ TEST(Paths, AnotherNetworkIsTriedAtOnce) {
     }));
 }
 
-TEST(Paths, AfterAnHourOfSleepItIsThereInThreeSeconds) {
-    World world(between(Nat::Restricted, Nat::Restricted));
-    world.run(seconds(60));
-    world.rebind(0);
-    world.sleep(seconds(3600));
-    const uint64_t before[2] = {world.received(0), world.received(1)};
-    EXPECT_TRUE(world.run_until(seconds(3), [&] {
-        return world.received(0) > before[0] + 512 && world.received(1) > before[1] + 512;
-    }));
+// F71: a minute, an hour, 8 h, 8 days; directly, and where only a relay carries.
+TEST(Paths, AfterASleepOfAnyLengthItIsThereInThreeSeconds) {
+    for (const Nat nat : {Nat::Restricted, Nat::Symmetric})
+        for (const auto slept :
+             {seconds(60), seconds(3600), seconds(8 * 3600), seconds(8 * 86400)}) {
+            World world(between(nat, nat));
+            world.run(seconds(60));
+            world.rebind(0);
+            world.sleep(slept);
+            const uint64_t before[2] = {world.received(0), world.received(1)};
+            EXPECT_TRUE(world.run_until(seconds(3), [&] {
+                return world.received(0) > before[0] + 512 && world.received(1) > before[1] + 512;
+            })) << slept.count();
+        }
 }
 
 TEST(Paths, WhatAnAgentFindsInTheKernelIsInDoubtUntilSomethingHasComeByIt) {
