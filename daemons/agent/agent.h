@@ -35,8 +35,7 @@ public:
 
     // Adopts what the kernel holds, from the map on the disk, then asks the controller.
     void start();
-    // Something in the kernel is not as it was: links, addresses, routes or rules.
-    void kernel_changed();
+    void kernel_changed();  // links, addresses, routes or rules are not as they were
 
     // What cvlanctl asks. Each answers once, on the loop.
     template <class T>
@@ -49,9 +48,8 @@ public:
     Answer<local::DownResult> down();
     void logout(const Done<local::LogoutResult>& done);
 
-    // As Prometheus reads it.
-    std::string metrics() const;
-    bool is_ready() const;  // there is a map for each enrolment, or none is wanted
+    std::string metrics() const;  // as Prometheus reads it
+    bool is_ready() const;        // there is a map for each enrolment, or none is wanted
 
     // A peer by name, id or overlay address, for ping.
     struct PeerPlace {
@@ -121,6 +119,7 @@ private:
     void follow_tunnels();
     Pathfinder::Sighted sighted(const TunnelsSeen& tunnels, const std::string& network_id,
                                 const model::MapPeer& peer, const wg::PublicKey& key) const;
+    void tunnels_changed();
     void tell_of_tunnels();
     void packet_waits(const Address& to);
     void take_tunnel_paths(const std::vector<PathWrite>& writes);
@@ -172,6 +171,7 @@ private:
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for calls from keeper_'s thread
     std::unique_ptr<ike::Keeper> keeper_;
     bool has_ipsec_ = false;
+    bool has_seen_tunnels_ = false;  // charon has told which stand
     TunnelPaths tunnel_paths_;
     std::shared_ptr<void> tunnel_watch_;
     std::string tunnel_trouble_;

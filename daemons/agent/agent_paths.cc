@@ -109,7 +109,8 @@ void Agent::follow_paths() {
         auto map = node->map();
         if (!map || !is_wanted_up()) continue;
         for (const auto& [id, network] : map->networks) {
-            if (const auto key = tunnel_key(node->identity(), *map, id))
+            // What stands is known first: it would be left for a path that is no better.
+            if (const auto key = tunnel_key(node->identity(), *map, id); key && has_seen_tunnels_)
                 networks.push_back({reconcile::xfrm_device_name(id), ike::kNatPort, *key, map, id});
             const std::string name = reconcile::device_name(id);
             const auto device =
@@ -226,11 +227,11 @@ void Agent::report_endpoints(Node& node) {
         const auto port = is_tunnel ? ike::kNatPort : static_cast<uint16_t>(network.listen_port);
         const std::string device = is_tunnel ? reconcile::xfrm_device_name(network.network_id)
                                              : reconcile::device_name(network.network_id);
+        const bool has_checks = pathfinder_ && (!is_tunnel || has_seen_tunnels_);
         // What STUN servers answer belongs into the first report: the next has to wait.
-        if (pathfinder_ && (!pathfinder_->follows(device) || pathfinder_->is_asking(device)))
-            return;
+        if (has_checks && (!pathfinder_->follows(device) || pathfinder_->is_asking(device))) return;
         const auto own = places_of(device, port);
-        if (pathfinder_) pathfinder_->set_places(device, own);
+        if (has_checks) pathfinder_->set_places(device, own);
         report.networks.push_back({network.network_id, port, texts_of(own)});
     }
     if (relays_) report.relay_id = relays_->home_relay(node.identity().kept.tenant_id);

@@ -46,7 +46,7 @@ void Agent::follow_tunnels() {
     if (has_ipsec_ && !keeper_ && parts_.make_keeper)
         keeper_ = parts_.make_keeper([this, alive = std::weak_ptr<bool>(alive_)] {
             parts_.loop.post([this, alive] {
-                if (alive.lock()) report();
+                if (alive.lock()) tunnels_changed();
             });
         });
     if (has_ipsec_ && !tunnel_watch_ && parts_.watch_tunnels)
@@ -141,6 +141,13 @@ PathTold Agent::tunnel_path(const PathKey& key, const TunnelSeen& seen) const {
     if (view.path && view.path->to == *remote && view.round_trip)
         told.rtt_ms = view.round_trip->count();
     return told;
+}
+
+void Agent::tunnels_changed() {
+    const auto status = tunnels();
+    if (status && status->trouble.empty()) has_seen_tunnels_ = true;
+    look_at_paths();
+    report();
 }
 
 std::shared_ptr<const ike::Status> Agent::tunnels() const {
