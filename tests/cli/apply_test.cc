@@ -251,7 +251,7 @@ TEST_F(Files, AreShownByKindNameAndFilter) {
     const Ran table = run_it({"get", "networks", "--tenant", "shown"});
     EXPECT_EQ(table.out.substr(0, 15), "NAME  IPV4     ") << table.out;
     const Ran one = run_it({"get", "network", "b", "--tenant", "shown"});
-    EXPECT_NE(one.out.find("\nIpv4        10.2.0.0/24\n"), std::string::npos) << one.out;
+    EXPECT_NE(one.out.find("\nIpv4            10.2.0.0/24\n"), std::string::npos) << one.out;
     EXPECT_NE(run_it({"get", "all"}).out.find("network/a"), std::string::npos);
     EXPECT_EQ(run_it({"get", "network", "c", "--tenant", "shown"}).code, kNotFound);
     const Ran wrong = run_it({"get", "netwroks"});

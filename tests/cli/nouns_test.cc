@@ -43,7 +43,7 @@ TEST_F(Nouns, WithoutAFileOfTheirOwnHaveCommandsToo) {
     ASSERT_EQ(run_it({"network", "create", "lab", "--ipv4", "10.1.0.0/24"}).code, kOk);
     const Ran updated = run_it({"network", "update", "lab", "--name", "lan"});
     EXPECT_EQ(updated.code, kOk) << updated.err;
-    EXPECT_NE(updated.out.find("Name        lan\n"), std::string::npos) << updated.out;
+    EXPECT_NE(updated.out.find("Name            lan\n"), std::string::npos) << updated.out;
     EXPECT_EQ(run_it({"get", "networks", "-o", "name"}).out, "lan\n");
     EXPECT_EQ(run_it({"network", "update", "lab", "--name", "x"}).code, kNotFound);
     EXPECT_EQ(run_it({"network", "update", "lan", "--colour", "red"}).code, kUsage);
