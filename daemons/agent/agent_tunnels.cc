@@ -101,10 +101,11 @@ void Agent::packet_waits(const Address& to) {
         for (const auto& [id, network] : map->networks) {
             if (!is_ipsec(network)) continue;
             for (const auto& [node_id, peer] : network.peers) {
-                const auto key = wg::PublicKey::parse(peer.wireguard_key);
-                if (!key || std::find(peer.addresses.begin(), peer.addresses.end(), to) ==
-                                peer.addresses.end())
+                if (std::find(peer.addresses.begin(), peer.addresses.end(), to) ==
+                    peer.addresses.end())
                     continue;
+                const auto key = wg::PublicKey::parse(peer.wireguard_key);
+                if (!key) continue;
                 auto one = sighted(seen_now, id, peer, *key);
                 one.seen.is_called = !one.is_live;
                 pathfinder_->look(reconcile::xfrm_device_name(id), {one});
