@@ -13,11 +13,7 @@ struct DataPlaneTest : StoreTest {
     std::string acme = tenant("acme");
     model::Network office = network(acme, "office", "10.0.0.0/24");
 
-    model::Object tag(const std::string& name) {
-        auto made = store_->objects().create({acme, {}, model::ObjectKind::Tag, name, ""});
-        EXPECT_TRUE(made) << made.error().message;
-        return *made;
-    }
+    model::Object tag(const std::string& name) { return new_tag(acme, name); }
     Result<model::Network> change(const NetworkChange& wanted) {
         return store_->change_network({acme, office.id}, wanted);
     }

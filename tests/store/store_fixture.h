@@ -47,6 +47,12 @@ protected:
         return *made;
     }
 
+    model::Object new_tag(const std::string& tenant_id, const std::string& name) {
+        auto made = store_->objects().create({tenant_id, {}, model::ObjectKind::Tag, name, ""});
+        EXPECT_TRUE(made) << made.error().message;
+        return *made;
+    }
+
     model::TokenClaims token(const model::Network& network, int64_t uses = 1,
                              std::chrono::hours life = std::chrono::hours(24)) {
         model::TokenClaims claims;
