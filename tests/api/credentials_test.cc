@@ -309,8 +309,11 @@ TEST(Passwords, AQueueThatIsFullSaysSo) {
         ++queued;
     EXPECT_GE(queued, Passwords::kQueue);
     EXPECT_EQ(passwords.pending(), queued);
-    EXPECT_FALSE(passwords.verify(
-        "", SecretText("x"), [](bool) {}, nullptr));
+    // Meanwhile a thread may have taken one out.
+    while (passwords.verify(
+        "", SecretText("x"), [](bool) {}, nullptr))
+        ++queued;
+    EXPECT_EQ(passwords.pending(), queued);
 }
 
 TEST(Passwords, OnlyTheRightOneIsRight) {
