@@ -22,6 +22,8 @@ import time
 EVERY_SECONDS = 0.1
 # What the kernel says of a packet to a peer that it does not have (yet): no route, or WireGuard's own word.
 UNKNOWN = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.ENOKEY, errno.ENODEV, errno.ENETDOWN, errno.EINVAL}
+# An agent that makes a peer anew takes it away for a moment, and what that costs is part of what is measured.
+UNKNOWN_BEATS = 3
 
 
 def _echo(number, sequence):
@@ -36,7 +38,7 @@ class _Beat:
 
     def __init__(self, number, socket_, address):
         self.number, self.socket, self.address = number, socket_, address
-        self.known, self.rests = None, False
+        self.known, self.unknown, self.rests = None, 0, False
         self.sent, self.got, self.doubles = [], [], 0
 
 
@@ -74,7 +76,7 @@ class Pulse:
         self.only(*self._beats)
 
     def known(self, key):
-        """Since when the kernel there has had the peer without a break; None: it has not."""
+        """Since when the kernel there has had the peer without a break of longer than a moment; None: it has not."""
         return self._beats[key].known
 
     def first(self, key, since=0):
@@ -119,7 +121,11 @@ class Pulse:
         except OSError as error:
             known = error.errno not in UNKNOWN
         now = self.now()
-        beat.known = (beat.known or now) if known else None
+        beat.unknown = 0 if known else beat.unknown + 1
+        if known:
+            beat.known = beat.known or now
+        elif beat.unknown >= UNKNOWN_BEATS:
+            beat.known = None
         beat.sent.append([now, False])
 
     def _receive(self, ready, by_number):

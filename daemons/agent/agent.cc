@@ -122,6 +122,7 @@ void Agent::soon() {
 void Agent::round(Scope scope) {
     if (is_watching_) return;
     soon_.cancel();
+    look_for_sleep();
     apply(desired(), scope);
     if (scope == Scope::Everything) follow_tunnels();
     look_at_paths();

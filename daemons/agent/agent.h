@@ -94,6 +94,7 @@ private:
     void note(reconcile::Round& round);
     void read_underlay();
     // How peers are reached.
+    // How peers are reached.
     void make_nat64();
     void make_pathfinder();
     void read_gateway();
@@ -114,6 +115,8 @@ private:
     void follow_relays();
     void network_changed(const reach::Underlay& now);
     void reopen_sessions();
+    void doubt_connections();
+    void look_for_sleep();
 
     // What goes by IPsec.
     void follow_tunnels();
@@ -185,16 +188,13 @@ private:
     std::vector<std::string> moved_;       // health: ports and indexes that had to give way
     std::string enrolment_trouble_;
     BootTime everything_at_{};
-    int restless_ = 0;          // rounds in a row which changed something
-    bool is_watching_ = false;  // --bootstrap: no round, only a plan
+    std::optional<BootTime> round_at_;  // of the last one
+    int restless_ = 0;                  // rounds in a row which changed something
+    bool is_watching_ = false;          // --bootstrap: no round, only a plan
     std::vector<Done<local::NetcheckReport>> netchecks_;
     BootTime netcheck_until_{};
     std::optional<BootTime> netchecked_at_;
-    Timer netcheck_look_;
-    Timer soon_;
-    Timer next_;
-    Timer settle_;
-    Timer burial_;
+    Timer netcheck_look_, soon_, next_, settle_, burial_;
 };
 
 }  // namespace cvlan::agent

@@ -16,6 +16,8 @@ using reconcile::Scope;
 
 namespace {
 
+constexpr std::chrono::seconds kSlept{15};  // as the Pathfinder sees it
+
 local::PathKind kind_of(reach::Way way) {
     if (way == reach::Way::RelayUdp) return local::PathKind::RelayUdp;
     if (way == reach::Way::RelayTls) return local::PathKind::RelayTls;
@@ -44,10 +46,7 @@ void Agent::make_pathfinder() {
         relays_->measured();
         report();
     };
-    events.on_forgotten = [this] {
-        relays_->network_changed();
-        reopen_sessions();
-    };
+    events.on_forgotten = [this] { doubt_connections(); };
     events.on_step = [this] { relays_->set_needs(pathfinder_->needs()); };
     events.on_bind = [this](const std::string& device, const Endpoint& from,
                             const stun::Message& answer) {
@@ -90,6 +89,23 @@ void Agent::network_changed(const reach::Underlay& now) {
 void Agent::reopen_sessions() {
     for (auto& node : nodes_)
         if (node->session()) node->open_session();
+}
+
+// What stands between may have forgotten them, and nobody else would say so.
+void Agent::doubt_connections() {
+    if (relays_) relays_->network_changed();
+    reopen_sessions();
+}
+
+// Rounds come every few seconds: after a longer gap this machine was suspended, or its processes
+// were stopped. A held query would wait for its own end, since timers do not count such a time.
+void Agent::look_for_sleep() {
+    const BootTime now = parts_.clock.since_boot();
+    const auto gap = now - round_at_.value_or(now);
+    round_at_ = now;
+    if (gap <= kSlept) return;
+    log::info("agent.woke", {{"after_s", std::chrono::floor<std::chrono::seconds>(gap).count()}});
+    doubt_connections();
 }
 
 // A machine with a public address of its own needs no port mapped.

@@ -17,12 +17,16 @@ namespace {
 constexpr milliseconds kObservePause{250};
 // Until it shows what a write did, a handshake included.
 constexpr milliseconds kAfterWrite{400};
+// The same for a session that is due: nothing is sent until it stands.
+constexpr milliseconds kObserveStart{50};
 // The kernel's own first handshake may be on its way just now.
 constexpr milliseconds kStartFirst{100};
 constexpr milliseconds kStartSecond{1'000};
 constexpr int kMostWaits = 2;
 constexpr milliseconds kStartAgain{6'000};  // behind the kernel's own repetition
 constexpr milliseconds kStartPause{60'000};
+// In which a handshake that has begun is through: four round trips.
+constexpr milliseconds kLeastThrough{250};
 constexpr milliseconds kAsking{1'500};
 constexpr milliseconds kSlept{15'000};  // as reach::Paths sees it
 constexpr milliseconds kDoubt{10'000};
@@ -152,7 +156,8 @@ void Pathfinder::look(const wg::Device& device,
         if (!paths_.knows(key)) continue;
         const bool lives = is_live(key);
         const bool could_not_send = peer.tx_bytes > 0 && !peer.last_handshake;
-        seen_[key] = {lives, peer.keepalive_seconds > 0 || could_not_send, peer.rx_bytes};
+        seen_[key] = {lives, peer.keepalive_seconds > 0 || could_not_send, peer.rx_bytes,
+                      peer.endpoint};
         if (lives) starts_.erase(key);
         paths_.look(key, sighting_of(peer), lives, now);
     }
@@ -323,8 +328,10 @@ void Pathfinder::note_discoveries(BootTime now) {
 
 void Pathfinder::observe_if_due(BootTime now) {
     if (paths_.wants_look(now)) doubted_at_ = now;
-    const bool is_wanted = paths_.wants_look(now) || wants_start(now) || now >= observe_at_;
-    if (!is_wanted || now - observed_at_ < kObservePause) return;
+    const bool is_start = wants_start(now);
+    const bool is_wanted = paths_.wants_look(now) || is_start || now >= observe_at_;
+    const milliseconds pause = is_start ? kObserveStart : kObservePause;
+    if (!is_wanted || now - observed_at_ < pause) return;
     observed_at_ = now;
     observe_at_ = BootTime::max();
     events_.observe();
@@ -340,20 +347,36 @@ bool Pathfinder::wants_start(BootTime now) const {
                        [&](const auto& entry) { return entry.second.at <= now; });
 }
 
-bool Pathfinder::is_to_start(Start& start, const Seen& seen, BootTime now) const {
+milliseconds Pathfinder::start_wait(const PathKey& key, BootTime now) const {
+    if (!is_first_to_start(key)) return kStartSecond;
+    const auto trip = paths_.view(key, now).round_trip;
+    return trip ? std::clamp(*trip * 4, kLeastThrough, kStartSecond) : kStartSecond;
+}
+
+bool Pathfinder::is_to_start(const PathKey& key, Start& start, uint64_t rx_bytes,
+                             BootTime now) const {
     if (now < start.at) return false;
-    // Something came meanwhile: a handshake of the other side is under way.
-    if (seen.rx_bytes > start.rx_bytes && start.waits < kMostWaits) {
-        ++start.waits;
-        start.at = now + kStartSecond;
-        start.rx_bytes = seen.rx_bytes;
-        return false;
+    const bool has_come = rx_bytes > start.rx_bytes && start.waits < kMostWaits;
+    start.rx_bytes = rx_bytes;
+    if (has_come == start.begun_at.has_value()) {
+        // Nothing came, or what came and went no further met ours on its way: each side has then
+        // taken the other's handshake for the one that counts, and neither completes.
+        start.waits = has_come ? start.waits + 1 : 0;
+        if (!has_come) start.pause = std::clamp(start.pause * 2, kStartAgain, kStartPause);
+        start.begun_at = now;
+        start.at = now + start_wait(key, now);
+        start.rx_bytes = 0;
+        return true;
     }
-    start.pause = std::clamp(start.pause * 2, kStartAgain, kStartPause);
-    start.at = now + start.pause;
-    start.rx_bytes = 0;
-    start.waits = 0;
-    return true;
+    if (has_come) {
+        // A handshake of the other side is under way.
+        ++start.waits;
+        start.at = now + start_wait(key, now);
+    } else {
+        // Not answered: the kernel repeats it before we do.
+        start.at = *std::exchange(start.begun_at, std::nullopt) + start.pause;
+    }
+    return false;
 }
 
 void Pathfinder::write(BootTime now) {
@@ -368,7 +391,7 @@ void Pathfinder::write(BootTime now) {
             start = starts_.erase(start);
             continue;
         }
-        if (is_to_start(due, seen->second, now)) writes[key] = {key, path->to, true};
+        if (is_to_start(key, due, seen->second.rx_bytes, now)) writes[key] = {key, path->to, true};
         ++start;
     }
     if (writes.empty()) return;
@@ -382,11 +405,11 @@ void Pathfinder::write(BootTime now) {
 
 BootTime Pathfinder::deadline(BootTime now) const {
     BootTime due = paths_.deadline();
-    BootTime observe = observe_at_;
-    if (paths_.wants_look(now)) observe = now;
-    for (const auto& [key, start] : starts_) observe = std::min(observe, start.at);
+    const BootTime observe = paths_.wants_look(now) ? now : observe_at_;
     if (observe != BootTime::max())
         due = std::min(due, std::max(observe, observed_at_ + kObservePause));
+    for (const auto& [key, start] : starts_)
+        due = std::min(due, std::max(start.at, observed_at_ + kObserveStart));
     for (const auto& [name, device] : devices_)
         due = std::min({due, device.v4.deadline(), device.v6.deadline()});
     return due;
@@ -451,10 +474,21 @@ void Pathfinder::took_answer(Device& device, const Endpoint& from, const stun::M
     const reach::CheckKey* proof = key_of(device, key.second);
     if (!proof || !answer.is_authentic(proof->bytes())) return;
     if (!paths_.answered(key, *token, from, now)) return;
-    const Seen seen = seen_.contains(key) ? seen_.at(key) : Seen{};
-    const milliseconds wait = is_first_to_start(key) ? kStartFirst : kStartSecond;
-    if (!seen.is_live) starts_.try_emplace(key, Start{now + wait, {}, seen.rx_bytes});
+    want_session(key, from, now);
     serve_soon();
+}
+
+// Charon begins by itself.
+void Pathfinder::want_session(const PathKey& key, const Endpoint& from, BootTime now) {
+    if (reconcile::is_xfrm_device(key.first)) return;
+    const Seen seen = seen_.contains(key) ? seen_.at(key) : Seen{};
+    if (seen.is_live) return;
+    // No handshake of the kernel is on its way to where it does not send yet.
+    const bool is_elsewhere = seen.endpoint && *seen.endpoint != from;
+    const milliseconds wait = !is_first_to_start(key) ? kStartSecond
+                              : is_elsewhere          ? milliseconds(0)
+                                                      : kStartFirst;
+    starts_.try_emplace(key, Start{now + wait, {}, seen.rx_bytes});
 }
 
 }  // namespace cvlan::agent

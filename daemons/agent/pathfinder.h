@@ -123,11 +123,13 @@ private:
         std::chrono::milliseconds pause{0};
         uint64_t rx_bytes = 0;  // of the peer then
         int waits = 0;
+        std::optional<BootTime> begun_at{};  // until it is known what became of it
     };
     struct Seen {  // of the peer in the kernel
         bool is_live = false;
         bool wants_session = false;  // by its keepalive, or for what it could not send
         uint64_t rx_bytes = 0;
+        std::optional<Endpoint> endpoint{};
     };
 
     void came(const std::string& name, const reach::RawUdp::Incoming& datagram);
@@ -150,7 +152,9 @@ private:
     BootTime deadline(BootTime now) const;
     bool is_first_to_start(const PathKey& key) const;
     bool wants_start(BootTime now) const;
-    bool is_to_start(Start& start, const Seen& seen, BootTime now) const;
+    std::chrono::milliseconds start_wait(const PathKey& key, BootTime now) const;
+    bool is_to_start(const PathKey& key, Start& start, uint64_t rx_bytes, BootTime now) const;
+    void want_session(const PathKey& key, const Endpoint& from, BootTime now);
 
     EventLoop& loop_;
     const Clock& clock_;

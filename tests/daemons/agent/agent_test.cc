@@ -120,6 +120,27 @@ TEST_F(AgentTest, AnUnreachableControllerIsUnavailable) {
     EXPECT_EQ(up.error().error.code, Code::Unavailable);
 }
 
+// Its timers stood still: a query that was held before would be waited for for more than a minute.
+TEST_F(AgentTest, AfterASleepTheControllerIsAskedOnAnotherConnectionAtOnce) {
+    bring_up();
+    ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
+    const auto queries = [&] {
+        return std::count(controller.requests.begin(), controller.requests.end(),
+                          "GET /api/v1/node/map");
+    };
+    const auto rounds_after = [&](std::chrono::seconds time) {
+        machine.clock.advance(time);
+        EXPECT_TRUE(machine.up({}));
+    };
+    const auto before = queries();
+    rounds_after(std::chrono::seconds(14));
+    EXPECT_EQ(queries(), before) << "it was awake";
+    rounds_after(std::chrono::seconds(60));
+    // A short one, whose answer tells that the controller is there, and one that is held.
+    EXPECT_TRUE(machine.until([&] { return queries() == before + 2; }));
+    EXPECT_TRUE(machine.until([&] { return machine.state() == SelfState::Connected; }));
+}
+
 TEST_F(AgentTest, ADeltaReachesTheKernel) {
     bring_up();
     ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
@@ -456,8 +477,9 @@ TEST_F(AgentTest, WhatWasCarriedIsToldAfterFiveMinutesWhereItIsNotLittle) {
     auto* peer = machine.kernel.peer(reconcile::device_name(kNetwork),
                                      *wg::PublicKey::parse(wireguard_key(2)));
     ASSERT_NE(peer, nullptr);
-    // What is told by the round after the one that has seen it.
-    const auto after = [&](uint64_t received, std::chrono::seconds time) {
+    // By the round after the one that has seen it. So long a gap is a sleep, after which the
+    // session begins anew.
+    const auto expect_told = [&](int64_t told, uint64_t received, std::chrono::seconds time) {
         peer->rx_bytes = received;
         machine.clock.advance(time);
         for (const int end = machine.kernel.observed + 2; machine.kernel.observed < end;) {
@@ -465,12 +487,14 @@ TEST_F(AgentTest, WhatWasCarriedIsToldAfterFiveMinutesWhereItIsNotLittle) {
             const int seen = machine.kernel.observed;
             EXPECT_TRUE(machine.until([&] { return machine.kernel.observed > seen; }));
         }
-        return carried();
+        EXPECT_TRUE(machine.until([&] { return machine.state() == SelfState::Connected; }));
+        EXPECT_TRUE(machine.until([&] { return carried() == told; }))
+            << carried() << " of " << received << " after " << time.count() << " s";
     };
-    EXPECT_EQ(after(1 << 19, std::chrono::minutes(6)), 0) << "an idle network's";
-    EXPECT_EQ(after(3 << 19, std::chrono::seconds(1)), 3 << 19);
-    EXPECT_EQ(after(6 << 19, std::chrono::minutes(1)), 3 << 19);
-    EXPECT_EQ(after(6 << 19, std::chrono::minutes(5)), 6 << 19);
+    expect_told(0, 1 << 19, std::chrono::minutes(6));        // an idle network's
+    expect_told(3 << 19, 3 << 19, std::chrono::seconds(6));  // a report in five seconds
+    expect_told(3 << 19, 6 << 19, std::chrono::minutes(1));
+    expect_told(6 << 19, 6 << 19, std::chrono::minutes(5));
 }
 
 TEST_F(AgentTest, LogoutForgetsAndSaysWhetherTheControllerDid) {

@@ -133,10 +133,11 @@ struct Side {
         }
     }
     PathKey peer() const { return {"cv-test", kernel.peers[0].public_key}; }
-    bool was_made_anew() const {
-        return std::any_of(writes.begin(), writes.end(),
-                           [](const PathWrite& one) { return one.is_anew; });
+    auto times_made_anew() const {
+        return std::count_if(writes.begin(), writes.end(),
+                             [](const PathWrite& one) { return one.is_anew; });
     }
+    bool was_made_anew() const { return times_made_anew() > 0; }
 
     ShiftedClock clock;
     Address own;
@@ -222,6 +223,34 @@ TEST_F(PathfinderTest, WhoHearsOfAHandshakeOfTheOtherSideLetsItCome) {
     const BootTime due = second().clock.since_boot() + milliseconds(1'300);
     ASSERT_TRUE(until([&] { return second().clock.since_boot() > due; }));
     EXPECT_FALSE(second().was_made_anew());
+}
+
+// It would else wait for five seconds: WireGuard's pause between handshakes.
+TEST_F(PathfinderTest, WhereTheKernelSendsElsewhereItIsMadeAnewInTheMessageOfItsPath) {
+    a.follow(b, {at("192.0.2.2:51820")});
+    b.follow(a, {at("192.0.2.1:51820")});
+    first().kernel.peers[0].endpoint = at("192.0.2.99:51820");
+    a.look();
+    b.look();
+    ASSERT_TRUE(until([&] { return !first().writes.empty(); }));
+    EXPECT_TRUE(first().writes[0].is_anew);
+}
+
+// Each side takes the other's for the one that counts, and neither completes.
+TEST_F(PathfinderTest, TwoHandshakesThatMetAreFollowedByAnotherWithinASecond) {
+    meet();
+    ASSERT_TRUE(until([&] { return first().was_made_anew(); }));
+    first().kernel.peers[0].rx_bytes = second().kernel.peers[0].rx_bytes = 148;
+    const BootTime due = first().clock.since_boot() + milliseconds(1'000);
+    ASSERT_TRUE(until([&] { return first().times_made_anew() == 2; }));
+    EXPECT_LT(first().clock.since_boot(), due);
+    EXPECT_FALSE(second().was_made_anew());
+}
+
+TEST_F(PathfinderTest, AHandshakeThatNothingAnswersIsTheKernelsToRepeat) {
+    meet();
+    ASSERT_TRUE(until([&] { return second().was_made_anew(); }));
+    EXPECT_EQ(first().times_made_anew(), 1);
 }
 
 TEST_F(PathfinderTest, ASessionThatStandsIsNotThrownAway) {
