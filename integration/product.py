@@ -151,13 +151,15 @@ class Agent(OwnPages):
     def kill(self):
         self.process.kill()
 
-    def suspend(self):
+    def suspend(self, with_link=True):
         """What a suspended machine looks like to its peers: nothing runs, no link is up. That its clocks go on is another matter."""
         self.process.popen.send_signal(signal.SIGSTOP)
-        self.host.unplug()
+        if with_link:
+            self.host.unplug()
 
-    def resume(self):
-        self.host.plug()
+    def resume(self, with_link=True):
+        if with_link:
+            self.host.plug()
         self.process.popen.send_signal(signal.SIGCONT)
 
     def reboot(self):

@@ -74,11 +74,11 @@ class Meeting:
         return [f"{self.a} and {self.b}: {fault}" for fault in told]
 
 
-def table(meetings):
+def table(meetings, is_alone=False):
     """Shown, and kept for scripts/bench relay."""
     with open(os.path.join(os.environ["CVLAN_LAB_OUT"], "meetings.jsonl"), "a", encoding="utf-8") as file:
         for one in meetings:
-            json.dump({"a": one.a, "b": one.b, "expected": one.expected, "path": one.path, "first": one.first, "settled": max(one.path_at.values(), default=None)}, file)
+            json.dump({"alone": is_alone, "a": one.a, "b": one.b, "expected": one.expected, "path": one.path, "first": one.first, "settled": max(one.path_at.values(), default=None)}, file)
             file.write("\n")
     return [HEAD, *(meeting.line() for meeting in meetings)]
 
@@ -129,6 +129,21 @@ def test_each_nat_meets_each_other_nat(world, pulse, show):
     show(*table(meetings))
     assert len(meetings) == 16
     assert [fault for meeting in meetings for fault in meeting.faults()] == []
+
+
+def test_what_is_relayed_speaks_within_a_second(show):
+    """The three cells that theory relays, with nobody else there: on an emulated machine the sixteen show what eight agents take
+    of two processors."""
+    kinds = (PORT_RESTRICTED, SYMMETRIC)
+    with World() as world, Pulse() as pulse:
+        world.join(*(f"a-{kind}" for kind in kinds))
+        meetings = []
+        for kind in kinds:
+            meetings += meet(world, pulse, f"b-{kind}", [Meeting(f"a-{other}", f"b-{kind}", theory(other, kind)) for other in kinds])
+    relayed = [meeting for meeting in meetings if meeting.expected != DIRECT]
+    show(*table(relayed, is_alone=True))
+    assert len(relayed) == 3
+    assert [fault for meeting in relayed for fault in meeting.faults()] == []
 
 
 ODD = [  # the newcomer, and whom it meets by which path

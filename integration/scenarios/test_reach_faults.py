@@ -315,6 +315,23 @@ def test_a_node_that_slept_for_a_minute_is_back_within_5_s(world, pulse, settled
     assert datagrams <= 20 * (pulse.now() - awake) + 4 * 9 * 12
 
 
+def test_a_node_that_slept_with_its_addresses_unchanged_has_its_controller_back_within_5_s(world, pulse, settled):
+    """F71. No link and no address tells of it, and what the controller answered the query that it held went into a NAT that has
+    forgotten it: the query's own end would come after 70 s."""
+    double = world.agents[SLEEPER]
+    wait_until(lambda: double.look()["self"]["state"] == "CONNECTED", 20, "a query is held before it sleeps")
+    revision = double.look()["self"]["mapRevision"]
+    double.suspend(with_link=False)
+    asleep = pulse.now()
+    for nat in (SLEEPER, "carrier"):
+        world.nats[nat].rebind()
+    world.controller.ctl("node", "rename", "narrow", "slim", "--tenant", "acme")
+    wait_until(lambda: pulse.now() > asleep + 20, 20, "it has slept for long enough to be told from a busy machine")
+    double.resume(with_link=False)
+    wait_until(lambda: double.look()["self"]["mapRevision"] != revision, WAKE_SECONDS, "what changed while it slept")
+    world.controller.ctl("node", "rename", "slim", "narrow", "--tenant", "acme")
+
+
 def test_a_malicious_relay_gains_nothing(world, pulse, settled):
     """It has a relay's place and certificate (rogue.py). WireGuard and the keyed checks believe nothing of it: what is answered is
     answered once, direct paths do not move, nobody is sent to its victim, and with the honest relay all is as before."""
