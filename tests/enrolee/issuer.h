@@ -33,6 +33,7 @@ inline std::string wireguard_key(int n) {
 struct MapMaker {
     pki::SigningKey key = pki::SigningKey::generate();
     int64_t epoch = 1;
+    std::optional<wire::MapExpiry> expiry{};
 
     wire::SignedBytes sign(std::string payload) const {
         auto bytes = pki::sign_bytes(key, std::move(payload));
@@ -41,14 +42,9 @@ struct MapMaker {
     }
     wire::SignedBytes head(int64_t revision, WallTime issued = kNow,
                            const std::string& node = kNode) const {
-        wire::MapHead head{kTenant,
-                           node,
-                           {kNetwork},
-                           epoch,
-                           revision,
-                           issued,
-                           issued + std::chrono::hours(24 * 7),
-                           std::nullopt};
+        wire::MapHead head{
+            kTenant, node, {kNetwork}, epoch, revision, issued, issued + std::chrono::hours(24 * 7),
+            expiry};
         return sign(encode(head));
     }
     wire::SignedBytes network(int64_t revision = 1) const {

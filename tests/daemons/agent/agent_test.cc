@@ -298,6 +298,60 @@ TEST_F(AgentTest, WithoutAControllerTheTunnelsOutliveTheCertificateAndTheStatusC
     EXPECT_EQ(machine.kernel.applied.size(), steps);
 }
 
+// F71: a machine that slept for 8 days wakes with a map that has run out. Its tenant has said that
+// it is to be kept, or that its peers go until the controller has answered.
+struct RunOutMap : AgentTest {
+    void sleep_for_8_days(wire::MapExpiry expiry) {
+        controller.issuer.maps.expiry = expiry;
+        bring_up();
+        ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
+        controller.stop();
+        wake_after(std::chrono::hours(24 * 8));
+    }
+    void wake_after(std::chrono::milliseconds time) {
+        machine.clock.advance(time);
+        const int seen = machine.kernel.observed;
+        machine.agent->kernel_changed();
+        ASSERT_TRUE(machine.until([&] { return machine.kernel.observed > seen; }));
+    }
+    void come_back() {
+        controller.start();
+        auto fresh =
+            controller.issuer.maps.usual(7, 3, *controller.enrolment->wireguard_public_key);
+        fresh.head = controller.issuer.maps.head(7, machine.clock.now());
+        controller.publish(std::move(fresh));
+        wake_after(std::chrono::minutes(1));
+        ASSERT_TRUE(machine.until([&] { return told().empty(); }));
+        ASSERT_NE(machine.device(), nullptr);
+        EXPECT_EQ(machine.device()->peers.size(), 2u);
+    }
+    std::string told() {
+        for (const auto health = machine.agent->status().self.health; const auto& item : health)
+            if (item.code == "MAP_EXPIRED") return item.message;
+        return "";
+    }
+};
+
+TEST_F(RunOutMap, IsKeptAndSaysWhatThatMeans) {
+    sleep_for_8_days(wire::MapExpiry::Keep);
+    const size_t steps = machine.kernel.applied.size();
+    EXPECT_EQ(told(), "the map has run out; it is kept, so a revoked peer would stay");
+    EXPECT_EQ(machine.device()->peers.size(), 2u);
+    come_back();
+    EXPECT_EQ(machine.kernel.applied.size(), steps) << "tunnels that stood were touched";
+}
+
+TEST_F(RunOutMap, LosesItsPeersWhereItSaysSoAndHasThemBackWithTheController) {
+    sleep_for_8_days(wire::MapExpiry::Drop);
+    EXPECT_EQ(told(), "the map has run out; peers are dropped until the controller answers");
+    ASSERT_NE(machine.device(), nullptr) << "the network is still this node's";
+    EXPECT_EQ(machine.device()->peers.size(), 0u);
+    // Nor does an agent that is started anew have them back from its disk.
+    machine.start();
+    EXPECT_EQ(machine.device()->peers.size(), 0u);
+    come_back();
+}
+
 // A certificate that ran out is one whose controller can not be reached: the identity stays.
 TEST_F(AgentTest, ARefusalThatIsNotAboutTheNodeLeavesItsTunnels) {
     bring_up();
