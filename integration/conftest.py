@@ -9,6 +9,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
+from pulse import Pulse  # noqa: E402
 from topology import Topology  # noqa: E402
 
 _outcomes = {}  # name of a scenario -> passed, failed or skipped
@@ -86,6 +87,13 @@ def show(capsys):
         with capsys.disabled():
             print("", *texts, sep="\n")
     return lines
+
+
+@pytest.fixture(scope="module")
+def pulse(world):
+    """For a file that has a `world`, whose hosts the beats come from: it ends before that does."""
+    with Pulse() as made:
+        yield made
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ test_reach.py; that the controller is there within 5 s, on an emulated machine a
 import pytest
 
 from product import UNSEEN
-from pulse import Pulse
 from test_reach import DIRECT, RELAY_UDP, Meeting, meet, table
 from topology import PATIENCE, wait_until
 from world import World
@@ -17,12 +16,6 @@ CONNECTED_SECONDS = 5
 @pytest.fixture(scope="module")
 def world():
     with World(relays=1, nat64=PREFIX) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def pulse(world):
-    with Pulse() as made:
         yield made
 
 

@@ -114,10 +114,19 @@ def world():
         yield made
 
 
-@pytest.fixture(scope="module")
-def pulse(world):
-    with Pulse() as made:
-        yield made
+def test_what_is_relayed_speaks_within_a_second(show):
+    """The three cells that theory relays, with nobody else there, and so before the others: on an emulated machine the sixteen show
+    what eight agents take of two processors."""
+    kinds = (PORT_RESTRICTED, SYMMETRIC)
+    with World() as world, Pulse() as pulse:
+        world.join(*(f"a-{kind}" for kind in kinds))
+        meetings = []
+        for kind in kinds:
+            meetings += meet(world, pulse, f"b-{kind}", [Meeting(f"a-{other}", f"b-{kind}", theory(other, kind)) for other in kinds])
+    relayed = [meeting for meeting in meetings if meeting.expected != DIRECT]
+    show(*table(relayed, is_alone=True))
+    assert len(relayed) == 3
+    assert [fault for meeting in relayed for fault in meeting.faults()] == []
 
 
 def test_each_nat_meets_each_other_nat(world, pulse, show):
@@ -129,21 +138,6 @@ def test_each_nat_meets_each_other_nat(world, pulse, show):
     show(*table(meetings))
     assert len(meetings) == 16
     assert [fault for meeting in meetings for fault in meeting.faults()] == []
-
-
-def test_what_is_relayed_speaks_within_a_second(show):
-    """The three cells that theory relays, with nobody else there: on an emulated machine the sixteen show what eight agents take
-    of two processors."""
-    kinds = (PORT_RESTRICTED, SYMMETRIC)
-    with World() as world, Pulse() as pulse:
-        world.join(*(f"a-{kind}" for kind in kinds))
-        meetings = []
-        for kind in kinds:
-            meetings += meet(world, pulse, f"b-{kind}", [Meeting(f"a-{other}", f"b-{kind}", theory(other, kind)) for other in kinds])
-    relayed = [meeting for meeting in meetings if meeting.expected != DIRECT]
-    show(*table(relayed, is_alone=True))
-    assert len(relayed) == 3
-    assert [fault for meeting in relayed for fault in meeting.faults()] == []
 
 
 ODD = [  # the newcomer, and whom it meets by which path

@@ -19,7 +19,6 @@ import pytest
 import path_check
 from portal import Portal
 from product import UNSEEN, Agent, identity
-from pulse import Pulse
 from relay_client import ERROR, GRANT, GRANT_REFUSED, OFFER, PAIR, PAIR_REFUSED, PEER_GONE, READY, SEND, Pair, RelayClient, grants_of
 from topology import PATIENCE, wait_until
 from world import CONTROLLER, OVERLAYS, World
@@ -71,11 +70,10 @@ def world():
 
 
 @pytest.fixture(scope="module")
-def pulse(world):
-    with Pulse() as made:
-        for one, other in (*BY_PATH.values(), *SLEEPERS, BY_PATH[DIRECT][::-1]):
-            made.add(beat((one, other)), world.agents[one].host, world.addresses[other])
-        yield made
+def pulse(pulse, world):
+    for one, other in (*BY_PATH.values(), *SLEEPERS, BY_PATH[DIRECT][::-1]):
+        pulse.add(beat((one, other)), world.agents[one].host, world.addresses[other])
+    return pulse
 
 
 @pytest.fixture
