@@ -41,6 +41,7 @@ Result<store::NewNetwork> read_network(const wire::NetworkCreate& body) {
     if (body.data_plane) network.data_plane = model::from_wire(*body.data_plane);
     if (body.crypto_profile) network.crypto_profile = model::from_wire(*body.crypto_profile);
     network.ipsec_tags = body.ipsec_tags;
+    if (body.topology) network.topology = model::from_wire(*body.topology);
     return network;
 }
 
@@ -100,6 +101,7 @@ http::Response update_network(Context&, const Call& call, const AdminIdentity& w
     if (body->data_plane) change.data_plane = model::from_wire(*body->data_plane);
     if (body->crypto_profile) change.crypto_profile = model::from_wire(*body->crypto_profile);
     change.ipsec_tags = body->ipsec_tags;
+    if (body->topology) change.topology = model::from_wire(*body->topology);
     auto changed = call.store.change_network({network->tenant_id, call.id}, change);
     if (changed && !call.validate_only)
         log::info("api.network_changed",

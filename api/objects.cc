@@ -75,6 +75,7 @@ struct Vrouter {
         link(object, Relation::Region, body.region_id);
         link(object, Relation::Node, body.node_id);
         link(object, Relation::Network, body.network_ids);
+        object.routes = body.routes;
     }
 };
 

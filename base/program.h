@@ -40,6 +40,7 @@ public:
     // What a library throws is caught here: we throw nothing.
     int main(int argc, char** argv, const Parts& parts);
 
+    const std::string& name() const { return name_; }
     const ProgramFlags& flags() const { return flags_; }
     // Says it on standard error.
     int fail_with(const Error& error, int status) const;

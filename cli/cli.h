@@ -52,6 +52,7 @@ struct Args {
     std::optional<model::wire::DataPlane> data_plane{};
     std::vector<std::string> ipsec_tags;
     std::optional<model::wire::CryptoProfile> crypto_profile{};
+    std::optional<model::wire::Topology> topology{};
     int64_t uses = 1;
     std::chrono::seconds expires = std::chrono::hours(24);
     model::wire::TokenRole role = model::wire::TokenRole::Node;

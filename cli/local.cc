@@ -105,7 +105,7 @@ int logout(const Args& args, Io& io) {
 
 static void print_probe(Io& io, const local::PingResult& probe) {
     const std::string peer = printable(fmt::format("{} ({})", probe.peer, probe.address));
-    const std::string path = printable(path_text(probe.path, probe.relay));
+    const std::string path = printable(path_text(probe));
     if (!probe.answered) {
         io.out << fmt::format("no answer from {}, path {}\n", peer, path);
         return;

@@ -28,6 +28,11 @@ static void data_plane_options(CLI::App& app, Args& args) {
     app.add_option("--crypto-profile", args.crypto_profile,
                    "of ipsec: default, or fips_algorithms for approved ones alone")
         ->transform(CLI::CheckedTransformer(profiles, CLI::ignore_case));
+    const std::map<std::string, wire::Topology> topologies{{"mesh", wire::Topology::Mesh},
+                                                           {"hub", wire::Topology::Hub}};
+    app.add_option("--topology", args.topology,
+                   "who has a tunnel with whom: mesh (the default) all, hub with its vrouter alone")
+        ->transform(CLI::CheckedTransformer(topologies, CLI::ignore_case));
 }
 
 void network_create_options(CLI::App& app, Args& args) {
@@ -51,6 +56,7 @@ int network_create(const Args& args, Io& io) {
     wanted.data_plane = args.data_plane;
     wanted.ipsec_tags = args.ipsec_tags;
     wanted.crypto_profile = args.crypto_profile;
+    wanted.topology = args.topology;
     auto network = session->controller.create_network(wanted);
     if (!network) return fail(io, network.error());
     return print_created(args, io, *network, row_of(*network));
@@ -85,6 +91,7 @@ int network_show(const Args& args, Io& io) {
          {"IPsec tags", join(network->ipsec_tags)},
          {"Crypto profile",
           network->crypto_profile ? std::string(text(*network->crypto_profile)) : ""},
+         {"Topology", network->topology ? std::string(text(*network->topology)) : ""},
          {"Nodes", std::to_string(network->node_count.value_or(0))},
          {"Created", time_text(network->created_at)}});
 }

@@ -81,7 +81,7 @@ static void print_peers(Io& io, const std::vector<local::StatusPeer>& peers) {
         }
         // By TLS the kernel's endpoint is an address on lo, which tells a reader nothing.
         const bool has_place = peer.endpoint && peer.path != local::PathKind::RelayTls;
-        rows.push_back({peer.name, join(peer.addresses), path_text(peer.path, peer.relay),
+        rows.push_back({peer.name, join(peer.addresses), path_text(peer),
                         has_place ? *peer.endpoint : "-",
                         peer.rtt_ms ? fmt::format("{} ms", *peer.rtt_ms) : "-", handshake,
                         bytes_text(peer.rx_bytes), bytes_text(peer.tx_bytes)});

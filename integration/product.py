@@ -19,7 +19,7 @@ import time
 from topology import EMULATED, PATIENCE, Topology, wait_until
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAMS = ("cvlan-controller", "cvlan-agent", "cvlan-relay", "cvlanctl")
+PROGRAMS = ("cvlan-controller", "cvlan-agent", "cvlan-relay", "cvlan-vrouter", "cvlanctl")
 REPAIR_SECONDS = 5  # what is promised for every repair and every removal of a peer
 UNSEEN = 1.0 if EMULATED else 0.2  # between the change and the clock's start, and for an emulated machine's jitter
 
@@ -116,6 +116,8 @@ class OwnPages:
 class Agent(OwnPages):
     """cvlan-agent on a host. Its state directory outlives a reboot of the host."""
 
+    PROGRAM = "cvlan-agent"
+
     def __init__(self, host, advertise=(), extra=""):
         self.host, self.process = host, None
         self.folder = tempfile.mkdtemp(prefix=f"agent-{host.name}-")
@@ -137,7 +139,7 @@ class Agent(OwnPages):
         return self
 
     def launch(self):
-        self.process = self.host.popen(program("cvlan-agent"), "--config", self.config, name="agent")
+        self.process = self.host.popen(program(self.PROGRAM), "--config", self.config, name=self.PROGRAM.removeprefix("cvlan-"))
 
     def answers(self):
         assert self.process.is_running(), f"agent on {self.name} ended: {self.process.log()[-2000:]}"
@@ -253,6 +255,42 @@ class Agent(OwnPages):
             elif not self.host.ping(address, timeout=2, check=False):
                 return False
         return True
+
+
+class Tenant:
+    """A tenant's namespace on a vrouter's machine. It has the name that the vrouter gives it, so the lab has one vrouter a tenant."""
+
+    def __init__(self, vrouter, tenant_id):
+        self.vrouter, self.namespace = vrouter, f"cvlan-{tenant_id}"
+
+    def run(self, *command, check=True):
+        return self.vrouter.host.run("ip", "netns", "exec", self.namespace, *command, check=check)
+
+    def popen(self, *command, name):
+        return self.vrouter.host.popen("ip", "netns", "exec", self.namespace, *command, name=name)
+
+    def takes(self, segment, address):
+        """The machine's leg on a segment is the tenant's from now on, as an administrator gives it."""
+        self.vrouter.host.ip("link", "set", segment.name, "netns", self.namespace)
+        self.run("ip", "address", "replace", address, "dev", segment.name)
+        self.run("ip", "link", "set", segment.name, "up")
+
+    def devices(self):
+        return [one["ifname"] for one in json.loads(self.run("ip", "-j", "link", "show").stdout) if one["ifname"].startswith("cv-")]
+
+
+class Vrouter(Agent):
+    """cvlan-vrouter on a host."""
+
+    PROGRAM = "cvlan-vrouter"
+
+    def tenants(self):
+        """By their ids, as they were enrolled."""
+        return [Tenant(self, os.path.basename(path)) for path in sorted(glob.glob(f"{self.state_dir}/*-*"))]
+
+    def teardown(self):
+        self.stop()
+        return self.host.run(program(self.PROGRAM), "--config", self.config, "--teardown")
 
 
 def identity(state_dir, tenant_id="*"):

@@ -345,9 +345,11 @@ class Switch:
         self.bridge = topology.host(f"sw-{name}")
         _ip_batch(["link add br0 type bridge forward_delay 0 mcast_snooping 0", "link set br0 up"], self.bridge.name)
 
-    def attach(self, host, families=(4, 6)):
+    def attach(self, host, families=(4, 6), addresses=None):
+        """With the next address of each family, or those given."""
         self.count += 1
-        addresses = [f"{prefix[self.count]}/{prefix.prefixlen}" for prefix in self.prefixes if prefix.version in families]
+        if addresses is None:
+            addresses = [f"{prefix[self.count]}/{prefix.prefixlen}" for prefix in self.prefixes if prefix.version in families]
         return Link({host: addresses, self.bridge: []}, {host: self.name, self.bridge: f"port{self.count}"},
                     bridge={self.bridge: "br0"}, netem=self.netem, mtu=self.mtu)
 

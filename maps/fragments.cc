@@ -44,6 +44,7 @@ wire::MapFragment network_fragment(const model::Network& network, int64_t revisi
         shown.data_plane = to_wire(network.data_plane);
     if (network.crypto_profile != model::CryptoProfile::Default)
         shown.crypto_profile = to_wire(network.crypto_profile);
+    if (network.topology != model::Topology::Mesh) shown.topology = to_wire(network.topology);
     return fragment;
 }
 
@@ -60,6 +61,9 @@ wire::MapFragment peer_fragment(const std::string& name, const model::Membership
     for (const Endpoint& endpoint : membership.endpoints)
         shown.endpoints.push_back(endpoint.text());
     if (!membership.relay_id.empty()) shown.relay_id = membership.relay_id;
+    if (!membership.gateway) return fragment;
+    shown.gateway = true;
+    shown.routes = membership.routes;
     return fragment;
 }
 

@@ -28,6 +28,7 @@ Result<MapNetwork> check_network(const wire::MapFragment& fragment) {
     network.data_plane = fragment.network->data_plane.value_or(wire::DataPlane::Wireguard);
     network.crypto_profile =
         fragment.network->crypto_profile.value_or(wire::CryptoProfile::Default);
+    network.topology = fragment.network->topology.value_or(wire::Topology::Mesh);
     if (auto name = check_name("name", network.name); !name) return failed(name.error());
     auto ipv4 = parse_prefix(fragment.network->ipv4);
     if (!ipv4) return failed(ipv4.error().while_doing("ipv4"));
@@ -66,6 +67,12 @@ Result<MapPeer> check_peer(const MapNetwork& network, const wire::MapFragment& f
         if (auto endpoint = Endpoint::parse(text)) peer.endpoints.push_back(*endpoint);
     peer.relay_id = fragment.peer->relay_id.value_or("");
     peer.asks_for_ipsec = fragment.peer->data_plane == wire::DataPlane::Ipsec;
+    peer.gateway = fragment.peer->gateway.value_or(false);
+    for (const std::string& text : fragment.peer->routes) {
+        auto route = Prefix::parse(text);
+        if (!route) return failed(route.error().while_doing("routes"));
+        if (peer.gateway) peer.routes.push_back(*route);
+    }
     return peer;
 }
 
@@ -96,6 +103,46 @@ void place_peers(const std::vector<wire::MapFragment>& fragments, NetworkMap& ma
         if (fragment.id != map.node_id) place(fragment);
 }
 
+// A route is no way to a network of this node, nor to everything: its tunnels go by that.
+void check_routes(NetworkMap& map, MapPeer& gateway) {
+    const auto is_bad = [&](const Prefix& route) {
+        for (const auto& [id, network] : map.networks)
+            for (const auto& prefix : {network.ipv4, network.ipv6})
+                if (prefix && prefix->overlaps(route)) return true;
+        return route.length() == 0;
+    };
+    for (const Prefix& route : gateway.routes)
+        if (is_bad(route))
+            map.refused.push_back(
+                fmt::format("vrouter {}: route {} can not be one", gateway.node_id, route.text()));
+    std::erase_if(gateway.routes, is_bad);
+}
+
+// One vrouter a network: while it changes from one node to another a map may have two, of which
+// this node counts itself, or the first. In a HUB nodes have no tunnel with anybody else.
+void place_gateways(NetworkMap& map) {
+    for (auto& [id, network] : map.networks) {
+        bool has_one = network.self.gateway;
+        for (auto& [node_id, peer] : network.peers) {
+            if (!peer.gateway) continue;
+            if (has_one) {
+                peer.gateway = false;
+                peer.routes.clear();
+                map.refused.push_back(
+                    fmt::format("network {}: vrouter {}: it has another already", id, node_id));
+            }
+            has_one = true;
+            check_routes(map, peer);
+        }
+        if (network.topology != wire::Topology::Hub || network.self.gateway) continue;
+        for (auto peer = network.peers.begin(); peer != network.peers.end();) {
+            const auto next = std::next(peer);
+            if (!peer->second.gateway) network.behind.insert(network.peers.extract(peer));
+            peer = next;
+        }
+    }
+}
+
 // A peer's home may have been deleted, or have no place in the map yet.
 void forget_lost_relays(NetworkMap& map) {
     for (auto& [id, network] : map.networks) {
@@ -106,6 +153,22 @@ void forget_lost_relays(NetworkMap& map) {
 }
 
 }  // namespace
+
+const MapPeer* MapNetwork::gateway() const {
+    const auto found = std::find_if(peers.begin(), peers.end(),
+                                    [](const auto& entry) { return entry.second.gateway; });
+    return found == peers.end() ? nullptr : &found->second;
+}
+
+std::vector<Prefix> MapNetwork::beyond_gateway() const {
+    const MapPeer* one = gateway();
+    if (one == nullptr) return {};
+    std::vector<Prefix> all = one->routes;
+    if (topology != wire::Topology::Hub) return all;
+    for (const auto& prefix : {ipv4, ipv6})
+        if (prefix) all.push_back(*prefix);
+    return all;
+}
 
 NetworkMap build_map(const wire::MapHead& head, const std::vector<wire::MapFragment>& fragments,
                      int64_t revision) {
@@ -136,6 +199,7 @@ NetworkMap build_map(const wire::MapHead& head, const std::vector<wire::MapFragm
 
     place_relays(fragments, map.tenant_id, map.relays, map.refused);
     place_peers(fragments, map, refuse);
+    place_gateways(map);
     forget_lost_relays(map);
     std::erase_if(map.networks, [&](const auto& entry) {
         if (!entry.second.self.node_id.empty()) return false;

@@ -24,6 +24,8 @@ struct MapPeer {
     std::vector<Endpoint> endpoints;  // underlay candidates, best guess first
     std::string relay_id;             // its home relay, one of the map's; empty: none
     bool asks_for_ipsec = false;      // where the network's data plane is AUTO
+    bool gateway = false;             // the network's vrouter: one at most has this
+    std::vector<Prefix> routes{};     // of that: what is behind it
 };
 
 // A relay of the tenant. Its TLS shows the certificate of the node `node_id`.
@@ -45,8 +47,15 @@ struct MapNetwork {
     uint16_t mtu = 1420;
     wire::DataPlane data_plane = wire::DataPlane::Wireguard;
     wire::CryptoProfile crypto_profile = wire::CryptoProfile::Default;
-    MapPeer self;                          // this node's own place in it
-    std::map<std::string, MapPeer> peers;  // by node id, without self
+    wire::Topology topology = wire::Topology::Mesh;
+    MapPeer self;                             // this node's own place in it
+    std::map<std::string, MapPeer> peers;     // by node id, without self: with whom it has tunnels
+    std::map<std::string, MapPeer> behind{};  // of a HUB, likewise: reached through the vrouter
+
+    // The network's vrouter, where it is another node. nullptr: none.
+    const MapPeer* gateway() const;
+    // What is reached through that: its routes, and in a HUB the network itself.
+    std::vector<Prefix> beyond_gateway() const;
 
     // Both nodes come to the same answer.
     bool is_over_ipsec(const MapPeer& peer) const {

@@ -56,6 +56,7 @@ struct Network {
     WallTime created_at{};
     CryptoProfile crypto_profile = CryptoProfile::Default;
     std::vector<std::string> ipsec_tags{};  // names; of a meaning where the data plane is Auto
+    Topology topology = Topology::Mesh;
 };
 
 // A tunnel inside itself: the overlay's own addresses are no way to reach it. A node whose underlay
@@ -120,6 +121,8 @@ struct Membership {
     int64_t revision = 0;
     std::string relay_id{};  // the node's home relay by its own word, or empty
     bool ipsec = false;      // the node has a tag that the network's ipsec_tags name
+    bool gateway = false;    // the node is the network's vrouter, by a Vrouter that names both
+    std::vector<std::string> routes{};  // of that: prefixes behind it
     bool operator==(const Membership&) const = default;
 };
 
@@ -138,9 +141,8 @@ struct Node {
     std::vector<Membership> memberships;
     WallTime created_at{};
     std::optional<WallTime> last_seen_at;
-    std::string owner{};  // of the token that it enrolled with
-    int64_t revision =
-        0;  // of the node's last change; what is cached about it is void when this moves
+    std::string owner{};   // of the token that it enrolled with
+    int64_t revision = 0;  // of its last change; what is cached about it is void when this moves
     std::vector<std::string> tags{};  // names
     bool external = false;            // a stock WireGuard client: no certificate, no map
     std::optional<std::chrono::milliseconds> ephemeral_after{};  // deleted when away for so long
@@ -148,7 +150,7 @@ struct Node {
     bool operator==(const Node&) const = default;
 };
 
-// Rows hold the numbers of both. What is alike of several nouns: a name, and what it points to.
+// Rows hold the numbers. What is alike of several nouns: a name, and what it points to.
 enum class ObjectKind { Tag, Group, Region, Relay, Vrouter };
 enum class Relation { OwnerUser, OwnerGroup, MemberUser, MemberNode, Region, Node, Network };
 
@@ -163,6 +165,7 @@ struct Object {
     std::map<Relation, std::vector<std::string>> links{};  // ids, in their order
     std::vector<std::string> endpoints{};                  // of a relay, as the next two
     uint16_t stun_port = kStunPort;
+    std::vector<std::string> routes{};       // of a vrouter: prefixes
     std::optional<WallTime> last_seen_at{};  // of the node it runs on; only where it is read
     int64_t revision = 0;
     WallTime created_at{};
@@ -191,8 +194,7 @@ struct PolicyRevision {
 // An RFC 1123 label: 1-63 of a-z, 0-9 and '-', neither first nor last a '-'. `field` names it in
 // the error.
 Result<void> check_name(std::string_view field, std::string_view name);
-// A WireGuard public key that is worth having: 32 bytes, canonical base64, not of low order. The
-// error names no field.
+// A WireGuard public key: 32 bytes, canonical base64, not of low order. The error names no field.
 Result<void> check_wireguard_key(std::string_view text);
 
 }  // namespace cvlan::model

@@ -65,6 +65,14 @@ CryptoProfile from_wire(wire::CryptoProfile profile) {
                                                           : CryptoProfile::Default;
 }
 
+wire::Topology to_wire(Topology topology) {
+    return topology == Topology::Hub ? wire::Topology::Hub : wire::Topology::Mesh;
+}
+
+Topology from_wire(wire::Topology topology) {
+    return topology == wire::Topology::Hub ? Topology::Hub : Topology::Mesh;
+}
+
 wire::Network to_wire(const Network& network) {
     wire::Network shown;
     shown.id = network.id;
@@ -76,6 +84,7 @@ wire::Network to_wire(const Network& network) {
     shown.data_plane = to_wire(network.data_plane);
     shown.ipsec_tags = network.ipsec_tags;
     shown.crypto_profile = to_wire(network.crypto_profile);
+    shown.topology = to_wire(network.topology);
     shown.node_count = network.node_count;
     shown.created_at = network.created_at;
     shown.revision = network.revision;
@@ -181,6 +190,8 @@ wire::Vrouter to_wire<wire::Vrouter>(const Object& object) {
     shown.region_id = link_of(object, Relation::Region);
     shown.node_id = link_of(object, Relation::Node);
     shown.network_ids = links_of(object, Relation::Network);
+    shown.routes = object.routes;
+    shown.last_seen_at = object.last_seen_at;
     return shown;
 }
 

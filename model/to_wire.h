@@ -15,6 +15,8 @@ wire::DataPlane to_wire(DataPlane plane);
 DataPlane from_wire(wire::DataPlane plane);
 wire::CryptoProfile to_wire(CryptoProfile profile);
 CryptoProfile from_wire(wire::CryptoProfile profile);
+wire::Topology to_wire(Topology topology);
+Topology from_wire(wire::Topology topology);
 wire::Network to_wire(const Network& network);
 wire::Token to_wire(const Token& token);
 wire::TokenKey to_wire(const TokenKey& key);

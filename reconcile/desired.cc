@@ -11,8 +11,35 @@ namespace cvlan::reconcile {
 
 namespace {
 
+// Why this node does not use a route of its vrouter; empty: it does. What it is itself part of it
+// would lose.
+std::string why_not(const Prefix& route, const model::MapNetwork& network, const NodeConfig& self) {
+    const auto own = std::find_if(self.underlay.begin(), self.underlay.end(),
+                                  [&](const Address& one) { return route.contains(one); });
+    if (own != self.underlay.end()) return "holds this machine's address " + own->text();
+    const auto& mine = network.self.addresses;
+    const bool has_family = std::any_of(mine.begin(), mine.end(), [&](const Address& one) {
+        return one.family() == route.family();
+    });
+    return has_family ? "" : "this node has no address of its family";
+}
+
+std::vector<Prefix> usable_routes(const model::MapNetwork& network, const NodeConfig& self,
+                                  std::vector<std::string>& refused) {
+    std::vector<Prefix> routes;
+    for (const Prefix& route : network.beyond_gateway()) {
+        const std::string why = why_not(route, network, self);
+        if (why.empty())
+            routes.push_back(route);
+        else
+            refused.push_back(
+                fmt::format("network {}: route {}: {}", network.id, route.text(), why));
+    }
+    return routes;
+}
+
 Result<WgPeer> wanted_peer(const model::MapPeer& peer, const NetworkContext& self,
-                           model::Claims& claims) {
+                           const std::vector<Prefix>& routes, model::Claims& claims) {
     auto key = wg::PublicKey::parse(peer.wireguard_key);
     if (!key) return failed(key.error());
     // Other points of low order do no harm: the kernel shakes no hands with them, and to find them
@@ -25,6 +52,8 @@ Result<WgPeer> wanted_peer(const model::MapPeer& peer, const NetworkContext& sel
     WgPeer wanted{.key = *key};
     for (const Address& address : peer.addresses)
         wanted.allowed_ips.push_back(Prefix::host(address));
+    if (peer.gateway)
+        wanted.allowed_ips.insert(wanted.allowed_ips.end(), routes.begin(), routes.end());
     std::sort(wanted.allowed_ips.begin(), wanted.allowed_ips.end());
     if (!peer.endpoints.empty()) wanted.endpoint = peer.endpoints.front();
     if (const auto known = self.peers.find(*key); known != self.peers.end()) {
@@ -36,7 +65,7 @@ Result<WgPeer> wanted_peer(const model::MapPeer& peer, const NetworkContext& sel
 }
 
 WgDevice wanted_device(const model::MapNetwork& network, const NetworkContext& self,
-                       Desired& want) {
+                       const std::vector<Prefix>& routes, Desired& want) {
     WgDevice device{.device = device_name(network.id),
                     .key = self.key,
                     .listen_port = self.listen_port,
@@ -46,7 +75,7 @@ WgDevice wanted_device(const model::MapNetwork& network, const NetworkContext& s
     device.peers.reserve(network.peers.size());
     for (const auto& [id, peer] : network.peers) {
         if (peer.wireguard_key.empty()) continue;  // reached by another data plane
-        auto wanted = wanted_peer(peer, self, claims);
+        auto wanted = wanted_peer(peer, self, routes, claims);
         if (wanted) {
             device.peers.push_back(std::move(*wanted));
         } else {
@@ -77,7 +106,7 @@ Link wanted_link(const model::MapNetwork& network, const NetworkContext& self) {
 
 // Addresses, and for each family which the network and the node have, a route and a rule.
 void want_addressing(const model::MapNetwork& network, const NetworkContext& self,
-                     const std::string& device, Desired& want) {
+                     const std::string& device, const std::vector<Prefix>& routes, Desired& want) {
     for (const Address& address : network.self.addresses)
         want.addresses.push_back({device, address, address.bits()});
     for (const auto& prefix : {network.ipv4, network.ipv6}) {
@@ -89,6 +118,9 @@ void want_addressing(const model::MapNetwork& network, const NetworkContext& sel
         want.routes.push_back(device_route(kTableBase + self.index, *prefix, device, *own));
         if (self.ipsec) want.routes.push_back(guard_route(kTableBase + self.index, *prefix));
         want.rules.push_back(policy_rule(prefix->family(), self.index));
+        for (const Prefix& route : routes)
+            if (route.family() == prefix->family() && route != *prefix)
+                want.routes.push_back(device_route(kTableBase + self.index, route, device, *own));
     }
 }
 
@@ -151,9 +183,13 @@ Desired desired_state(const model::NetworkMap& map, const NodeConfig& self) {
         }
         const NetworkContext& own = self.networks.at(id);
         indexes.insert(own.index);
-        const Link& link = want.links.emplace_back(wanted_link(network, own));
-        want_addressing(network, own, link.device, want);
-        if (!own.ipsec) want.wireguard.push_back(wanted_device(network, own, want));
+        Link& link = want.links.emplace_back(wanted_link(network, own));
+        link.netns = self.netns;
+        // Of IPsec's tunnels none has more in it than the two nodes' own addresses.
+        const auto routes =
+            own.ipsec ? std::vector<Prefix>() : usable_routes(network, self, want.refused);
+        want_addressing(network, own, link.device, routes, want);
+        if (!own.ipsec) want.wireguard.push_back(wanted_device(network, own, routes, want));
     }
     put_in_order(want);
     return want;

@@ -40,6 +40,8 @@ struct NetworkContext {
 struct NodeConfig {
     std::map<std::string, NetworkContext> networks{};  // by network id
     bool down = false;                                 // wants nothing: all that is ours goes
+    std::vector<Address> underlay{};                   // its own: a route may not hold one
+    std::string netns{};                               // of all its links; see Link
 };
 
 // A network of this node of which nobody knows what it should be: its map was lost.

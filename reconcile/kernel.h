@@ -5,11 +5,13 @@
 // stands behind the name of a device of ours.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "kernel-wg/client.h"
 #include "netlink/link.h"
+#include "netlink/netns.h"
 #include "netlink/socket.h"
 
 namespace cvlan::reconcile {
@@ -18,6 +20,10 @@ class Kernel {
 public:
     Kernel(netlink::Socket route, wg::Client wireguard)
         : route_(std::move(route)), wireguard_(std::move(wireguard)) {}
+
+    // Links are made in `birthplace` from now on, and moved to `own`: that of these sockets.
+    Result<void> bear_in(const netlink::NetnsFd& birthplace, const netlink::NetnsFd& own);
+    Result<void> add_link(netlink::NewLink link);
 
     netlink::Socket& route() { return route_; }
     wg::Client& wireguard() { return wireguard_; }
@@ -36,6 +42,8 @@ public:
 private:
     netlink::Socket route_;
     wg::Client wireguard_;
+    std::optional<netlink::Socket> outside_{};
+    std::optional<netlink::NetnsFd> own_{};
     std::map<std::string, int> indexes_;
 };
 

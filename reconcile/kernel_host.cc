@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcile/kernel_host.h"
 
+#include <utility>
+
 #include "reconcile/kernel.h"
 #include "reconcile/marks.h"
 
@@ -14,6 +16,9 @@ std::string_view peers_device(const Step& step) {
     if (const auto* remove = std::get_if<RemovePeer>(&step)) return remove->device;
     return {};
 }
+
+// Before the rest of a device's name, while it is moved.
+constexpr std::string_view kPassage = "cvp";
 
 // What is to be removed and is not there has been removed.
 bool is_success(const Step& step, const Error& error) {
@@ -63,18 +68,54 @@ Result<int> Kernel::index_of(const std::string& device) {
     return link->index;
 }
 
+Result<void> Kernel::bear_in(const netlink::NetnsFd& birthplace, const netlink::NetnsFd& own) {
+    auto outside = netlink::Socket::open(NETLINK_ROUTE, birthplace);
+    if (!outside) return failed(outside.error().while_doing("open rtnetlink"));
+    auto here = own.duplicate();
+    if (!here) return failed(here.error());
+    outside_.emplace(std::move(*outside));
+    own_.emplace(std::move(*here));
+    return {};
+}
+
+Result<void> Kernel::add_link(netlink::NewLink link) {
+    if (!outside_) return netlink::add_link(route_, link);
+    // Nobody takes it for theirs on its way: it has neither its name nor a mark there. One that has
+    // the name of the passage stayed behind when its maker was killed.
+    const std::string name = std::exchange(link.name, std::string(kPassage) + link.name.substr(2));
+    const auto alias = std::exchange(link.alias, std::nullopt);
+    for (netlink::Socket* at : {&*outside_, &route_})
+        if (auto left = netlink::find_link(*at, link.name); left && left->kind == link.kind)
+            if (auto gone = netlink::remove_link(*at, left->index); !gone) return gone;
+    if (auto made = netlink::add_link(*outside_, link); !made) return made;
+    auto born = netlink::find_link(*outside_, link.name);
+    if (!born) return failed(born.error());
+    auto moved = netlink::change_link(*outside_, born->index, {.netns = &*own_});
+    if (!moved) {
+        (void)netlink::remove_link(*outside_, born->index);
+        return moved;
+    }
+    auto arrived = netlink::find_link(route_, link.name);
+    if (!arrived) return failed(arrived.error());
+    return netlink::change_link(route_, arrived->index, {.name = name, .alias = alias});
+}
+
 std::string Kernel::name_of(int index) const {
     for (const auto& [name, its_index] : indexes_)
         if (its_index == index) return name;
     return {};
 }
 
-Result<KernelHost> KernelHost::open(const netlink::NetnsFd& netns) {
+Result<KernelHost> KernelHost::open(const netlink::NetnsFd& netns,
+                                    const netlink::NetnsFd* birthplace) {
     auto route = netlink::Socket::open(NETLINK_ROUTE, netns);
     if (!route) return failed(route.error().while_doing("open rtnetlink"));
     auto wireguard = wg::Client::open(netns);
     if (!wireguard) return failed(wireguard.error());
-    return KernelHost(std::make_unique<Kernel>(std::move(*route), std::move(*wireguard)));
+    auto kernel = std::make_unique<Kernel>(std::move(*route), std::move(*wireguard));
+    if (birthplace != nullptr)
+        if (auto born = kernel->bear_in(*birthplace, netns); !born) return failed(born.error());
+    return KernelHost(std::move(kernel));
 }
 
 KernelHost::KernelHost(std::unique_ptr<Kernel> kernel) : kernel_(std::move(kernel)) {}

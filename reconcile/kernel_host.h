@@ -15,7 +15,9 @@ namespace cvlan::reconcile {
 class KernelHost final : public Host {
 public:
     // Code::Unsupported if the kernel has no WireGuard, with words for whoever has to load it.
-    static Result<KernelHost> open(const netlink::NetnsFd& netns);
+    // Devices are made in `birthplace`, where that is another, and moved.
+    static Result<KernelHost> open(const netlink::NetnsFd& netns,
+                                   const netlink::NetnsFd* birthplace = nullptr);
     KernelHost(KernelHost&&) noexcept;
     KernelHost& operator=(KernelHost&&) noexcept;
     ~KernelHost() override;

@@ -138,7 +138,7 @@ Result<void> apply(Kernel& kernel, const SetLink& step) {
                               .alias = alias,
                               .mtu = step.mtu};
         if (step.if_id) link.xfrm = netlink::Xfrm{.if_id = *step.if_id};
-        auto added = netlink::add_link(kernel.route(), link);
+        auto added = kernel.add_link(std::move(link));
         if (!added) return added;
         auto index = kernel.index_of(step.device);
         if (!index) return failed(index.error());

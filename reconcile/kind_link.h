@@ -18,7 +18,8 @@ struct Link {
     std::string device;
     std::string network_id;
     uint32_t mtu = 0;
-    uint32_t if_id = 0;  // of an xfrm interface; 0: a WireGuard device
+    uint32_t if_id = 0;   // of an xfrm interface; 0: a WireGuard device
+    std::string netns{};  // the name of the namespace it is in, of TenantHost; empty: the host's
     auto operator<=>(const Link&) const = default;
 };
 

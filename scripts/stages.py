@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 JOBS = str(os.cpu_count() or 2)
-PROGRAMS = ["cvlan-controller", "cvlan-agent", "cvlan-relay", "cvlanctl"]
+PROGRAMS = ["cvlan-controller", "cvlan-agent", "cvlan-relay", "cvlan-vrouter", "cvlanctl"]
 LINES_AT_LEAST, PARSER_LINES_AT_LEAST = 85.0, 95.0
 # Files that read bytes from outside.
 PARSERS = ("netlink/attr_reader", "netlink/nft_parse", "vici/message", "vici/frame", "kernel-wg/parse", "xfrm/parse", "xfrm/event", "xfrm/wire", "xfrm/statistics", "http/head_scan", "http/request_reader", "http/response_reader", "model/json.cc", "model/network_map.cc",
@@ -170,7 +170,7 @@ def walk() -> str:
 
 def flood() -> str:
     """A million random packets at a relay."""
-    build("release", "cvlan-controller", "cvlan-agent", "cvlan-relay", "cvlanctl", "bench_datagrams")
+    build("release", *PROGRAMS, "bench_datagrams")
     said = run("integration/relay-flood", env={"CVLAN_BIN": str(BUILD / "release/bin")})
     return re.findall(r"^relay-flood: (.*): all good$", said, re.M)[-1]
 

@@ -420,6 +420,7 @@ Result<Enrolled> SqlStore::join(const std::string& node_id, const Joining& joini
                          .run();
         if (marked && !node->tags.empty())
             marked = settle_ipsec(db_, MembershipsOf::Node, key, *revision);
+        if (marked && node->role == model::TokenRole::Vrouter) marked = settle_gateway(db_, key);
         if (!marked) return failed(marked.error());
         node = find_node(key.tenant_id, key.id);
         if (!node) return failed(node.error());

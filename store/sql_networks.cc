@@ -13,7 +13,7 @@ namespace {
 constexpr const char* kSelect =
     "SELECT tenant_id, id, name, mtu, ipv4_first, ipv4_length, ipv6_first, ipv6_length, "
     "node_count, "
-    "revision, created_at, data_plane, crypto_profile FROM networks";
+    "revision, created_at, data_plane, crypto_profile, topology FROM networks";
 
 std::optional<Prefix> prefix_columns(const Statement& row, int column) {
     const auto address = row.address(column);
@@ -36,6 +36,7 @@ model::Network network_row(const Statement& row) {
     network.created_at = row.time(10);
     network.data_plane = static_cast<model::DataPlane>(row.integer(11));
     network.crypto_profile = static_cast<model::CryptoProfile>(row.integer(12));
+    network.topology = static_cast<model::Topology>(row.integer(13));
     return network;
 }
 
@@ -50,6 +51,13 @@ Result<void> check_profile(model::CryptoProfile profile, model::DataPlane plane,
                         0, fmt::format("/{}", field)});
 }
 
+// A vrouter passes on what WireGuard brings it.
+Result<void> check_topology(model::Topology topology, model::DataPlane plane, const char* field) {
+    if (topology == model::Topology::Mesh || plane == model::DataPlane::Wireguard) return {};
+    return failed(Error{Code::Invalid, fmt::format("{}: HUB needs the data plane WIREGUARD", field),
+                        0, fmt::format("/{}", field)});
+}
+
 Result<void> check_new(const NewNetwork& network) {
     if (auto good = model::check_name("name", network.name); !good) return good;
     if (network.ipv4)
@@ -61,7 +69,9 @@ Result<void> check_new(const NewNetwork& network) {
     // RFC 8200 section 5: below 1280 there is no IPv6.
     if (network.mtu < 1280 || network.mtu > 9000)
         return fail(Code::Invalid, "mtu {}: must be from 1280 to 9000", network.mtu);
-    return check_profile(network.crypto_profile, network.data_plane, "cryptoProfile");
+    auto good = check_topology(network.topology, network.data_plane, "topology");
+    if (good) good = check_profile(network.crypto_profile, network.data_plane, "cryptoProfile");
+    return good;
 }
 
 void bind_prefix(Statement& statement, const std::optional<Prefix>& prefix) {
@@ -103,10 +113,31 @@ Result<void> check_overlap(Database& db, const std::string& tenant_id, const Pre
     return {};
 }
 
+// What a vrouter has behind it is no place for nodes.
+Result<void> check_routes(Database& db, const std::string& tenant_id, const Prefix& prefix) {
+    Statement rows =
+        db.sql("SELECT routes, name FROM objects WHERE tenant_id = ? AND kind = ? AND routes <> ''",
+               tenant_id, model::ObjectKind::Vrouter);
+    while (rows.next()) {
+        for (const std::string& text : split_words(rows.text(0))) {
+            const auto route = Prefix::parse(text);
+            if (!route || !route->overlaps(prefix)) continue;
+            const bool is_v4 = prefix.family() == Family::V4;
+            return failed(Error{Code::Conflict,
+                                fmt::format("{} overlaps the route {} of vrouter '{}'",
+                                            prefix.text(), text, rows.text(1)),
+                                0, is_v4 ? "/ipv4" : "/ipv6"});
+        }
+    }
+    if (rows.error()) return failed(*rows.error());
+    return {};
+}
+
 model::Network with(model::Network network, const NetworkChange& change) {
     network.name = change.name.value_or(network.name);
     network.data_plane = change.data_plane.value_or(network.data_plane);
     network.crypto_profile = change.crypto_profile.value_or(network.crypto_profile);
+    network.topology = change.topology.value_or(network.topology);
     if (change.ipsec_tags) {
         const std::set<std::string> names(change.ipsec_tags->begin(), change.ipsec_tags->end());
         network.ipsec_tags.assign(names.begin(), names.end());
@@ -146,16 +177,23 @@ Result<model::Network> SqlStore::create_network(const NewNetwork& wanted) {
             if (prefix)
                 if (auto good = check_overlap(db_, key.tenant_id, *prefix); !good)
                     return failed(good.error());
+        for (const auto& prefix : {network.ipv4, network.ipv6})
+            if (prefix)
+                if (auto good = check_routes(db_, key.tenant_id, *prefix); !good)
+                    return failed(good.error());
 
         Statement insert = db_.sql(
             "INSERT INTO networks (tenant_id, id, name, mtu, revision, created_at, ipv4_first, "
             "ipv4_last, ipv4_length, ipv4_next, ipv6_first, ipv6_last, ipv6_length, ipv6_next, "
-            "data_plane, crypto_profile) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "data_plane, crypto_profile, topology) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+            "?, ?, "
+            "?, ?)",
             key.tenant_id, key.id, network.name, network.mtu, *revision, now);
         bind_prefix(insert, network.ipv4);
         bind_prefix(insert, network.ipv6);
         insert.bind(static_cast<int64_t>(network.data_plane));
         insert.bind(static_cast<int64_t>(network.crypto_profile));
+        insert.bind(static_cast<int64_t>(network.topology));
         if (auto done = insert.run(); !done) return failed(done.error());
         if (auto put = put_ipsec_tags(db_, key, network.ipsec_tags); !put)
             return failed(put.error());
@@ -197,8 +235,13 @@ Result<model::Network> SqlStore::change_network(const Key& key, const NetworkCha
         const bool is_renamed = wanted.name != network->name;
         const bool has_other_tags = wanted.ipsec_tags != network->ipsec_tags;
         const bool is_changed = has_other_tags || wanted.data_plane != network->data_plane ||
-                                wanted.crypto_profile != network->crypto_profile;
+                                wanted.crypto_profile != network->crypto_profile ||
+                                wanted.topology != network->topology;
         if (!is_renamed && !is_changed) return network;
+        if (auto good = check_topology(wanted.topology, wanted.data_plane,
+                                       change.topology ? "topology" : "dataPlane");
+            !good)
+            return failed(good.error());
         if (auto good = check_profile(wanted.crypto_profile, wanted.data_plane,
                                       change.crypto_profile ? "cryptoProfile" : "dataPlane");
             !good)
@@ -210,13 +253,14 @@ Result<model::Network> SqlStore::change_network(const Key& key, const NetworkCha
             record(key, is_changed ? EventKind::NetworkChanged : EventKind::NetworkRenamed,
                    {key.id}, public_text(*network));
         if (!revision) return failed(revision.error());
-        auto done =
-            db_.sql(
-                   "UPDATE networks SET name = ?, data_plane = ?, crypto_profile = ?, revision = ? "
-                   "WHERE tenant_id = ? AND id = ?",
-                   wanted.name, static_cast<int64_t>(wanted.data_plane),
-                   static_cast<int64_t>(wanted.crypto_profile), *revision, key.tenant_id, key.id)
-                .run();
+        auto done = db_.sql(
+                           "UPDATE networks SET name = ?, data_plane = ?, crypto_profile = ?, "
+                           "topology = ?, "
+                           "revision = ? WHERE tenant_id = ? AND id = ?",
+                           wanted.name, static_cast<int64_t>(wanted.data_plane),
+                           static_cast<int64_t>(wanted.crypto_profile),
+                           static_cast<int64_t>(wanted.topology), *revision, key.tenant_id, key.id)
+                        .run();
         if (done && has_other_tags) done = put_ipsec_tags(db_, key, wanted.ipsec_tags);
         if (done && has_other_tags)
             done = settle_ipsec(db_, MembershipsOf::Network, key, *revision);

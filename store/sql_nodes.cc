@@ -206,6 +206,7 @@ Result<model::Node> SqlStore::change_node(const Key& node, EventKind kind, std::
                      *revision, node.tenant_id, node.id)
                  .run();
     if (marked) marked = settle_ipsec(db_, MembershipsOf::Node, node, *revision);
+    if (marked) marked = settle_gateway(db_, node);
     if (!marked) return failed(marked.error());
     return audited(find_node(node.tenant_id, node.id));
 }

@@ -2,6 +2,10 @@
 // The nouns that are alike: a name, and links to other objects of the tenant.
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <set>
+#include <utility>
+
 #include "store/sql_pages.h"
 #include "store/sql_rows.h"
 #include "store/sql_store.h"
@@ -15,9 +19,8 @@ using model::ObjectKind;
 using model::Relation;
 
 constexpr const char* kSelect =
-    "SELECT tenant_id, id, kind, name, description, endpoints, revision, created_at, stun_port "
-    "FROM "
-    "objects";
+    "SELECT tenant_id, id, kind, name, description, endpoints, revision, created_at, stun_port, "
+    "routes FROM objects";
 constexpr int64_t kMostOfAKind = 1000;
 constexpr const char* kNames[] = {"tag", "group", "region", "relay", "vrouter"};
 std::string_view name_of(ObjectKind kind) { return kNames[static_cast<size_t>(kind)]; }
@@ -34,6 +37,8 @@ constexpr const char* kRegions =
 constexpr const char* kNodes = "SELECT 1 FROM nodes WHERE tenant_id = ? AND id = ?";
 constexpr const char* kRelayNodes =
     "SELECT 1 FROM nodes WHERE tenant_id = ? AND id = ? AND role = 2";
+constexpr const char* kVrouterNodes =
+    "SELECT 1 FROM nodes WHERE tenant_id = ? AND id = ? AND role = 1";
 constexpr const char* kUsers = "SELECT 1 FROM accounts WHERE tenant_id = ? AND id = ? AND kind = 0";
 constexpr const char* kNetworks = "SELECT 1 FROM networks WHERE tenant_id = ? AND id = ?";
 
@@ -48,6 +53,8 @@ Target target_of(ObjectKind kind, Relation relation) {
         case Relation::Node:
             // Of others the certificate is no server's.
             if (kind == ObjectKind::Relay) return {kRelayNodes, "nodeId", "node of the role RELAY"};
+            if (kind == ObjectKind::Vrouter)
+                return {kVrouterNodes, "nodeId", "node of the role VROUTER"};
             return {kNodes, "nodeId", "node"};
         case Relation::Network:
             return {kNetworks, "networkIds", "network"};
@@ -70,7 +77,26 @@ model::Object object_row(const Statement& row) {
     object.revision = row.integer(6);
     object.created_at = row.time(7);
     object.stun_port = static_cast<uint16_t>(row.integer(8));
+    object.routes = split_words(row.text(9));
     return object;
+}
+
+// The i-th of them. A default route is none of a network's: it would take what the node's tunnels
+// themselves go by.
+Result<void> check_route(const std::vector<std::string>& routes, size_t i) {
+    const auto refused = [&](std::string_view why) {
+        return failed(Error{Code::Invalid, fmt::format("routes: {}: {}", printable(routes[i]), why),
+                            0, fmt::format("/routes/{}", i)});
+    };
+    const auto route = Prefix::parse(routes[i]);
+    if (!route) return refused("must be a prefix such as 192.168.7.0/24");
+    if (route->text() != routes[i]) return refused("must be " + route->text());
+    if (route->length() == 0) return refused("a default route can not be one");
+    const auto first = routes.begin();
+    if (std::find(first, first + static_cast<std::ptrdiff_t>(i), routes[i]) !=
+        first + static_cast<std::ptrdiff_t>(i))
+        return refused("is there twice");
+    return {};
 }
 
 Result<void> check_object(const model::Object& object) {
@@ -82,6 +108,8 @@ Result<void> check_object(const model::Object& object) {
         return failed(Error{Code::Invalid, "endpoints: must be ADDRESS:PORT", 0,
                             fmt::format("/endpoints/{}", i)});
     }
+    for (size_t i = 0; i < object.routes.size(); ++i)
+        if (auto good = check_route(object.routes, i); !good) return good;
     return {};
 }
 
@@ -123,11 +151,56 @@ Result<void> check_free(Database& db, const model::Object& object) {
     return {};
 }
 
+// A network has one vrouter, and so has a node.
+Result<void> check_only(Database& db, const model::Object& object, Relation relation,
+                        const std::string& id) {
+    if (object.kind != ObjectKind::Vrouter || relation == Relation::Region) return {};
+    Statement other = db.sql(
+        "SELECT o.name FROM object_links l JOIN objects o ON o.tenant_id = l.tenant_id AND o.id = "
+        "l.object_id WHERE l.tenant_id = ? AND l.target_id = ? AND l.relation = ? AND o.kind = ? "
+        "AND o.id <> ? LIMIT 1",
+        object.tenant_id, id, relation, object.kind, object.id);
+    const Target target = target_of(object.kind, relation);
+    if (other.next())
+        return failed(
+            Error{Code::Conflict,
+                  fmt::format("{}: {} {} has the vrouter '{}' already", target.field,
+                              relation == Relation::Node ? "node" : "network", id, other.text(0)),
+                  0, fmt::format("/{}", target.field)});
+    if (other.error()) return failed(*other.error());
+    return {};
+}
+
+// Nodes have the networks' addresses, and reach no others by them.
+Result<void> check_routes_apart(Database& db, const model::Object& object) {
+    if (object.routes.empty()) return {};
+    Statement rows = db.sql(
+        "SELECT name, ipv4_first, ipv4_length, ipv6_first, ipv6_length FROM networks WHERE "
+        "tenant_id = ?",
+        object.tenant_id);
+    while (rows.next()) {
+        for (const int column : {1, 3}) {
+            const auto first = rows.address(column);
+            const auto prefix =
+                first ? Prefix::of(*first, static_cast<uint8_t>(rows.integer(column + 1)))
+                      : Result<Prefix>(fail(Code::NotFound, "none"));
+            for (size_t i = 0; prefix && i < object.routes.size(); ++i)
+                if (Prefix::parse(object.routes[i])->overlaps(*prefix))
+                    return failed(Error{Code::Conflict,
+                                        fmt::format("routes: {} overlaps {} of network '{}'",
+                                                    object.routes[i], prefix->text(), rows.text(0)),
+                                        0, fmt::format("/routes/{}", i)});
+        }
+    }
+    if (rows.error()) return failed(*rows.error());
+    return {};
+}
+
 Result<void> check_target(Database& db, const model::Object& object, Relation relation,
                           const std::string& id) {
     const Target target = target_of(object.kind, relation);
     Statement row = db.sql(target.query, object.tenant_id, id);
-    if (row.next()) return {};
+    if (row.next()) return check_only(db, object, relation, id);
     if (row.error()) return failed(*row.error());
     return failed(
         Error{Code::Invalid,
@@ -184,6 +257,24 @@ Result<model::Object> SqlObjects::changed(const model::Object& object) {
     return now;
 }
 
+// The nodes that a vrouter runs on, and ran on before, are gateways of other networks by it.
+Result<model::Object> SqlObjects::settled(Result<model::Object> object,
+                                          const model::Object& before) {
+    if (!object || object->kind != ObjectKind::Vrouter) return object;
+    std::set<std::string> nodes;
+    for (const model::Object* one : {&std::as_const(*object), &before})
+        if (const auto node = one->links.find(Relation::Node); node != one->links.end())
+            nodes.insert(node->second.begin(), node->second.end());
+    for (const std::string& id : nodes) {
+        auto node = store_.find_node(object->tenant_id, id);
+        if (!node) return failed(node.error());
+        auto told =
+            store_.change_node({object->tenant_id, id}, EventKind::NodeChanged, public_text(*node));
+        if (!told) return failed(told.error());
+    }
+    return object;
+}
+
 Result<void> SqlObjects::load_links(model::Object& object) {
     Statement rows = store_.db_.sql(
         "SELECT relation, target_id FROM object_links WHERE tenant_id = ? AND object_id = ? ORDER "
@@ -198,7 +289,8 @@ Result<void> SqlObjects::load_links(model::Object& object) {
 // No part of the object: it is in no audit.
 Result<void> SqlObjects::load_last_seen(model::Object& object) {
     const auto node = object.links.find(Relation::Node);
-    if (object.kind != ObjectKind::Relay || node == object.links.end()) return {};
+    const bool runs_on_one = object.kind == ObjectKind::Relay || object.kind == ObjectKind::Vrouter;
+    if (!runs_on_one || node == object.links.end()) return {};
     Statement row = store_.db_.sql("SELECT last_seen_at FROM nodes WHERE tenant_id = ? AND id = ?",
                                    object.tenant_id, node->second.front());
     if (row.next() && !row.is_null(0)) object.last_seen_at = row.time(0);
@@ -255,10 +347,11 @@ Result<model::Object> SqlObjects::create(const model::Object& wanted) {
             store_.db_
                 .sql(
                     "INSERT INTO objects (tenant_id, id, kind, name, description, "
-                    "endpoints, stun_port, revision, created_at) VALUES (?, ?, ?, ?, ?, ?, "
-                    "?, ?, ?)",
+                    "endpoints, stun_port, routes, revision, created_at) VALUES (?, ?, ?, ?, ?, "
+                    "?, ?, ?, ?, ?)",
                     object.tenant_id, object.id, object.kind, object.name, object.description,
-                    joined(object.endpoints), object.stun_port, *revision, now)
+                    joined(object.endpoints), object.stun_port, joined(object.routes), *revision,
+                    now)
                 .run();
         if (!made) return failed(made.error());
         Statement held =
@@ -267,8 +360,10 @@ Result<model::Object> SqlObjects::create(const model::Object& wanted) {
         if (auto room = check_room(held, kMostOfAKind, fmt::format("{}s", name_of(object.kind)));
             !room)
             return failed(room.error());
+        if (auto apart = check_routes_apart(store_.db_, object); !apart)
+            return failed(apart.error());
         if (auto put = put_links(object); !put) return failed(put.error());
-        return changed(object);
+        return settled(changed(object), {});
     });
 }
 
@@ -312,16 +407,20 @@ Result<model::Object> SqlObjects::update(const model::Object& wanted) {
         if (auto free = check_free(store_.db_, wanted); !free) return failed(free.error());
         auto revision = note(wanted, EventKind::ObjectChanged, text_of(*before));
         if (!revision) return failed(revision.error());
-        auto done = store_.db_
-                        .sql(
-                            "UPDATE objects SET name = ?, description = ?, endpoints = ?, "
-                            "stun_port = ?, revision = ? WHERE tenant_id = ? AND id = ?",
-                            wanted.name, wanted.description, joined(wanted.endpoints),
-                            wanted.stun_port, *revision, wanted.tenant_id, wanted.id)
-                        .run();
+        auto done =
+            store_.db_
+                .sql(
+                    "UPDATE objects SET name = ?, description = ?, endpoints = ?, "
+                    "stun_port = ?, routes = ?, revision = ? WHERE tenant_id = ? AND id = "
+                    "?",
+                    wanted.name, wanted.description, joined(wanted.endpoints), wanted.stun_port,
+                    joined(wanted.routes), *revision, wanted.tenant_id, wanted.id)
+                .run();
         if (!done) return failed(done.error());
+        if (auto apart = check_routes_apart(store_.db_, wanted); !apart)
+            return failed(apart.error());
         if (auto put = put_links(wanted); !put) return failed(put.error());
-        return changed(wanted);
+        return settled(changed(wanted), *before);
     });
 }
 
@@ -340,6 +439,7 @@ Result<Revision> SqlObjects::remove(ObjectKind kind, const Key& key) {
                 .sql("DELETE FROM objects WHERE tenant_id = ? AND id = ?", key.tenant_id, key.id)
                 .run();
         if (!done) return failed(done.error());
+        if (auto told = settled(*object, {}); !told) return failed(told.error());
         return revision;
     });
 }

@@ -23,6 +23,7 @@ private:
     Result<model::Object> find(model::ObjectKind kind, const Scope& scope, const std::string& id);
     Result<Revision> note(const model::Object& object, EventKind kind, std::string before);
     Result<model::Object> changed(const model::Object& object);
+    Result<model::Object> settled(Result<model::Object> object, const model::Object& before);
     Result<void> load_links(model::Object& object);
     Result<void> load_last_seen(model::Object& object);
     Result<void> put_links(const model::Object& object);

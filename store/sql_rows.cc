@@ -24,6 +24,8 @@ model::Membership membership_row(const Statement& row, int first_column) {
     membership.revision = row.integer(c + 7);
     membership.relay_id = row.text(c + 8);
     membership.ipsec = row.integer(c + 9) != 0;
+    membership.gateway = row.integer(c + 10) != 0;
+    membership.routes = split_words(row.text(c + 11));
     return membership;
 }
 
@@ -152,6 +154,23 @@ Result<void> settle_ipsec(Database& db, MembershipsOf kind, const Key& of, Revis
                  "x.network_id = memberships.network_id) THEN 1 ELSE 0 END",
                  kind == MembershipsOf::Network ? "network_id" : "node_id"),
              revision, of.tenant_id, of.id)
+        .run();
+}
+
+Result<void> settle_gateway(Database& db, const Key& node) {
+    constexpr const char* kOfVrouter =
+        "FROM objects o JOIN object_links n ON n.tenant_id = o.tenant_id AND n.object_id = o.id "
+        "AND n.relation = ?3 AND n.target_id = ?2 JOIN object_links w ON w.tenant_id = o.tenant_id "
+        "AND w.object_id = o.id AND w.relation = ?4 AND w.target_id = memberships.network_id WHERE "
+        "o.tenant_id = ?1 AND o.kind = ?5 AND EXISTS (SELECT 1 FROM nodes v WHERE v.tenant_id = ?1 "
+        "AND v.id = ?2 AND v.role = ?6) ORDER BY o.id LIMIT 1";
+    return db
+        .sql(fmt::format("UPDATE memberships SET gateway = CASE WHEN EXISTS (SELECT 1 {0}) THEN 1 "
+                         "ELSE 0 END, routes = COALESCE((SELECT o.routes {0}), '') WHERE tenant_id "
+                         "= ?1 AND node_id = ?2",
+                         kOfVrouter),
+             node.tenant_id, node.id, model::Relation::Node, model::Relation::Network,
+             model::ObjectKind::Vrouter, model::TokenRole::Vrouter)
         .run();
 }
 

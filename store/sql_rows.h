@@ -16,7 +16,7 @@ namespace cvlan::store {
 
 inline constexpr const char* kMembershipColumns =
     "m.network_id, m.node_id, m.wireguard_key, m.ipv4, m.ipv6, m.listen_port, m.endpoints, "
-    "m.revision, m.relay_id, m.ipsec";
+    "m.revision, m.relay_id, m.ipsec, m.gateway, m.routes";
 model::Membership membership_row(const Statement& row, int first_column);
 
 std::string endpoints_text(const std::vector<Endpoint>& endpoints);
@@ -88,6 +88,8 @@ Result<void> put_ipsec_tags(Database& db, const Key& network,
 // `revision`.
 enum class MembershipsOf { Network, Node };
 Result<void> settle_ipsec(Database& db, MembershipsOf kind, const Key& of, Revision revision);
+// After a change of vrouters, or of where the node is in: what its memberships say of that.
+Result<void> settle_gateway(Database& db, const Key& node);
 // No object points to the target any more; those that did are changed by that. After record().
 Result<void> drop_links_to(Database& db, const Key& target);
 // The network goes: what it has carried stays its tenant's.

@@ -68,6 +68,7 @@ struct NewNetwork {
     model::DataPlane data_plane = model::DataPlane::Wireguard;
     model::CryptoProfile crypto_profile = model::CryptoProfile::Default;
     std::vector<std::string> ipsec_tags{};  // names
+    model::Topology topology = model::Topology::Mesh;
 };
 
 // What is absent stays as it is.
@@ -76,6 +77,7 @@ struct NetworkChange {
     std::optional<model::DataPlane> data_plane{};
     std::optional<model::CryptoProfile> crypto_profile{};
     std::optional<std::vector<std::string>> ipsec_tags{};
+    std::optional<model::Topology> topology{};
 };
 
 struct CertificateRow {

@@ -93,7 +93,10 @@ reconcile::Desired Agent::desired() {
         if (node->has_lost_map()) leave_alone(*node, want);
         if (!map) continue;
         const WantedFrom from{node->identity(), *map, underlay_, paths_, parts_.config.mtu};
-        want.add(reconcile::desired_state(*map, node_config(from, agent_)));
+        auto config = node_config(from, agent_);
+        if (parts_.config.tenants_apart)
+            config.netns = std::string(reconcile::kTenantNetns) + map->tenant_id;
+        want.add(reconcile::desired_state(*map, config));
     }
     if (std::string now = encode(agent_); now != saved_agent_) {
         auto saved = save_agent(parts_.dir, agent_);

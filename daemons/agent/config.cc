@@ -58,8 +58,8 @@ void read_proxy(Settings& settings, AgentConfig& config) {
     config.proxy = std::move(*text);
 }
 
-Result<AgentConfig> read(Config file, const Overrides& flags, Environment environment) {
-    AgentConfig config;
+Result<AgentConfig> read(Config file, const Overrides& flags, Environment environment,
+                         AgentConfig config) {
     Settings settings(std::move(file), environment);
     read_paths(settings, flags, config);
     config.log_level = settings.log_level(flags.log_level).value_or(config.log_level);
@@ -82,17 +82,18 @@ Result<AgentConfig> read(Config file, const Overrides& flags, Environment enviro
 }  // namespace
 
 Result<AgentConfig> load_config(const std::string& path, const Overrides& flags,
-                                Environment environment) {
+                                Environment environment, AgentConfig defaults) {
     auto file = Config::load(path);
     if (!file) return failed(file.error());
-    return read(std::move(*file), flags, environment);
+    return read(std::move(*file), flags, environment, std::move(defaults));
 }
 
 Result<AgentConfig> parse_config(std::string_view text, const std::string& path,
-                                 const Overrides& flags, Environment environment) {
+                                 const Overrides& flags, Environment environment,
+                                 AgentConfig defaults) {
     auto file = Config::parse(text, path);
     if (!file) return failed(file.error());
-    return read(std::move(*file), flags, environment);
+    return read(std::move(*file), flags, environment, std::move(defaults));
 }
 
 Result<std::optional<gid_t>> socket_group(const AgentConfig& config) {

@@ -38,6 +38,7 @@ struct AgentConfig {
     std::optional<Endpoint> metrics;                   // loopback; none: they are not served
     bool report_mac_addresses = true;
     log::Level log_level = log::Level::Info;
+    bool tenants_apart = false;  // each in a network namespace of its own: cvlan-vrouter's, no key
 };
 
 // Flags which were given on the command line.
@@ -47,10 +48,12 @@ struct Overrides {
     std::optional<std::string> log_level;
 };
 
+// `defaults` is what holds where nothing is said.
 Result<AgentConfig> load_config(const std::string& path, const Overrides& flags,
-                                Environment environment);
+                                Environment environment, AgentConfig defaults = {});
 Result<AgentConfig> parse_config(std::string_view text, const std::string& path,
-                                 const Overrides& flags, Environment environment);
+                                 const Overrides& flags, Environment environment,
+                                 AgentConfig defaults = {});
 
 // The group of the socket; nothing where none is configured, Code::Invalid where there is no such
 // group.

@@ -2,6 +2,7 @@
 #include "daemons/agent/identity.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/file.h"
 #include "kernel-wg/keys.h"
@@ -48,11 +49,10 @@ Result<void> save_agent(const StateDir& dir, const state::AgentState& agent) {
 
 Result<uint32_t> move_index(state::AgentState& agent, const std::string& network_id,
                             const std::vector<uint32_t>& taken) {
+    std::set<int64_t> used(taken.begin(), taken.end());
+    for (const auto& slot : agent.slots) used.insert(slot.index);
     for (uint32_t index = 0; index < reconcile::kIndexes; ++index) {
-        const bool is_used = std::any_of(agent.slots.begin(), agent.slots.end(), [&](auto& slot) {
-            return slot.index == static_cast<int64_t>(index);
-        });
-        if (is_used || std::find(taken.begin(), taken.end(), index) != taken.end()) continue;
+        if (used.contains(index)) continue;
         std::erase_if(agent.slots, [&](const auto& slot) { return slot.network_id == network_id; });
         agent.slots.push_back({network_id, static_cast<int64_t>(index)});
         return index;

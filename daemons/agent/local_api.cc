@@ -161,6 +161,7 @@ void LocalApi::ping(const http::Request& request, http::Reply reply) {
         result.path = now ? now->peer.path : place.peer.path;
         result.endpoint = now ? now->peer.endpoint : place.peer.endpoint;
         result.relay = now ? now->peer.relay : place.peer.relay;
+        result.vrouter = place.peer.vrouter;
         if (trip) result.rtt_microseconds = trip->count();
         held->send(json(encode(result)));
         pings_.erase(id);

@@ -18,7 +18,8 @@ using metrics::Label;
 using metrics::Text;
 
 constexpr std::array kPaths{local::PathKind::Direct, local::PathKind::RelayUdp,
-                            local::PathKind::RelayTls, local::PathKind::None};
+                            local::PathKind::RelayTls, local::PathKind::Vrouter,
+                            local::PathKind::None};
 
 void write_peers(Text& text, const std::vector<local::StatusPeer>& peers) {
     text.begin({"cvlan_agent_peers", "Peers, by the path that packets take to them now."}, "gauge");

@@ -117,6 +117,31 @@ local::SelfStatus Agent::self_status(const Node& node) const {
     return self;
 }
 
+namespace {
+
+// Those with whom there is no tunnel, after all that there are.
+void add_behind(const model::MapNetwork& network, std::vector<local::StatusPeer>& peers) {
+    const model::MapPeer* gateway = network.gateway();
+    const auto through =
+        std::find_if(peers.begin(), peers.end(), [&](const local::StatusPeer& peer) {
+            return gateway && peer.id == gateway->node_id && peer.network_id == network.id;
+        });
+    const bool has_path = through != peers.end() && through->path != local::PathKind::None;
+    for (const auto& [node_id, peer] : network.behind) {
+        local::StatusPeer out;
+        out.name = peer.name;
+        out.id = node_id;
+        out.network_id = network.id;
+        out.addresses = texts(peer.addresses);
+        out.path = has_path ? local::PathKind::Vrouter : local::PathKind::None;
+        if (gateway) out.vrouter = gateway->name;
+        out.data_plane = local::DataPlane::Wireguard;
+        peers.push_back(std::move(out));
+    }
+}
+
+}  // namespace
+
 void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) const {
     const auto& map = node.store().map();
     if (!map) return;
@@ -150,8 +175,10 @@ void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) c
                 out.rtt_ms = told.rtt_ms;
                 if (told.relay) out.relay = told.relay->name;
             }
+            for (const Prefix& route : peer.routes) out.routes.push_back(route.text());
             peers.push_back(std::move(out));
         }
+        add_behind(network, peers);
     }
 }
 

@@ -129,6 +129,8 @@ model::wire::PeerPath told_as(model::local::PathKind kind) {
             return model::wire::PeerPath::RelayUdp;
         case model::local::PathKind::RelayTls:
             return model::wire::PeerPath::RelayTls;
+        case model::local::PathKind::Vrouter:
+            break;
     }
     return model::wire::PeerPath::None;
 }

@@ -90,6 +90,16 @@ void Agent::up(const local::UpRequest& request, Done<local::UpResult> done) {
           });
 }
 
+// For which other program a token is, in words; nullptr: for this one.
+static const char* other_program(model::TokenRole role, bool is_vrouter) {
+    if (role == model::TokenRole::Relay) return "this token is a relay's: it is for cvlan-relay";
+    if (role == model::TokenRole::Vrouter && !is_vrouter)
+        return "this token is a vrouter's: it is for cvlan-vrouter";
+    if (role == model::TokenRole::Node && is_vrouter)
+        return "this token is a node's: a vrouter needs one of role VROUTER";
+    return nullptr;
+}
+
 void Agent::enrol(const std::string& text, const std::optional<std::string>& name,
                   Done<Node*> done) {
     auto token = pki::parse_token(text);
@@ -97,9 +107,8 @@ void Agent::enrol(const std::string& text, const std::optional<std::string>& nam
         return done(
             tl::unexpected(refusal(403, "TOKEN_INVALID", Code::Denied, token.error().message)));
     const model::TokenClaims& claims = token->claims;
-    if (claims.role == model::TokenRole::Relay)
-        return done(tl::unexpected(refusal(403, "TOKEN_INVALID", Code::Denied,
-                                           "this token is a relay's: it is for cvlan-relay")));
+    if (const char* other = other_program(claims.role, parts_.config.tenants_apart))
+        return done(tl::unexpected(refusal(403, "TOKEN_INVALID", Code::Denied, other)));
     Node* node = node_of(claims.tenant_id);
     if (node && node->identity().kept.phase == state::Phase::Revoked)
         return done(tl::unexpected(

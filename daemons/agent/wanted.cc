@@ -91,6 +91,7 @@ void Paths::keep_only(const reconcile::Desired& want) {
 
 reconcile::NodeConfig node_config(const WantedFrom& from, state::AgentState& agent) {
     reconcile::NodeConfig config;
+    config.underlay = from.underlay.own;
     for (const auto& [id, network] : from.map.networks) {
         const auto* keys = from.identity.network(id);
         if (!keys) continue;

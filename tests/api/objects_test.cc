@@ -222,6 +222,11 @@ TEST_F(ObjectsTest, WhatANetworkCanNotDoIsRefusedByTheNameOfTheField) {
     refused(R"({"ipsecTags":["nope"]})", "ipsecTags");
     refused(R"({"cryptoProfile":"FIPS_ALGORITHMS"})", "cryptoProfile");
     refused(R"({"cryptoProfile":"SECRET"})", "cryptoProfile");
+    refused(R"({"topology":"STAR"})", "topology");
+    refused(R"({"topology":"HUB","dataPlane":"IPSEC"})", "topology");
+    EXPECT_EQ(ask("PATCH", path, R"({"topology":"HUB"})").status, 200);
+    EXPECT_NE(ask("GET", path).body.find(R"("topology":"HUB")"), std::string::npos);
+    EXPECT_EQ(ask("PATCH", path, R"({"topology":"MESH"})").status, 200);
     EXPECT_EQ(
         ask("PATCH", path, R"({"cryptoProfile":"FIPS_ALGORITHMS","dataPlane":"IPSEC"})").status,
         200);

@@ -47,12 +47,13 @@ struct MapMaker {
             expiry};
         return sign(encode(head));
     }
-    wire::SignedBytes network(int64_t revision = 1) const {
+    wire::SignedBytes network(int64_t revision = 1,
+                              std::optional<wire::Topology> topology = {}) const {
         wire::MapFragment fragment;
         fragment.scope = fragment.id = kNetwork;
         fragment.kind = wire::FragmentKind::Network;
         fragment.revision = revision;
-        fragment.network = wire::MapNetwork{"office", "10.100.0.0/24", {}, 1420, {}, {}};
+        fragment.network = wire::MapNetwork{"office", "10.100.0.0/24", {}, 1420, {}, {}, topology};
         return sign(encode(fragment));
     }
     wire::SignedBytes peer(const std::string& id, int n, int64_t revision, std::string key_text,
@@ -68,6 +69,13 @@ struct MapMaker {
         peer.wireguard_public_key = std::move(key_text);
         peer.endpoints = std::move(endpoints);
         fragment.peer = std::move(peer);
+        return sign(encode(fragment));
+    }
+    // Of `of`, which is the network's vrouter now.
+    wire::SignedBytes gateway(const wire::SignedBytes& of, std::vector<std::string> routes) const {
+        auto fragment = *model::decode<wire::MapFragment>(as_text(of.payload));
+        fragment.peer->gateway = true;
+        fragment.peer->routes = std::move(routes);
         return sign(encode(fragment));
     }
     wire::SignedBytes tombstone(const std::string& id, int64_t revision) const {

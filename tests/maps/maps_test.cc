@@ -15,6 +15,24 @@ TEST_F(MapsTest, ANodeWithoutAMapGetsItsNetworkAndEveryMemberOfIt) {
     EXPECT_EQ(head->expires_at - head->issued_at, std::chrono::hours(24 * 7));
 }
 
+TEST_F(MapsTest, AVrouterAndItsRoutesAreToldToItsNetworksNodes) {
+    load(1, 3);
+    const Since before = settled(1);
+    auto hub = network(1);
+    hub.topology = model::Topology::Hub;
+    ASSERT_TRUE(maps.put_network(hub, 2));
+    auto gateway = node(3, {1}, 3);
+    gateway.role = model::TokenRole::Vrouter;
+    gateway.memberships[0].gateway = true;
+    gateway.memberships[0].routes = {"192.168.7.0/24"};
+    apply(store::EventKind::NodeChanged, 3, gateway);
+    const auto delta = poll(1, before);
+    ASSERT_EQ(delta->fragments.size(), 2u);
+    EXPECT_EQ(delta->fragments[0].network->topology, wire::Topology::Hub);
+    EXPECT_EQ(delta->fragments[1].peer->gateway, true);
+    EXPECT_EQ(delta->fragments[1].peer->routes, std::vector<std::string>{"192.168.7.0/24"});
+}
+
 TEST_F(MapsTest, NothingNewIsNoAnswer) {
     load(1, 2);
     EXPECT_FALSE(poll(1, settled(1)));

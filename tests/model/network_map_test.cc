@@ -54,6 +54,78 @@ TEST(BuildMap, SelfAndPeersFindTheirPlace) {
     EXPECT_TRUE(map.refused.empty());
 }
 
+wire::MapFragment gateway(const std::string& id, const std::string& address, char key,
+                          std::vector<std::string> routes) {
+    auto fragment = peer(id, address, key);
+    fragment.peer->gateway = true;
+    fragment.peer->routes = std::move(routes);
+    return fragment;
+}
+
+wire::MapFragment hub() {
+    auto fragment = network();
+    fragment.network->topology = wire::Topology::Hub;
+    return fragment;
+}
+
+TEST(BuildMap, InAHubANodeHasItsVrouterAndTheOthersBehindIt) {
+    const std::vector<wire::MapFragment> fragments{
+        hub(), peer("self", "10.1.0.1", 1), peer("b", "10.1.0.2", 2),
+        gateway("gw", "10.1.0.9", 9, {"192.168.7.0/24"})};
+    const auto map = built(fragments);
+    const auto& lan = map.networks.at(kNet);
+    ASSERT_EQ(lan.peers.size(), 1u);
+    ASSERT_NE(lan.gateway(), nullptr);
+    EXPECT_EQ(lan.gateway()->node_id, "gw");
+    ASSERT_EQ(lan.behind.size(), 1u);
+    EXPECT_EQ(lan.behind.at("b").addresses.at(0).text(), "10.1.0.2");
+    EXPECT_EQ(lan.beyond_gateway(),
+              (std::vector{*Prefix::parse("192.168.7.0/24"), *Prefix::parse("10.1.0.0/24")}));
+    EXPECT_TRUE(map.refused.empty());
+}
+
+TEST(BuildMap, TheVrouterOfAHubHasEverybody) {
+    const auto map = built({hub(), gateway("self", "10.1.0.1", 1, {"192.168.7.0/24"}),
+                            peer("b", "10.1.0.2", 2), peer("c", "10.1.0.3", 3)});
+    const auto& lan = map.networks.at(kNet);
+    EXPECT_EQ(lan.peers.size(), 2u);
+    EXPECT_TRUE(lan.behind.empty());
+    EXPECT_TRUE(lan.beyond_gateway().empty()) << "its own routes lead nowhere else";
+}
+
+TEST(BuildMap, InAMeshAVrouterIsAPeerLikeOthersButForItsRoutes) {
+    const auto map = built({network(), peer("self", "10.1.0.1", 1), peer("b", "10.1.0.2", 2),
+                            gateway("gw", "10.1.0.9", 9, {"192.168.7.0/24"})});
+    const auto& lan = map.networks.at(kNet);
+    EXPECT_EQ(lan.peers.size(), 2u);
+    EXPECT_EQ(lan.beyond_gateway(), std::vector{*Prefix::parse("192.168.7.0/24")});
+}
+
+TEST(BuildMap, OfTwoVroutersOneIsTaken) {
+    const auto map = built({hub(), peer("self", "10.1.0.1", 1), gateway("gw1", "10.1.0.8", 8, {}),
+                            gateway("gw2", "10.1.0.9", 9, {"192.168.7.0/24"})});
+    const auto& lan = map.networks.at(kNet);
+    EXPECT_EQ(lan.gateway()->node_id, "gw1");
+    EXPECT_EQ(lan.behind.count("gw2"), 1u);
+    EXPECT_EQ(map.refused.size(), 1u);
+}
+
+TEST(BuildMap, ARouteThatWouldTakeANetworkOrEverythingIsLeftOut) {
+    const auto map = built(
+        {network(), peer("self", "10.1.0.1", 1),
+         gateway("gw", "10.1.0.9", 9, {"10.0.0.0/8", "0.0.0.0/0", "::/0", "192.168.7.0/24"})});
+    EXPECT_EQ(map.networks.at(kNet).beyond_gateway(),
+              std::vector{*Prefix::parse("192.168.7.0/24")});
+    EXPECT_EQ(map.refused.size(), 3u);
+}
+
+TEST(BuildMap, WhoIsNoVrouterHasNoRoutes) {
+    auto sly = peer("b", "10.1.0.2", 2);
+    sly.peer->routes = {"192.168.7.0/24"};
+    const auto map = built({network(), peer("self", "10.1.0.1", 1), sly});
+    EXPECT_TRUE(map.networks.at(kNet).peers.at("b").routes.empty());
+}
+
 TEST(BuildMap, OneBadPeerIsLeftOutWithItsReasonAndSpoilsNoOther) {
     auto named = peer("c", "10.1.0.4", 4);
     named.peer->name = "a;reboot";

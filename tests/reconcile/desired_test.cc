@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "reconcile/plan.h"
+#include "reconcile/tenant_host.h"
 #include "tests/reconcile/samples.h"
 
 namespace cvlan::reconcile {
@@ -154,6 +155,86 @@ TEST(DesiredState, ANetworkOverIpsecNeedsNoKeyAndKeepsTheLeastMtu) {
     EXPECT_EQ(want.links.at(0).mtu, 1280u);
     config.networks[kNetwork].mtu = 1400;
     EXPECT_EQ(desired_state(map_of({network}), config).links.at(0).mtu, 1400u);
+}
+
+model::MapNetwork with_gateway(const std::vector<std::string>& routes) {
+    model::MapNetwork network = map_network({2, 9});
+    model::MapPeer& gateway = network.peers.at("node-9");
+    gateway.gateway = true;
+    for (const std::string& route : routes) gateway.routes.push_back(prefix(route));
+    return network;
+}
+
+TEST(DesiredState, WhatIsBehindAVrouterGoesToIt) {
+    const Desired want =
+        desired_state(map_of({with_gateway({"192.168.7.0/24", "fd07::/64"})}), self());
+    const auto& peers = want.wireguard.at(0).peers;
+    EXPECT_THAT(peers[0].allowed_ips,
+                ElementsAre(prefix("10.100.0.2/32"), prefix("fd00:100::2/128")));
+    EXPECT_THAT(peers[1].allowed_ips, ElementsAre(prefix("10.100.0.9/32"), prefix("192.168.7.0/24"),
+                                                  prefix("fd00:100::9/128"), prefix("fd07::/64")));
+    ASSERT_EQ(want.routes.size(), 4u);
+    EXPECT_EQ(want.routes[1],
+              device_route(52000, prefix("192.168.7.0/24"), kDevice, address("10.100.0.1")));
+    EXPECT_EQ(want.rules.size(), 2u) << "no more than without";
+    EXPECT_THAT(want.refused, IsEmpty());
+}
+
+TEST(DesiredState, InAHubTheWholeNetworkGoesToTheVrouter) {
+    model::MapNetwork network = with_gateway({});
+    network.topology = model::wire::Topology::Hub;
+    network.behind.insert(network.peers.extract("node-2"));
+    const Desired want = desired_state(map_of({network}), self());
+    ASSERT_EQ(want.wireguard.at(0).peers.size(), 1u);
+    EXPECT_THAT(want.wireguard[0].peers[0].allowed_ips,
+                ElementsAre(prefix("10.100.0.0/16"), prefix("10.100.0.9/32"),
+                            prefix("fd00:100::/64"), prefix("fd00:100::9/128")));
+    EXPECT_EQ(want.routes.size(), 2u) << "the network's own, which are there anyway";
+}
+
+TEST(DesiredState, ARouteThatHoldsThisMachinesAddressIsNotUsed) {
+    NodeConfig config = self();
+    config.underlay = {address("192.168.7.20")};
+    const Desired want =
+        desired_state(map_of({with_gateway({"192.168.7.0/24", "192.168.8.0/24"})}), config);
+    EXPECT_EQ(want.routes.size(), 3u);
+    EXPECT_THAT(
+        want.refused,
+        ElementsAre(HasSubstr("192.168.7.0/24: holds this machine's address 192.168.7.20")));
+}
+
+TEST(DesiredState, ARouteOfAFamilyThatTheNetworkHasNotIsToldOf) {
+    model::MapNetwork network = other_network();
+    network.peers["node-9"] = map_peer(9);
+    network.peers["node-9"].addresses = {address("10.200.0.9")};
+    network.peers["node-9"].gateway = true;
+    network.peers["node-9"].routes = {prefix("fd07::/64")};
+    const Desired want = desired_state(map_of({network}), self());
+    EXPECT_THAT(want.refused, ElementsAre(HasSubstr("no address of its family")));
+}
+
+TEST(DesiredState, ALinkIsInTheNamespaceOfItsTenant) {
+    NodeConfig config = self();
+    config.netns = "cvlan-one";
+    const Desired want = desired_state(map_of({map_network({2})}), config);
+    EXPECT_EQ(want.links.at(0).netns, "cvlan-one");
+}
+
+TEST(PartOf, ANamespaceHasWhatStandsOnItsLinks) {
+    NodeConfig config = self();
+    config.netns = "one";
+    Desired want = desired_state(map_of({map_network({2})}), config);
+    config.netns = "two";
+    want.add(desired_state(map_of({other_network()}), config));
+    const Desired two = part_of(want, "two");
+    ASSERT_EQ(two.links.size(), 1u);
+    EXPECT_EQ(two.links[0].device, kOtherDevice);
+    EXPECT_EQ(two.addresses.size(), 1u);
+    EXPECT_EQ(two.wireguard.size(), 1u);
+    EXPECT_EQ(two.routes.size(), 1u);
+    EXPECT_THAT(two.rules, ElementsAre(policy_rule(Family::V4, 1)));
+    EXPECT_EQ(part_of(want, "one").rules.size(), 2u);
+    EXPECT_TRUE(part_of(want, "three").empty());
 }
 
 TEST(DesiredAdd, AnIndexIsOneNetworksInEitherDataPlane) {

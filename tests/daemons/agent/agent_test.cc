@@ -438,6 +438,36 @@ TEST_F(AgentTest, TwoForeignHoldersOfIndexesDoNotSendItToAndFro) {
     EXPECT_EQ(machine.kernel.rules.back().rule.priority, reconcile::kPriorityBase + 2);
 }
 
+TEST_F(AgentTest, InAHubTheOthersAreReachedThroughTheVrouter) {
+    bring_up();
+    ASSERT_TRUE(machine.until([&] { return controller.held() == 1; }));
+    const auto& maps = controller.issuer.maps;
+    const auto vrouter = maps.peer(node_id(2), 2, 8, wireguard_key(2), {"192.0.2.2:51820"});
+    controller.publish(maps.delta(
+        9, {maps.network(8, wire::Topology::Hub), maps.gateway(vrouter, {"192.168.7.0/24"})}));
+    ASSERT_TRUE(machine.until([&] { return machine.device()->peers.size() == 1; }));
+    EXPECT_EQ(machine.device()->peers.at(0).allowed_ips,
+              (std::set{*Prefix::parse("10.100.0.0/24"), *Prefix::parse("10.100.0.2/32"),
+                        *Prefix::parse("192.168.7.0/24")}));
+    const auto peers = machine.agent->status().peers;
+    ASSERT_EQ(peers.size(), 2u);
+    EXPECT_EQ(peers[0].routes, std::vector<std::string>{"192.168.7.0/24"});
+    EXPECT_EQ(peers[1].id, node_id(3));
+    EXPECT_EQ(peers[1].vrouter, peers[0].name);
+    EXPECT_EQ(peers[1].path, local::PathKind::None) << "the vrouter has none yet";
+}
+
+TEST_F(AgentTest, AVroutersTokenIsForThatProgramAndANodesForThis) {
+    machine.config.tenants_apart = true;
+    machine.start();
+    local::UpRequest request;
+    request.token = controller.token();
+    const auto up = machine.up(request);
+    ASSERT_FALSE(up);
+    EXPECT_NE(up.error().error.message.find("role VROUTER"), std::string::npos);
+    EXPECT_TRUE(controller.requests.empty());
+}
+
 TEST_F(AgentTest, ABadTokenLeavesAMachineDown) {
     bring_up();
     ASSERT_TRUE(machine.agent->down());

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "reconcile/marks.h"
 #include "tests/daemons/agent/support.h"
 
 namespace cvlan::agent {
@@ -56,12 +57,16 @@ TEST(Index, IsKeptAndTheLowestFreeOneIsGiven) {
     EXPECT_EQ(*index_for(agent, kNetwork), 3u);
 }
 
-TEST(Index, TheHundredAndFirstNetworkIsRefused) {
+TEST_F(AgentStateTest, HasRoomForAllIndexesAndNoMore) {
     state::AgentState agent;
-    for (int i = 0; i < 100; ++i) ASSERT_TRUE(index_for(agent, node_id(i)));
-    auto one_more = index_for(agent, kNetwork);
+    for (int i = 0; i < int{reconcile::kIndexes}; ++i) ASSERT_TRUE(index_for(agent, node_id(i)));
+    auto one_more = index_for(agent, node_id(int{reconcile::kIndexes}));
     ASSERT_FALSE(one_more);
     EXPECT_EQ(one_more.error().code, Code::Unavailable);
+    ASSERT_TRUE(save_agent(dir, agent));
+    const auto kept = load_agent(dir);
+    ASSERT_TRUE(kept) << kept.error().message;
+    EXPECT_EQ(kept->slots.size(), size_t{reconcile::kIndexes});
 }
 
 TEST(Enrolment, TakesTheAnswerOfTheTokensController) {
