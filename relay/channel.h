@@ -44,6 +44,7 @@ public:
     // An ERROR and the end of the stream, as far as they go without waiting.
     void last_words(Fault code, std::string_view text);
     uint64_t dropped() const { return waiting_.dropped(); }
+    void keep_buffers(bool on) { stream_.keep_buffers(on); }
 
 protected:
     // Before the frames of a turn.

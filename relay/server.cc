@@ -128,6 +128,7 @@ void Server::State::bury() {
 
 // libevent runs it behind all that was readable when it looked.
 void Server::State::end_turn() {
+    is_in_turn = false;
     send_due();
     bury();
 }
@@ -149,6 +150,7 @@ void Server::State::forget(Session& session) {
     while (!session.grants.empty()) drop_grant(session, session.grants.back());
     counts.dropped_queue += session.dropped();
     --session.tenant().sessions;
+    busy -= session.is_busy ? 1 : 0;
     std::replace(due.begin(), due.end(), &session, static_cast<Session*>(nullptr));
     sessions.erase(session.id());
 }
@@ -173,6 +175,7 @@ void Server::State::drop_grant(Session& session, const Granted& grant) {
 void Server::State::sweep() {
     now = clock.since_boot();
     for (const auto& [id, session] : sessions) {
+        look_at_rest(*session);
         if (now - session->heard_at > options.limits.silence)
             end(*session, Fault::Leaving, "nothing was heard for too long");
         else
@@ -281,6 +284,7 @@ void Server::drain(std::function<void()> done) {
 ServerStats Server::stats() const {
     ServerStats stats = state_->counts;
     stats.sessions = state_->sessions.size();
+    stats.busy = state_->busy;
     for (const auto& [id, session] : state_->sessions) stats.dropped_queue += session->dropped();
     return stats;
 }

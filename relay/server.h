@@ -29,6 +29,7 @@ struct ServerLimits {
     TenantLimits tenant{};
     size_t queue_bytes = size_t{128} * 1024;          // that wait for one slow client
     size_t queue_memory = size_t{256} * 1024 * 1024;  // that wait for all
+    size_t busy_sessions = 1'000;                     // that keep OpenSSL's buffers, 33 KiB each
     std::chrono::seconds silence{90};
     std::chrono::milliseconds sweep{5'000};  // how often that, and the end of grants, is looked for
 };
@@ -68,6 +69,7 @@ struct ServerOptions {
 struct ServerStats {
     size_t sessions = 0;
     size_t keys = 0;
+    size_t busy = 0;  // sessions that keep their buffers
     uint64_t sessions_begun = 0;
     uint64_t sessions_refused = 0;
     uint64_t grants = 0;

@@ -33,6 +33,8 @@ struct Server::State final : Session::Owner {
     bool take_grant(Session& session, ByteView json);
     void use_grant(Session& session, const Grant& grant);
     bool forward(Session& from, ByteView body);
+    void note_packet(Session& session);
+    void look_at_rest(Session& session);
     void tell_not_here(Session& from, const Key& peer);
     bool answer_ping(Session& session, ByteView body);
     bool take_pair(Session& session, const Frame& frame);
@@ -62,6 +64,8 @@ struct Server::State final : Session::Owner {
     std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions;
     uint64_t last_id = 0;
     BootTime now{0};  // of this turn
+    bool is_in_turn = false;
+    size_t busy = 0;  // sessions that keep their buffers
     std::vector<Session*> due;
     event turn_event{};          // runs when all that could be read in this turn was
     std::vector<uint64_t> over;  // whose sessions end with this turn

@@ -52,6 +52,8 @@ public:
     std::chrono::milliseconds heard_at{0};
     bool is_due = false;   // for flush()
     bool is_over = false;  // it is gone with this turn
+    bool is_busy = false;  // it keeps its buffers
+    uint32_t lately = 0;   // packets from it and to it, since the last sweep
 
     const Granted* grant_in(uint32_t network) const {
         for (const Granted& grant : grants)

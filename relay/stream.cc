@@ -154,6 +154,13 @@ bool Stream::go_on() {
     return is_done;
 }
 
+void Stream::keep_buffers(bool on) {
+    if (on)
+        SSL_clear_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);
+    else
+        SSL_set_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);  // they go with the next record
+}
+
 void Stream::say_goodbye() {
     if (state_ != StreamState::Open || is_blocked()) return;
     (void)SSL_shutdown(ssl_.get());

@@ -71,6 +71,9 @@ public:
     // close_notify, as far as it goes without waiting.
     void say_goodbye();
 
+    // OpenSSL's buffers, which else are there only while a record passes.
+    void keep_buffers(bool on);
+
     int fd() const { return fd_.get(); }
     SSL* ssl() const { return ssl_.get(); }
 

@@ -76,6 +76,28 @@ TEST(AQueue, HasNoRoomWhereAllHaveTakenTooMuch) {
     EXPECT_EQ(numbers_in(other), "3");
 }
 
+TEST(ARelay, LeavesBuffersToThoseWhoAreBusyAndToNoMoreThanItMay) {
+    ServerLimits limits;
+    limits.sweep = 200ms;
+    limits.busy_sessions = 1;
+    TestRelay relay(limits);
+    const auto a = relay.client(1, 0xa1), b = relay.client(2, 0xb2);
+    size_t most = 0;
+    for (int i = 0; i < 500; ++i) {
+        ASSERT_TRUE(a->send(key_of(0xb2), "x"));
+        ASSERT_EQ(b->packet(), "161:x");
+        most = std::max(most, relay.stats().busy);
+    }
+    EXPECT_EQ(most, 1u);
+    const auto end = std::chrono::steady_clock::now() + 10s;
+    while (relay.stats().busy > 0 && std::chrono::steady_clock::now() < end) {
+    }
+    EXPECT_EQ(relay.stats().busy, 0u);
+    // Those that were given back come again by themselves.
+    EXPECT_TRUE(a->send(key_of(0xb2), "y"));
+    EXPECT_EQ(b->packet(), "161:y");
+}
+
 TEST(ATokenBucket, LetsSoMuchPassInASecond) {
     TokenBucket bucket(1000);
     bucket.refill(1ms);
