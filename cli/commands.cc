@@ -78,6 +78,11 @@ constexpr Command kCommands[] = {
     {"ping", ping, ping_options, "probe a peer through its tunnel, until the path is direct"},
     {"netcheck", netcheck, nothing,
      "look at the network this machine is in, and how far relays are"},
+    {"ipsec list", ipsec_list, nothing, "list this machine's tunnels over IPsec"},
+    {"ipsec show", ipsec_show, ipsec_peer_options, "show a peer's: identities, ciphers, SPIs"},
+    {"ipsec rekey", ipsec_rekey, ipsec_peer_options, "give a peer's tunnels new keys"},
+    {"ipsec terminate", ipsec_terminate, ipsec_peer_options,
+     "end a peer's tunnels; the next packet sets up new ones"},
     {"plan", plan, nothing, "show what the agent would change now; nothing when converged"},
     {"version", version, nothing, "show the version of this program"},
 };

@@ -90,6 +90,13 @@ int job_list(const Args& args, Io& io);
 // status.cc
 int status(const Args& args, Io& io);
 int plan(const Args& args, Io& io);
+// ipsec.cc
+int ipsec_list(const Args& args, Io& io);
+int ipsec_show(const Args& args, Io& io);
+int ipsec_rekey(const Args& args, Io& io);
+int ipsec_terminate(const Args& args, Io& io);
+void ipsec_peer_options(CLI::App& app, Args& args);
+
 // netcheck.cc
 int netcheck(const Args& args, Io& io);
 // local.cc

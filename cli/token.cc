@@ -47,6 +47,7 @@ void token_create_options(CLI::App& app, Args& args) {
                                  {"vrouter", wire::TokenRole::Vrouter},
                                  {"relay", wire::TokenRole::Relay}},
                                 "what enrols with it: node (default), vrouter or relay");
+    app.add_option("--tags", args.tags, "tags that its nodes get, with commas")->delimiter(',');
 }
 
 bool says_network(const Args& args, Io& io) {
@@ -69,6 +70,7 @@ int token_create(const Args& args, Io& io) {
     wanted.uses = args.uses;
     wanted.expires_in = fmt::format("{}s", args.expires.count());
     wanted.role = args.role;
+    wanted.tags = args.tags;
     auto created = session->controller.create_token(wanted);
     if (!created) return fail(io, created.error());
     created->record.reset();  // what a script wants is the token and its id

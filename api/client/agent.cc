@@ -45,4 +45,16 @@ Result<local::NetcheckReport> Agent::netcheck() {
         {.method = "POST", .path = "netcheck", .patience = std::chrono::seconds(30)});
 }
 
+Result<local::IpsecList> Agent::ipsec() { return call<local::IpsecList>({.path = "ipsec"}); }
+
+Result<local::IpsecResult> Agent::ipsec_rekey(const local::IpsecRequest& request) {
+    return call<local::IpsecResult>(
+        {.method = "POST", .path = "ipsec/rekey", .body = encode(request)});
+}
+
+Result<local::IpsecResult> Agent::ipsec_terminate(const local::IpsecRequest& request) {
+    return call<local::IpsecResult>(
+        {.method = "POST", .path = "ipsec/terminate", .body = encode(request)});
+}
+
 }  // namespace cvlan::client

@@ -26,6 +26,9 @@ public:
     Result<local::LogoutResult> logout();
     Result<local::PingResult> ping(const local::PingRequest& request);
     Result<local::NetcheckReport> netcheck();
+    Result<local::IpsecList> ipsec();
+    Result<local::IpsecResult> ipsec_rekey(const local::IpsecRequest& request);
+    Result<local::IpsecResult> ipsec_terminate(const local::IpsecRequest& request);
 
 private:
     explicit Agent(Transport transport) : transport_(std::move(transport)) {}

@@ -28,7 +28,11 @@ constexpr int kFastRounds = 5;
 
 }  // namespace
 
-Agent::Agent(AgentParts parts) : parts_(std::move(parts)), boot_id_(read_boot_id()) {
+Agent::Agent(AgentParts parts)
+    : parts_(std::move(parts)),
+      boot_id_(read_boot_id()),
+      ipsec_({parts_.loop, parts_.clock, parts_.make_keeper, parts_.watch_tunnels,
+              [this] { tunnels_changed(); }, [this](const Address& to) { packet_waits(to); }}) {
     make_nat64();
     make_pathfinder();
     make_relays();

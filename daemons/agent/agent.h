@@ -15,12 +15,12 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "daemons/agent/figures.h"
+#include "daemons/agent/ipsec.h"
 #include "daemons/agent/node.h"
 #include "daemons/agent/parts.h"
 #include "daemons/agent/pathfinder.h"
 #include "daemons/agent/port_maps.h"
 #include "daemons/agent/relay_links.h"
-#include "daemons/agent/tunnels.h"
 #include "daemons/agent/wanted.h"
 #include "model/local.h"
 #include "reconcile/reconciler.h"
@@ -47,6 +47,9 @@ public:
     void up(const local::UpRequest& request, Done<local::UpResult> done);
     Answer<local::DownResult> down();
     void logout(const Done<local::LogoutResult>& done);
+    void ipsec_list(const Done<local::IpsecList>& done);
+    void ipsec_change(ike::Ask::What what, const std::string& name,
+                      const Done<local::IpsecResult>& done);
 
     std::string metrics() const;  // as Prometheus reads it
     bool is_ready() const;        // there is a map for each enrolment, or none is wanted
@@ -94,7 +97,6 @@ private:
     void note(reconcile::Round& round);
     void read_underlay();
     // How peers are reached.
-    // How peers are reached.
     void make_nat64();
     void make_pathfinder();
     void read_gateway();
@@ -127,8 +129,6 @@ private:
     void packet_waits(const Address& to);
     void take_tunnel_paths(const std::vector<PathWrite>& writes);
     PathTold tunnel_path(const PathKey& key, const TunnelSeen& seen) const;
-    std::shared_ptr<const ike::Status> tunnels() const;
-    void tunnel_health(std::vector<local::HealthItem>& items) const;
     void show_tunnel(const model::MapPeer& known, const TunnelsSeen& tunnels,
                      local::StatusPeer& peer) const;
     void tunnel_paths(const std::string& network_id, const model::MapNetwork& network,
@@ -171,13 +171,7 @@ private:
     std::unique_ptr<RelayLinks> relays_;
     std::optional<Gateway> gateway_;  // where a port is to be mapped at it
     std::unique_ptr<PortMaps> port_maps_;
-    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for calls from keeper_'s thread
-    std::unique_ptr<ike::Keeper> keeper_;
-    bool has_ipsec_ = false;
-    bool has_seen_tunnels_ = false;  // charon has told which stand
-    TunnelPaths tunnel_paths_;
-    std::shared_ptr<void> tunnel_watch_;
-    std::string tunnel_trouble_;
+    Ipsec ipsec_;
     Figures figures_;
     reconcile::Observed last_;             // of the last round: for status
     reconcile::Desired last_want_;         // of the last round: for drift

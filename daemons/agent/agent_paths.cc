@@ -126,7 +126,7 @@ void Agent::follow_paths() {
         if (!map || !is_wanted_up()) continue;
         for (const auto& [id, network] : map->networks) {
             // What stands is known first: it would be left for a path that is no better.
-            if (const auto key = tunnel_key(node->identity(), *map, id); key && has_seen_tunnels_)
+            if (const auto key = tunnel_key(node->identity(), *map, id); key && ipsec_.has_seen())
                 networks.push_back({reconcile::xfrm_device_name(id), ike::kNatPort, *key, map, id});
             const std::string name = reconcile::device_name(id);
             const auto device =
@@ -243,7 +243,7 @@ void Agent::report_endpoints(Node& node) {
         const auto port = is_tunnel ? ike::kNatPort : static_cast<uint16_t>(network.listen_port);
         const std::string device = is_tunnel ? reconcile::xfrm_device_name(network.network_id)
                                              : reconcile::device_name(network.network_id);
-        const bool has_checks = pathfinder_ && (!is_tunnel || has_seen_tunnels_);
+        const bool has_checks = pathfinder_ && (!is_tunnel || ipsec_.has_seen());
         // What STUN servers answer belongs into the first report: the next has to wait.
         if (has_checks && (!pathfinder_->follows(device) || pathfinder_->is_asking(device))) return;
         const auto own = places_of(device, port);

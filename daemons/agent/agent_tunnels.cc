@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Networks over IPsec: charon gets its connections beside the rounds, on a thread of its own; here
-// it is told what is wanted, and what it has is shown.
+// Networks over IPsec: what is wanted of charon, beside the rounds, and what cvlanctl asks of it.
 
 #include <algorithm>
 
@@ -21,37 +20,26 @@ std::optional<Endpoint> remote_of(const TunnelSeen& seen) {
 
 }  // namespace
 
-// Nobody speaks with charon on a machine that has never had a network over IPsec.
 void Agent::follow_tunnels() {
     auto want = std::make_shared<ike::Wanted>();
     want->first_if_id = reconcile::kIfIdBase;
     want->if_ids = reconcile::kIndexes;
-    tunnel_trouble_.clear();
-    has_ipsec_ = false;
+    bool is_wanted = false;
+    std::string trouble;
     if (pathfinder_)
-        std::erase_if(tunnel_paths_, [this](const auto& one) {
+        std::erase_if(ipsec_.paths(), [this](const auto& one) {
             return !pathfinder_->speaks_checks(one.first);  // it is in the map no more
         });
     for (auto& node : nodes_) {
         const auto map = node->map();
         if (!map || !is_wanted_up()) continue;
-        for (const auto& [id, network] : map->networks)
-            has_ipsec_ = has_ipsec_ || is_ipsec(network);
+        for (const auto& [id, network] : map->networks) is_wanted = is_wanted || is_ipsec(network);
         const TunnelsFrom from{
             node->identity(), *map, underlay_, agent_, {.rekey = parts_.config.ipsec_rekey},
-            tunnel_paths_};
-        if (auto wanted = want_tunnels(from, *want); !wanted)
-            tunnel_trouble_ = wanted.error().message;
+            ipsec_.paths()};
+        if (auto wanted = want_tunnels(from, *want); !wanted) trouble = wanted.error().message;
     }
-    if (has_ipsec_ && !keeper_ && parts_.make_keeper)
-        keeper_ = parts_.make_keeper([this, alive = std::weak_ptr<bool>(alive_)] {
-            parts_.loop.post([this, alive] {
-                if (alive.lock()) tunnels_changed();
-            });
-        });
-    if (has_ipsec_ && !tunnel_watch_ && parts_.watch_tunnels)
-        tunnel_watch_ = parts_.watch_tunnels([this](const Address& to) { packet_waits(to); });
-    if (keeper_) keeper_->set(std::move(want));
+    ipsec_.follow(std::move(want), is_wanted, std::move(trouble));
 }
 
 // What charon and the kernel have of a tunnel is to a path what WireGuard's peer is.
@@ -59,8 +47,9 @@ Pathfinder::Sighted Agent::sighted(const TunnelsSeen& tunnels, const std::string
                                    const model::MapPeer& peer, const wg::PublicKey& key) const {
     const TunnelSeen seen = tunnels.of(peer.node_id, network_id);
     Pathfinder::Sighted one{key};
-    const auto path = tunnel_paths_.find({reconcile::xfrm_device_name(network_id), key});
-    if (path != tunnel_paths_.end()) one.seen.endpoint = path->second;
+    const auto& paths = ipsec_.paths();
+    const auto path = paths.find({reconcile::xfrm_device_name(network_id), key});
+    if (path != paths.end()) one.seen.endpoint = path->second;
     if (auto remote = remote_of(seen)) {
         if (remote->port == ike::kPort) remote->port = ike::kNatPort;
         one.seen.endpoint = remote;
@@ -74,7 +63,7 @@ Pathfinder::Sighted Agent::sighted(const TunnelsSeen& tunnels, const std::string
 }
 
 void Agent::tell_of_tunnels() {
-    const TunnelsSeen seen_now(tunnels());
+    const TunnelsSeen seen_now(ipsec_.status());
     for (const auto& node : nodes_) {
         const auto map = node->map();
         if (!map || !is_wanted_up()) continue;
@@ -94,7 +83,7 @@ void Agent::tell_of_tunnels() {
 // charon calls again, which is a second later.
 void Agent::packet_waits(const Address& to) {
     if (!pathfinder_) return;
-    const TunnelsSeen seen_now(tunnels());
+    const TunnelsSeen seen_now(ipsec_.status());
     for (const auto& node : nodes_) {
         const auto map = node->map();
         if (!map || !is_wanted_up()) continue;
@@ -109,7 +98,7 @@ void Agent::packet_waits(const Address& to) {
                 auto one = sighted(seen_now, id, peer, *key);
                 one.seen.is_called = !one.is_live;
                 pathfinder_->look(reconcile::xfrm_device_name(id), {one});
-                if (keeper_) keeper_->look();
+                ipsec_.look();
                 return;
             }
         }
@@ -120,7 +109,7 @@ void Agent::take_tunnel_paths(const std::vector<PathWrite>& writes) {
     bool is_other = false;
     for (const PathWrite& write : writes) {
         if (!reconcile::is_xfrm_device(write.key.first)) continue;
-        tunnel_paths_[write.key] = write.endpoint;
+        ipsec_.paths()[write.key] = write.endpoint;
         is_other = true;
         log::info("agent.path", {{"dev", write.key.first},
                                  {"peer", write.key.second},
@@ -145,27 +134,37 @@ PathTold Agent::tunnel_path(const PathKey& key, const TunnelSeen& seen) const {
 }
 
 void Agent::tunnels_changed() {
-    const auto status = tunnels();
-    if (status && status->trouble.empty()) has_seen_tunnels_ = true;
     look_at_paths();
     report();
 }
 
-std::shared_ptr<const ike::Status> Agent::tunnels() const {
-    return keeper_ ? keeper_->status() : nullptr;
+void Agent::ipsec_list(const Done<local::IpsecList>& done) {
+    if (!ipsec_.is_used()) return done(local::IpsecList{});
+    ipsec_.ask(ike::Ask::What::Look, "", [this, done](const Answer<uint32_t>& asked) {
+        if (!asked) return done(tl::unexpected(asked.error()));
+        local::IpsecList list;
+        const TunnelsSeen seen(ipsec_.status());
+        for (const auto& node : nodes_) {
+            const auto& map = node->store().map();
+            if (!map || !is_wanted_up()) continue;
+            for (const auto& [id, network] : map->networks)
+                for (const auto& [node_id, peer] : network.peers)
+                    if (is_ipsec(network) || seen.of(node_id, id).child)
+                        list.tunnels.push_back(tunnel_row({id, network, peer}, seen));
+        }
+        done(list);
+    });
 }
 
-void Agent::tunnel_health(std::vector<local::HealthItem>& items) const {
-    if (!is_wanted_up() || !has_ipsec_) return;
-    if (!tunnel_trouble_.empty()) items.push_back({"IPSEC", "error", tunnel_trouble_});
-    const auto status = tunnels();
-    if (!status) return;
-    if (!status->trouble.empty())
-        items.push_back(
-            {"IPSEC", "error",
-             "charon is not to be had, so nothing new comes up over IPsec: " + status->trouble});
-    for (const std::string& problem : status->problems)
-        items.push_back({"IPSEC", "error", problem});
+void Agent::ipsec_change(ike::Ask::What what, const std::string& name,
+                         const Done<local::IpsecResult>& done) {
+    auto place = find_peer(name);
+    if (!place) return done(tl::unexpected(Refusal{place.error(), 404, "NOT_FOUND"}));
+    ipsec_.ask(what, ike::connection_name(place->peer.id),
+               [done, peer = place->peer.name](const Answer<uint32_t>& sas) {
+                   if (!sas) return done(tl::unexpected(sas.error()));
+                   done(local::IpsecResult{peer, *sas});
+               });
 }
 
 void Agent::show_tunnel(const model::MapPeer& known, const TunnelsSeen& tunnels,
@@ -192,7 +191,7 @@ void Agent::show_tunnel(const model::MapPeer& known, const TunnelsSeen& tunnels,
 
 void Agent::tunnel_paths(const std::string& network_id, const model::MapNetwork& network,
                          std::vector<model::wire::PeerHealth>& told) const {
-    const TunnelsSeen seen_now(tunnels());
+    const TunnelsSeen seen_now(ipsec_.status());
     for (const auto& [node_id, peer] : network.peers) {
         if (told.size() == kMostTold) return;
         const TunnelSeen seen = seen_now.of(node_id, network_id);

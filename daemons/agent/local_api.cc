@@ -118,6 +118,9 @@ void LocalApi::read(const http::Request& request, http::Reply reply) {
         return reply.send(plan ? json(encode(*plan))
                                : problem_of(Refusal{plan.error()}, request.request_id));
     }
+    if (request.path == "ipsec")
+        return agent_.ipsec_list(
+            answer_with<local::IpsecList>(shared(std::move(reply)), request.request_id));
     reply.send(http::problem({404, "NOT_FOUND", "no such resource"}, request.request_id));
 }
 
@@ -134,7 +137,20 @@ void LocalApi::change(const http::Request& request, http::Reply reply) {
         return answer_with<local::DownResult>(held, request.request_id)(agent_.down());
     if (request.path == "logout")
         return agent_.logout(answer_with<local::LogoutResult>(held, request.request_id));
+    if (request.path == "ipsec/rekey")
+        return ipsec_change(ike::Ask::What::Rekey, request, std::move(held));
+    if (request.path == "ipsec/terminate")
+        return ipsec_change(ike::Ask::What::Terminate, request, std::move(held));
     held->send(http::problem({404, "NOT_FOUND", "no such resource"}, request.request_id));
+}
+
+void LocalApi::ipsec_change(ike::Ask::What what, const http::Request& request,
+                            std::shared_ptr<http::Reply> reply) {
+    auto body = model::decode<local::IpsecRequest>(request.body);
+    if (!body)
+        return reply->send(problem_of(Refusal{body.error(), 400, "INVALID"}, request.request_id));
+    agent_.ipsec_change(what, body->peer,
+                        answer_with<local::IpsecResult>(std::move(reply), request.request_id));
 }
 
 void LocalApi::ping(const http::Request& request, http::Reply reply) {

@@ -27,6 +27,8 @@ private:
     void read(const http::Request& request, http::Reply reply);
     void change(const http::Request& request, http::Reply reply);
     void ping(const http::Request& request, http::Reply reply);
+    void ipsec_change(ike::Ask::What what, const http::Request& request,
+                      std::shared_ptr<http::Reply> reply);
 
     EventLoop& loop_;
     Agent& agent_;

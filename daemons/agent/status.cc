@@ -27,6 +27,18 @@ PeersByKey peers_of(const wg::Device* device) {
     return peers;
 }
 
+local::DataPlane local_plane(model::wire::DataPlane plane) {
+    switch (plane) {
+        case model::wire::DataPlane::Ipsec:
+            return local::DataPlane::Ipsec;
+        case model::wire::DataPlane::Auto:
+            return local::DataPlane::Auto;
+        case model::wire::DataPlane::Wireguard:
+            break;
+    }
+    return local::DataPlane::Wireguard;
+}
+
 std::vector<std::string> texts(const std::vector<Address>& addresses) {
     std::vector<std::string> out;
     out.reserve(addresses.size());
@@ -47,7 +59,7 @@ std::vector<local::HealthItem> Agent::machine_health() const {
         items.push_back({"PATHS", "warning",
                          "paths are tried by the kernel alone: " + parts_.sockets->trouble()});
     overlap_health(items);
-    tunnel_health(items);
+    if (is_wanted_up()) ipsec_.add_health(items);
     return items;
 }
 
@@ -102,7 +114,7 @@ local::SelfStatus Agent::self_status(const Node& node) const {
         out.name = network.name;
         out.device =
             is_ipsec(network) ? reconcile::xfrm_device_name(id) : reconcile::device_name(id);
-        out.data_plane = is_ipsec(network) ? local::DataPlane::Ipsec : local::DataPlane::Wireguard;
+        out.data_plane = local_plane(network.data_plane);
         out.addresses = texts(network.self.addresses);
         if (const auto* keys = node.identity().network(id)) out.listen_port = keys->listen_port;
         const bool is_there =
@@ -145,7 +157,7 @@ void add_behind(const model::MapNetwork& network, std::vector<local::StatusPeer>
 void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) const {
     const auto& map = node.store().map();
     if (!map) return;
-    const TunnelsSeen seen_now(tunnels());
+    const TunnelsSeen seen_now(ipsec_.status());
     for (const auto& [id, network] : map->networks) {
         const std::string device_name = reconcile::device_name(id);
         const PeersByKey seen_peers = peers_of(last_.wireguard_device(device_name));

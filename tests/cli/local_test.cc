@@ -66,6 +66,44 @@ TEST_F(OnANode, ShowsWhatAPeersTunnelIsMadeOf) {
         << out;
 }
 
+constexpr const char* kTunnels =
+    R"({"tunnels":[{"peer":"n2","peerId":"i2","networkId":"w1","network":"lab","addresses":["10.100.0.2"],)"
+    R"("state":"UP","ikeVersion":2,"localIdentity":"i1.t1.x","remoteIdentity":"i2.t1.x",)"
+    R"("localEndpoint":"192.0.2.1:4500","remoteEndpoint":"192.0.2.2:4500","initiator":true,)"
+    R"("mobike":true,"natLocal":false,"natRemote":true,"cipher":"AES_GCM_16-256, ECP_384",)"
+    R"("inUdp":true,"spiIn":"c0000001","spiOut":"c0000002","rxBytes":"2048","txBytes":"12",)"
+    R"("ageSeconds":42,"rekeyInSeconds":3000},)"
+    R"({"peer":"n3","peerId":"i3","networkId":"w1","network":"lab","addresses":["10.100.0.3"],"state":"IDLE"}]})";
+
+TEST_F(OnANode, ListsAndShowsItsTunnelsOverIpsec) {
+    api_.reply("GET", "/local/v1/ipsec", 200, kTunnels);
+    EXPECT_EQ(
+        run_it({"ipsec", "list"}).out,
+        "PEER  NETWORK  STATE  ENDPOINT        CIPHER                   AGE   REKEY IN  "
+        "RECEIVED  SENT\n"
+        "n2    lab      UP     192.0.2.2:4500  AES_GCM_16-256, ECP_384  42 s  50 min    2.0 "
+        "KiB   12 B\n"
+        "n3    lab      IDLE   -               -                        -     -         -     "
+        "    -\n");
+    for (const char* name : {"n2", "i2", "10.100.0.2"}) {
+        const std::string out = run_it({"ipsec", "show", name}).out;
+        for (const char* part : {"i2.t1.x\n", "on the other side\n", "c0000001\n", "asked for\n"})
+            EXPECT_NE(out.find(part), std::string::npos) << out;
+        EXPECT_EQ(out.find("n3"), std::string::npos) << out;
+    }
+    EXPECT_EQ(run_it({"ipsec", "show", "n9"}).code, kNotFound);
+    EXPECT_EQ(run_it({"ipsec", "list", "-o", "json"}).out, std::string(kTunnels) + "\n");
+}
+
+TEST_F(OnANode, GivesAPeersTunnelsNewKeysOrEndsThem) {
+    api_.reply("POST", "/local/v1/ipsec/rekey", 200, R"({"peer":"n2","sas":2})");
+    api_.reply("POST", "/local/v1/ipsec/terminate", 404,
+               R"({"type":"about:blank","title":"Not Found","status":404,"code":"NOT_FOUND",)"
+               R"("detail":"no tunnel stands to this peer"})");
+    EXPECT_EQ(run_it({"ipsec", "rekey", "n2"}).out, "n2: 2 SAs get new keys\n");
+    EXPECT_EQ(run_it({"ipsec", "terminate", "n2"}).code, kNotFound);
+}
+
 TEST_F(OnANode, ShowsItselfItsPeersAndThatThereAreNoPolicies) {
     answer_status("CONNECTED");
     const Ran ran = run_it({"status"});

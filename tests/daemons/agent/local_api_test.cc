@@ -75,6 +75,18 @@ TEST_F(LocalApiTest, UpDownAndLogoutByTheSocket) {
     EXPECT_TRUE(model::decode<local::LogoutResult>(logout.body)->removed_at_controller);
 }
 
+TEST_F(LocalApiTest, AMachineWithoutANetworkOverIpsecHasNoTunnels) {
+    controller.publish(controller.issuer.maps.usual(5, 3, wireguard_key(1)));
+    ASSERT_EQ(ask("POST", "up", fmt::format(R"({{"token":"{}"}})", controller.token())).status,
+              200);
+    EXPECT_EQ(ask("GET", "ipsec").body, R"({"tunnels":[]})");
+    for (const char* what : {"ipsec/rekey", "ipsec/terminate"}) {
+        const auto nobody = ask("POST", what, R"({"peer":"nobody"})");
+        EXPECT_EQ(nobody.status, 404) << nobody.body;
+        EXPECT_EQ(ask("POST", what, "{}").status, 400);
+    }
+}
+
 TEST_F(LocalApiTest, NetcheckTellsWhatIsKnown) {
     const auto before = model::decode<local::NetcheckReport>(ask("POST", "netcheck").body);
     ASSERT_TRUE(before);
