@@ -8,6 +8,7 @@
 #include <iterator>
 #include <tuple>
 
+#include "base/bytes.h"
 #include "base/unique_fd.h"
 #include "netlink/link.h"
 #include "reconcile/marks.h"
@@ -109,6 +110,10 @@ Result<std::unique_ptr<TenantHost>> TenantHost::open(Opened opened) {
     std::unique_ptr<TenantHost> host(new TenantHost(std::move(*own), std::move(opened)));
     auto names = netlink::NetnsFd::names(kTenantNetns);
     if (!names) return failed(names.error());
+    // Whatever else begins so is somebody's own.
+    std::erase_if(*names, [](const std::string& name) {
+        return !is_uuid(std::string_view(name).substr(kTenantNetns.size()));
+    });
     for (const std::string& name : *names)
         if (auto there = host->enter(name); !there) return failed(there.error());
     return host;

@@ -15,9 +15,9 @@ namespace {
 using namespace samples;
 using tests::output_of;
 
-// Names that no machine's own vrouter has.
-const std::string kOne = std::string(kTenantNetns) + "test-one";
-const std::string kTwo = std::string(kTenantNetns) + "test-two";
+// Of tenants that no machine has.
+const std::string kOne = std::string(kTenantNetns) + "0190c1a0-0000-7000-8000-0000000000a1";
+const std::string kTwo = std::string(kTenantNetns) + "0190c1a0-0000-7000-8000-0000000000a2";
 
 class TenantHostTest : public tests::InOwnNetns {
 protected:
@@ -84,8 +84,12 @@ TEST_F(TenantHostTest, TheSocketStaysWhereTheDeviceWasBorn) {
 TEST_F(TenantHostTest, WhoStartsAnewFindsAllAsItIs) {
     const Desired want = two_tenants();
     converged(want);
-    auto again = TenantHost::open({});
+    int found = 0;
+    output_of("ip netns add cvlan-somebodys");
+    auto again = TenantHost::open([&](const netlink::NetnsFd&) { ++found; });
+    output_of("ip netns del cvlan-somebodys");
     ASSERT_TRUE(again);
+    EXPECT_EQ(found, 2) << "its own, and no other that is called so";
     EXPECT_EQ(plan_only(**again, want)->text(), "");
     EXPECT_EQ(run_round(**again, want, Scope::WireGuard)->plan.text(), "");
 }
@@ -120,7 +124,7 @@ TEST_F(TenantHostTest, AForeignDeviceIsLeftAlone) {
 TEST_F(TenantHostTest, TeardownLeavesNoNamespace) {
     converged(two_tenants());
     EXPECT_TRUE(host_->teardown().empty());
-    EXPECT_EQ(output_of("ip netns").find("cvlan-test"), std::string::npos);
+    EXPECT_EQ(output_of("ip netns").find("cvlan-0190c1a0"), std::string::npos);
 }
 
 TEST_F(TenantHostTest, AnXfrmInterfaceIsMovedToo) {
