@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """charon beside an agent, with the configuration that the package has; and what it and the kernel hold."""
+import json
 import os
 import re
+import shutil
 import tempfile
 
 from product import REPO, Overlay
@@ -67,13 +69,11 @@ class Mesh(Overlay):
 
     def __init__(self, *names, data_plane="ipsec", extra="", host=None, **more):
         """`host` makes a node's host of the mesh and its name; without it they are all on `lan`."""
-        self.charons = {}
+        self.charons, self.extra = {}, extra
         super().__init__(**more)
         try:
             for name in names:
-                place = host(self, name) if host else self.net.host(name, self.lan)
-                self.charons[name] = Charon(place).start()
-                self.add(name, host=place, extra=self.charons[name].toml + extra)
+                self.join(name, host(self, name) if host else self.net.host(name, self.lan))
             self.wait_until_all_know_all()
             self.switch_to(data_plane)
         except BaseException:
@@ -81,11 +81,30 @@ class Mesh(Overlay):
             self.net.close()
             raise
 
+    def __exit__(self, kind, *rest):
+        out = os.environ.get("CVLAN_LAB_OUT")
+        for name, charon in self.charons.items():
+            if kind and out:
+                os.makedirs(f"{out}/charon", exist_ok=True)
+                shutil.copy(f"{charon.folder}/log", f"{out}/charon/{name}.log")
+        super().__exit__(kind, *rest)
+
+    def join(self, name, host, **more):
+        self.charons[name] = Charon(host).start()
+        return self.add(name, host=host, extra=self.charons[name].toml + self.extra, **more)
+
     def switch_to(self, data_plane):
-        self.controller.ctl("network", "update", "net", "--tenant", "acme", "--data-plane", data_plane.upper())
+        self.change("--data-plane", data_plane.upper())
         kind = "cx-" if data_plane == "ipsec" else "cv-"
         for agent in self.agents.values():
-            wait_until(lambda: devices(agent, "c") == devices(agent, kind) != [], 20, f"{agent.name} is over {data_plane}")
+            wait_until(lambda: devices(agent, "c") == devices(agent, kind) != [], 60, f"{agent.name} is over {data_plane}")
+
+    def change(self, *words):
+        self.controller.ctl("network", "update", "net", "--tenant", "acme", *words)
+
+    def tunnels(self, of):
+        """What `cvlanctl ipsec list` says on a node, by peer."""
+        return {one["peer"]: one for one in json.loads(self.agents[of].ctl("ipsec", "list", "-o", "json").stdout)["tunnels"]}
 
     def peer_of(self, a, b):
         return next(peer for peer in self.agents[a].look()["peers"] if peer["name"] == b)
