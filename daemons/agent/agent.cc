@@ -98,8 +98,7 @@ reconcile::Desired Agent::desired() {
         if (!map) continue;
         const WantedFrom from{node->identity(), *map, underlay_, paths_, parts_.config.mtu};
         auto config = node_config(from, agent_);
-        if (parts_.config.tenants_apart)
-            config.netns = std::string(reconcile::kTenantNetns) + map->tenant_id;
+        config.netns = netns_of(*node);
         want.add(reconcile::desired_state(*map, config));
     }
     if (std::string now = encode(agent_); now != saved_agent_) {
@@ -111,6 +110,11 @@ reconcile::Desired Agent::desired() {
         save_trouble_ = trouble;
     }
     return want;
+}
+
+std::string Agent::netns_of(const Node& node) const {
+    if (!parts_.config.tenants_apart) return {};
+    return std::string(reconcile::kTenantNetns) + node.identity().kept.tenant_id;
 }
 
 void Agent::leave_alone(const Node& node, reconcile::Desired& want) {

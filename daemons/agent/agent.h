@@ -59,6 +59,7 @@ public:
         local::StatusPeer peer;
         Address address;
         std::string device;
+        std::string netns{};  // the name of the device's namespace; empty: the program's own
     };
     Result<PeerPlace> find_peer(std::string_view name);
 
@@ -69,6 +70,7 @@ private:
     void enrol(const std::string& token, const std::optional<std::string>& name, Done<Node*> done);
     reconcile::Desired desired();
     void leave_alone(const Node& node, reconcile::Desired& want);
+    std::string netns_of(const Node& node) const;  // as Link's
     struct Waiter {
         std::string tenant_id;   // empty: any
         std::string network_id;  // empty: any

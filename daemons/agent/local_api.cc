@@ -165,7 +165,7 @@ void LocalApi::ping(const http::Request& request, http::Reply reply) {
 
     const uint64_t id = next_ping_++;
     auto held = shared(std::move(reply));
-    const Ping::Target target{place->address, place->device,
+    const Ping::Target target{place->address, place->device, place->netns,
                               std::chrono::milliseconds(body->timeout_ms.value_or(kPingTimeoutMs))};
     auto ping = Ping::start(loop_, target, [this, id, held, place = *place](auto trip) {
         // The handshake may have made the path: what stands now is what is told.

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/unique_fd.h"
+#include "netlink/netns.h"
 
 namespace cvlan::agent {
 
@@ -69,6 +70,15 @@ struct Ping::State {
     Timer timeout;
     Done done;
 
+    Result<void> open(const Target& target) {
+        const int protocol = is_v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
+        constexpr int kHow = SOCK_CLOEXEC | SOCK_NONBLOCK;
+        fd.reset(socket(target.address.af(), SOCK_RAW | kHow, protocol));
+        is_raw = fd || errno != EPERM;
+        if (!is_raw) fd.reset(socket(target.address.af(), SOCK_DGRAM | kHow, protocol));
+        if (!fd) return failed(errno_error("ping socket"));
+        return {};
+    }
     void finish(std::optional<std::chrono::microseconds> trip) {
         readable.cancel();
         timeout.cancel();
@@ -88,6 +98,12 @@ struct Ping::State {
     }
 };
 
+static Result<void> open_in(const Ping::Target& target, Ping::State& state) {
+    auto netns = netlink::NetnsFd::named(target.netns);
+    if (!netns) return failed(netns.error());
+    return netns->run([&] { return state.open(target); });
+}
+
 Ping::Ping(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Ping::~Ping() = default;
 
@@ -95,14 +111,8 @@ Result<std::unique_ptr<Ping>> Ping::start(EventLoop& loop, const Target& target,
     auto state = std::make_unique<State>();
     state->is_v4 = target.address.is_v4();
     state->cookie = random_bytes(kCookieSize);
-    const int protocol = state->is_v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
-    state->fd.reset(socket(target.address.af(), SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
-    if (!state->fd && errno == EPERM) {
-        state->is_raw = false;
-        state->fd.reset(
-            socket(target.address.af(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
-    }
-    if (!state->fd) return failed(errno_error("ping socket"));
+    auto opened = target.netns.empty() ? state->open(target) : open_in(target, *state);
+    if (!opened) return failed(opened.error());
     if (setsockopt(state->fd.get(), SOL_SOCKET, SO_BINDTODEVICE, target.device.c_str(),
                    static_cast<socklen_t>(target.device.size())) != 0 &&
         errno != EPERM)

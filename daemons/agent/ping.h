@@ -20,6 +20,7 @@ public:
     struct Target {
         Address address;
         std::string device;
+        std::string netns{};  // the name of the device's namespace; empty: the program's own
         std::chrono::milliseconds timeout{1000};
     };
     // The round trip, or nothing if none came back in time.

@@ -220,22 +220,24 @@ Result<local::PlanView> Agent::plan() {
 
 Result<Agent::PeerPlace> Agent::find_peer(std::string_view name) {
     glance();
-    std::vector<local::StatusPeer> peers;
-    for (const auto& node : nodes_) add_peers(*node, peers);
     const auto wanted = Address::parse(name);
-    for (const local::StatusPeer& peer : peers) {
-        std::vector<Address> addresses;
-        for (const std::string& text : peer.addresses)
-            if (auto address = Address::parse(text)) addresses.push_back(*address);
-        if (addresses.empty()) continue;
-        const auto named =
-            wanted ? std::find(addresses.begin(), addresses.end(), *wanted) : addresses.end();
-        if (named == addresses.end() && peer.name != name && peer.id != name) continue;
-        const Address to = named == addresses.end() ? addresses.front() : *named;
-        const bool is_ipsec = peer.data_plane == local::DataPlane::Ipsec;
-        return PeerPlace{peer, to,
-                         is_ipsec ? reconcile::xfrm_device_name(*peer.network_id)
-                                  : reconcile::device_name(*peer.network_id)};
+    for (const auto& node : nodes_) {
+        std::vector<local::StatusPeer> peers;
+        add_peers(*node, peers);
+        for (local::StatusPeer& peer : peers) {
+            std::vector<Address> addresses;
+            for (const std::string& text : peer.addresses)
+                if (auto address = Address::parse(text)) addresses.push_back(*address);
+            if (addresses.empty()) continue;
+            const auto named =
+                wanted ? std::find(addresses.begin(), addresses.end(), *wanted) : addresses.end();
+            if (named == addresses.end() && peer.name != name && peer.id != name) continue;
+            const Address to = named == addresses.end() ? addresses.front() : *named;
+            std::string device = peer.data_plane == local::DataPlane::Ipsec
+                                     ? reconcile::xfrm_device_name(*peer.network_id)
+                                     : reconcile::device_name(*peer.network_id);
+            return PeerPlace{std::move(peer), to, std::move(device), netns_of(*node)};
+        }
     }
     return fail(Code::NotFound, "no peer '{}' in the map of this node", printable(name));
 }

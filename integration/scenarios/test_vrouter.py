@@ -77,6 +77,8 @@ def test_nodes_of_a_hub_reach_each_other_through_it_alone(world):
         assert "VROUTER gw" in a.ctl("status").stdout
         assert a.own()["health"] == [] and a.plan() == []
     assert world.gateway.plan() == []
+    answer = world.gateway.ctl("ping", "a", "-c", 1).stdout
+    assert "10.100.0." in answer, answer
     assert world.gateway.host.run("wg", "show", "interfaces").stdout == "", "devices are in the tenants' namespaces"
 
 
