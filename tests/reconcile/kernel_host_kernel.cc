@@ -247,7 +247,7 @@ TEST_F(KernelHostTest, RemovesOnlyWhatIsOurs) {
         " && ip rule add priority 5299 lookup 77 && ip rule add priority 77 lookup 52000"
         " && ip route add 10.6.0.0/16 dev wg0 table 77 && ip route add 10.7.0.0/16 dev wg0 "
         "protocol 202"
-        " && ip link add cv-0000000000 type dummy && ip rule add priority 6000 lookup 77 protocol "
+        " && ip link add cv-0000000000 type dummy && ip rule add priority 7000 lookup 77 protocol "
         "202");
     const std::string look =
         "ip -d link show wg0; ip -d link show cv-0000000000; ip rule; ip -6 rule; "
