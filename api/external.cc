@@ -21,6 +21,18 @@ std::string hosts_of(const model::Membership& membership) {
     return text;
 }
 
+// What the client sends to a node: of the network's vrouter what is behind that, and in a hub the
+// whole network too, where nobody else has a tunnel with the client.
+std::string reached_at(const model::Membership& membership, const model::Network& network) {
+    std::string text = hosts_of(membership);
+    if (!membership.gateway) return text;
+    if (network.topology == model::Topology::Hub)
+        for (const auto& prefix : {network.ipv4, network.ipv6})
+            if (prefix) text += ", " + prefix->text();
+    for (const std::string& route : membership.routes) text += ", " + route;
+    return text;
+}
+
 // A client can not try one after the other: the first that can be reached from elsewhere, IPv4
 // before IPv6, which not everybody has.
 const Endpoint* endpoint_of(const model::Membership& membership) {
@@ -33,19 +45,22 @@ const Endpoint* endpoint_of(const model::Membership& membership) {
     return best;
 }
 
-std::string peer_section(const model::Node& node, const model::Membership& membership) {
+std::string peer_section(const model::Node& node, const model::Membership& membership,
+                         const model::Network& network) {
+    const bool is_behind = network.topology == model::Topology::Hub && !membership.gateway;
     const Endpoint* endpoint = endpoint_of(membership);
-    if (!endpoint) return {};
+    if (!endpoint || is_behind) return {};
     return fmt::format(
         "\n# {}\n[Peer]\nPublicKey = {}\nAllowedIPs = {}\nEndpoint = {}\n"
         "PersistentKeepalive = {}\n",
-        node.name, membership.wireguard_key, hosts_of(membership), endpoint->text(), kKeepalive_s);
+        node.name, membership.wireguard_key, reached_at(membership, network), endpoint->text(),
+        kKeepalive_s);
 }
 
 Result<std::string> peer_sections(const Call& call, const model::Node& self,
-                                  const model::Membership& place) {
+                                  const model::Network& network) {
     std::string text;
-    store::Filter filter{.tenant = self.tenant_id, .network_id = place.network_id};
+    store::Filter filter{.tenant = self.tenant_id, .network_id = network.id};
     filter.node_state = model::NodeState::Active;
     filter.page_size = 1000;
     do {
@@ -53,8 +68,8 @@ Result<std::string> peer_sections(const Call& call, const model::Node& self,
         if (!page) return failed(page.error());
         for (const model::Node& node : page->items)
             for (const model::Membership& membership : node.memberships)
-                if (node.id != self.id && membership.network_id == place.network_id)
-                    text += peer_section(node, membership);
+                if (node.id != self.id && membership.network_id == network.id)
+                    text += peer_section(node, membership, network);
         filter.page_token = page->next_page_token;
     } while (!filter.page_token.empty());
     return text;
@@ -73,7 +88,7 @@ http::Response wireguard_config(Context&, const Call& call, const AdminIdentity&
     const model::Membership& place = node->memberships.front();
     auto network = call.store.network(node->tenant_id, place.network_id);
     if (!network) return error_response(network.error(), call.request.request_id);
-    auto peers = peer_sections(call, *node, place);
+    auto peers = peer_sections(call, *node, *network);
     if (!peers) return error_response(peers.error(), call.request.request_id);
     return json_response(200, wire::WireguardConfig{fmt::format(
                                   "# {} in {}\n[Interface]\nAddress = {}\nMTU = {}\n{}", node->name,

@@ -89,6 +89,10 @@ static void print_peers(Io& io, const std::vector<local::StatusPeer>& peers) {
     }
     io.out << '\n';
     print_table(io, head, rows);
+    for (const local::StatusPeer& peer : peers)
+        if (!peer.routes.empty())
+            io.out << fmt::format("\nThrough {}: {}\n", printable(peer.name),
+                                  printable(join(peer.routes)));
 }
 
 static void print_status(Io& io, const local::Status& status) {

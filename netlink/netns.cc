@@ -20,7 +20,10 @@ std::string path_of(std::string_view name) { return fmt::format("{}/{}", kNamed,
 
 // What is mounted in the folder is to be seen by everybody, in whichever mount namespace.
 Result<void> make_folder() {
-    if (mkdir(kNamed, 0755) != 0 && errno != EEXIST) return failed(errno_error(kNamed));
+    // As ip makes it, whatever the umask is.
+    const bool is_made = mkdir(kNamed, 0755) == 0;
+    if (!is_made && errno != EEXIST) return failed(errno_error(kNamed));
+    if (is_made && chmod(kNamed, 0755) != 0) return failed(errno_error(kNamed));
     for (bool is_mount = false; mount("", kNamed, "none", MS_SHARED | MS_REC, nullptr) != 0;
          is_mount = true)
         if (is_mount || errno != EINVAL ||

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A gateway of two tenants, which have the same addresses and the same subnet behind it: who reaches what through it."""
+import os
+
 import pytest
 
-from product import REPAIR_SECONDS, UNSEEN, Agent, Controller, FloodPing, Vrouter
+from product import REPAIR_SECONDS, UNSEEN, Agent, Controller, FloodPing, Vrouter, program
 from topology import Topology, wait_until
 
 SITE, PRINTER = "192.168.77.0/24", "192.168.77.9"
@@ -11,16 +13,8 @@ SITE, PRINTER = "192.168.77.0/24", "192.168.77.9"
 class World:
     """One controller, the tenants acme and beta each with a hub `net` of nodes a and b, and for each a site with a printer."""
 
-    def __init__(self):
-        self.net = Topology()
-        try:
-            self._build()
-        except BaseException:
-            self.net.print_logs()
-            self.net.close()
-            raise
-
-    def _build(self):
+    def __init__(self, net):
+        self.net = net
         self.lan = self.net.switch("lan", ipv4="203.0.113.0/24", ipv6="2001:db8:1::/64")
         self.controller = Controller(self.net.host("server", self.lan)).start()
         self.gateway = Vrouter(self.net.host("gw", self.lan)).start()
@@ -45,21 +39,13 @@ class World:
         segment.attach(self.printers[tenant], addresses=[f"{PRINTER}/24"])
         self.printers[tenant].route("10.100.0.0/24", "192.168.77.1")
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind:
-            self.net.print_logs()
-            self.net.keep_logs()
-        self.gateway.teardown()
-        self.net.close()
-
 
 @pytest.fixture(scope="module")
 def world():
-    with World() as made:
+    with Topology() as net:
+        made = World(net)
         yield made
+        made.gateway.teardown()
 
 
 def reaches(host, address, what):
@@ -74,7 +60,8 @@ def test_nodes_of_a_hub_reach_each_other_through_it_alone(world):
         assert len(a.wireguard()) == 1, "its one peer is the gateway"
         assert a.peer("gw")["path"] == "DIRECT" and a.peer("gw")["routes"] == [SITE]
         assert a.peer("b")["path"] == "VROUTER" and a.peer("b")["vrouter"] == "gw"
-        assert "VROUTER gw" in a.ctl("status").stdout
+        shown = a.ctl("status").stdout
+        assert "VROUTER gw" in shown and f"Through gw: {SITE}" in shown
         assert a.own()["health"] == [] and a.plan() == []
     assert world.gateway.plan() == []
     answer = world.gateway.ctl("ping", "a", "-c", 1).stdout
@@ -144,6 +131,19 @@ def test_a_plain_nodes_token_is_refused(world):
     assert refused.returncode != 0 and "needs one of role VROUTER" in refused.stderr
     refused = world.nodes["acme", "a"].up(world.controller.token("acme", role="vrouter"), check=False)
     assert refused.returncode != 0 and "cvlan-vrouter" in refused.stderr
+
+
+def tenants_namespaces():
+    return sorted(name for name in os.listdir("/run/netns") if name.startswith("cvlan-"))
+
+
+def test_bootstrap_prints_the_plan_and_makes_no_namespace(world):
+    host, before = world.net.host("probe", world.lan), tenants_namespaces()
+    done = host.run(program("cvlan-vrouter"), "--config", Vrouter(host).config, "--bootstrap", check=False, timeout=60,
+                    env={**os.environ, "CVLAN_TOKEN": world.controller.token("beta", role="vrouter")})
+    assert done.returncode == 0, done.stderr
+    assert "add link cv-" in done.stdout and "10.100.0." in done.stdout
+    assert tenants_namespaces() == before and len(before) == 2
 
 
 def test_a_mesh_goes_direct_and_keeps_the_subnet(world):

@@ -208,6 +208,36 @@ TEST_F(NodeLifeTest, AnExternalNodeIsAPeerOfTheOthersAndGetsAFileForWgQuick) {
     EXPECT_EQ(peers_of(server), (Names{"server", "silent"}));
 }
 
+TEST_F(NodeLifeTest, AnExternalNodeInAHubSpeaksWithTheVrouterAlone) {
+    const auto server = new_one("server");
+    const auto token = expect<wire::TokenCreated>(
+        201, ask("POST", "/api/v1/tokens",
+                 fmt::format(R"({{"tenantId":"{}","networkId":"{}","role":"VROUTER"}})", tenant,
+                             network)));
+    const auto gateway = enrolled(token.token, "gw");
+    for (const auto* node : {&server, &gateway})
+        ASSERT_TRUE(store->set_endpoints({tenant, node->enrolment.node_id},
+                                         {network, 51820, {*Endpoint::parse("192.0.2.7:51820")}}));
+    ASSERT_EQ(ask("POST", "/api/v1/vrouters",
+                  fmt::format(R"({{"tenantId":"{}","name":"gw","nodeId":"{}",)"
+                              R"("networkIds":["{}"],"routes":["192.168.7.0/24"]}})",
+                              tenant, gateway.enrolment.node_id, network))
+                  .status,
+              201);
+    const auto phone = expect<wire::Node>(201, external("phone", base64(random_bytes(32))));
+    const auto config = [&] {
+        return expect<wire::WireguardConfig>(
+                   200, ask("GET", "/api/v1/nodes/" + phone.id + "/wireguard-config"))
+            .config;
+    };
+    EXPECT_NE(config().find(server.wireguard_key), std::string::npos);
+    EXPECT_NE(config().find(", 192.168.7.0/24\n"), std::string::npos) << config();
+    ASSERT_EQ(ask("PATCH", "/api/v1/networks/" + network, R"({"topology":"HUB"})").status, 200);
+    EXPECT_EQ(config().find(server.wireguard_key), std::string::npos) << "it has no tunnel with it";
+    EXPECT_NE(config().find("/128, 10.100.0.0/24, fd"), std::string::npos) << config();
+    EXPECT_NE(config().find("/64, 192.168.7.0/24\n"), std::string::npos) << config();
+}
+
 // F26: what a node is and where it leads is said by administrators, never by the node.
 TEST_F(NodeLifeTest, ANodeGivesItselfNeitherTagsNorRoutes) {
     ASSERT_EQ(
