@@ -15,7 +15,7 @@ static constexpr const char* kNotice =
     "until policies exist, every node of a network reaches every other node of it";
 
 static std::string coloured(const Io& io, local::SelfState state) {
-    const std::string word(text(state));
+    std::string word(text(state));
     if (!io.colour) return word;
     const bool good = state == local::SelfState::Connected;
     const bool bad = state == local::SelfState::Expired || state == local::SelfState::Revoked;

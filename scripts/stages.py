@@ -27,8 +27,17 @@ SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1", "UBSAN_OPT
 FUZZ_SECONDS = int(os.environ.get("CVLAN_FUZZ_SECONDS", "30"))
 
 
+# Of what a failed program said, the lines that name what failed: a test, a compiler's or a linter's finding.
+TELLING = re.compile(r"\[  FAILED  \] \S+ \(|: (?:Failure|error:|fatal error:)|^FAILED |^lint: .*: BAD|: BAD$")
+
+
 class Reject(Exception):
     """The stage's claim does not hold; the text says why."""
+
+
+def telling(lines: list[str]) -> str:
+    named = list(dict.fromkeys(line.strip()[:160] for line in lines if TELLING.search(line)))
+    return "".join(f"\n    {line}" for line in named[:12])
 
 
 def run(*command: str, env: dict | None = None, quiet: bool = False) -> str:
@@ -43,7 +52,7 @@ def run(*command: str, env: dict | None = None, quiet: bool = False) -> str:
     if process.wait() != 0:
         if quiet:
             sys.stdout.write("".join(lines[-80:]))
-        raise Reject(f"`{' '.join(command)[:120]}` ended with {process.returncode}")
+        raise Reject(f"`{' '.join(command)[:120]}` ended with {process.returncode}{telling(lines)}")
     return "".join(lines)
 
 
