@@ -200,6 +200,7 @@ NetworkMap build_map(const wire::MapHead& head, const std::vector<wire::MapFragm
     place_relays(fragments, map.tenant_id, map.relays, map.refused);
     place_peers(fragments, map, refuse);
     place_gateways(map);
+    place_connections(fragments, map);
     forget_lost_relays(map);
     std::erase_if(map.networks, [&](const auto& entry) {
         if (!entry.second.self.node_id.empty()) return false;

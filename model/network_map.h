@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/ip.h"
+#include "model/connection.h"
 #include "model/wire.h"
 
 namespace cvlan::model {
@@ -51,6 +52,7 @@ struct MapNetwork {
     MapPeer self;                             // this node's own place in it
     std::map<std::string, MapPeer> peers;     // by node id, without self: with whom it has tunnels
     std::map<std::string, MapPeer> behind{};  // of a HUB, likewise: reached through the vrouter
+    std::map<std::string, MapConnection> connections{};  // by id; only where self is the gateway
 
     // The network's vrouter, where it is another node. nullptr: none.
     const MapPeer* gateway() const;
@@ -88,5 +90,8 @@ NetworkMap build_map(const wire::MapHead& head, const std::vector<wire::MapFragm
 // The RELAY fragments among them that are of this tenant.
 void place_relays(const std::vector<wire::MapFragment>& fragments, const std::string& tenant_id,
                   std::map<std::string, MapRelay>& relays, std::vector<std::string>& refused);
+// The CONNECTION fragments among them, of networks whose gateway this node is, each with the
+// prefixes that its site reaches. After peers and gateways.
+void place_connections(const std::vector<wire::MapFragment>& fragments, NetworkMap& map);
 
 }  // namespace cvlan::model

@@ -209,6 +209,31 @@ wire::Policy to_wire(const Policy& policy) {
     return shown;
 }
 
+wire::IpsecConnection to_wire(const Connection& connection) {
+    wire::IpsecConnection shown;
+    shown.id = connection.id;
+    shown.tenant_id = connection.tenant_id;
+    shown.name = connection.name;
+    shown.network_id = connection.network_id;
+    shown.remote_addresses = texts_of(connection.remote_addresses);
+    shown.remote_identity = connection.remote_identity;
+    shown.local_identity = connection.local_identity;
+    shown.auth = connection.auth;
+    if (!connection.remote_ca.empty()) shown.remote_ca = connection.remote_ca;
+    shown.local_subnets = texts_of(connection.local_subnets);
+    shown.remote_subnets = texts_of(connection.remote_subnets);
+    shown.ike_proposals = connection.ike_proposals;
+    shown.esp_proposals = connection.esp_proposals;
+    shown.start = connection.start;
+    shown.dpd_seconds = connection.dpd.count();
+    shown.rekey_seconds = connection.rekey.count();
+    shown.enabled = connection.enabled;
+    shown.secret_revision = connection.secret_revision;
+    shown.revision = connection.revision;
+    shown.created_at = connection.created_at;
+    return shown;
+}
+
 wire::PolicyRevision to_wire(const PolicyRevision& revision) {
     return {revision.number, revision.source, revision.created_at, revision.created_by,
             revision.active};

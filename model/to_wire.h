@@ -5,6 +5,7 @@
 // No secret has a place in there.
 
 #include "model/accounts.h"
+#include "model/connection.h"
 #include "model/objects.h"
 #include "model/wire.h"
 
@@ -29,6 +30,7 @@ wire::AccessToken to_wire(const AccessToken& token);
 wire::Quotas to_wire(const Quotas& quotas);
 wire::Settings to_wire(const Settings& settings);
 wire::TokenState to_wire(TokenState state);
+wire::IpsecConnection to_wire(const Connection& connection);
 wire::Policy to_wire(const Policy& policy);
 wire::PolicyRevision to_wire(const PolicyRevision& revision);
 // For Tag, Group, Region, Relay and Vrouter: the object is of that kind.
