@@ -12,6 +12,8 @@ PATCH changes. What a description can not say by itself is said by extensions:
   x-cvlan-warning        of an action: what somebody who asks for it should know before
   x-cvlan-kind   of a field: the kind whose id it holds, where its own name does not tell ("nodeId", "ownerUserIds")
   x-cvlan-auto   of a field: the word that leaves the value to the controller ("auto")
+  x-cvlan-command  of a collection: the words of its commands, where they are not its kind ("ipsec connection")
+  x-cvlan-file     of a field: its flag names a file that holds the value; `secret`: its owner's alone, and its bytes are sent
   x-cvlan-none   of a field: the word that stands for no value ("none")
 """
 import json
@@ -132,6 +134,8 @@ class Writer:
                 parts.append(f".alias = {text(alias)}")
         elif name in self.aliases:
             parts.append(f".alias = {text(self.aliases[name])}")
+        if file := schema.get("x-cvlan-file"):
+            parts.append(f".file = FileFlag::{file.capitalize()}")
         for extension in ("auto", "none"):
             if word := schema.get(f"x-cvlan-{extension}"):
                 parts.append(f".{extension}_word = {text(word)}")
@@ -223,7 +227,8 @@ class Writer:
         kind = kind_of_path(self.spec, path)
         key_as = node.get("x-cvlan-key-as", "")
         self.aliases = {key: key_as, key_as: key} if key_as else {}
-        parts = [f".kind = {text(kind)}", f".plural = {text(kebab(path.rsplit('/', 1)[1]))}", f".path = {text(path)}",
+        command = node.get("x-cvlan-command", kind)
+        parts = [f".kind = {text(kind)}", f".command = {text(command)}", f".plural = {text(kebab(path.rsplit('/', 1)[1]))}", f".path = {text(path)}",
                  f".items = {text(items)}", f".key = {text('' if is_single else key)}"]
         for name, is_true in (("has_item", "get" in item), ("in_tenant", "tenant" in parameters),
                               ("above_tenants", node.get("x-cvlan-above-tenants", False)),

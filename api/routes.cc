@@ -4,6 +4,7 @@
 #include "api/access_tokens.h"
 #include "api/accounts.h"
 #include "api/audit.h"
+#include "api/connections.h"
 #include "api/enrol.h"
 #include "api/jobs.h"
 #include "api/logins.h"
@@ -38,6 +39,7 @@ const std::vector<Route> kPlainRoutes{
     {Role::Session, "PUT", "/api/v1/node/inventory", report_inventory},
     {Role::Session, "PUT", "/api/v1/node/health", report_health},
     {Role::Session, "POST", "/api/v1/node/relay-grants", make_relay_grants},
+    {Role::Session, "GET", "/api/v1/node/ipsec-secrets", node_ipsec_secrets},
     {Role::Session, "POST", "/api/v1/node/certificate", renew_certificate},
     {Role::Session, "POST", "/api/v1/node/memberships", join_network},
     {Role::Session, "DELETE", "/api/v1/node", leave},
@@ -218,6 +220,27 @@ const std::vector<Route> kPlainRoutes{
      "DELETE",
      "/api/v1/webhooks/{id}",
      may(Write, delete_webhook),
+     {"tenant", "validateOnly"}},
+    {Role::Api,
+     "GET",
+     "/api/v1/ipsec-connections",
+     may(Read, list_connections),
+     {"tenant", "name", "network", "enabled", "orderBy", "pageSize", "pageToken"}},
+    {Role::Api,
+     "POST",
+     "/api/v1/ipsec-connections",
+     may(Write, create_connection),
+     {"validateOnly"}},
+    {Role::Api, "GET", "/api/v1/ipsec-connections/{id}", may(Read, get_connection), {"tenant"}},
+    {Role::Api,
+     "PATCH",
+     "/api/v1/ipsec-connections/{id}",
+     may(Write, update_connection),
+     {"tenant", "validateOnly"}},
+    {Role::Api,
+     "DELETE",
+     "/api/v1/ipsec-connections/{id}",
+     may(Write, delete_connection),
      {"tenant", "validateOnly"}},
     {Role::Api,
      "GET",

@@ -79,10 +79,17 @@ bool Maps::needs_full(const Tenant& tenant, const Node& node, const std::optiona
         return true;
     if (node.is_in && since->revision < tenant.relay_shelf.floor) return true;
     if (node.is_relay && since->revision < tenant.barred_shelf.floor) return true;
-    return std::any_of(node.networks.begin(), node.networks.end(), [&](const std::string& id) {
-        const auto network = tenant.networks.find(id);
-        return network != tenant.networks.end() && since->revision < network->second.floor;
-    });
+    return std::any_of(node.networks.begin(), node.networks.end(),
+                       [&](const std::string& id) {
+                           const auto network = tenant.networks.find(id);
+                           return network != tenant.networks.end() &&
+                                  since->revision < network->second.floor;
+                       }) ||
+           std::any_of(node.gateway_of.begin(), node.gateway_of.end(), [&](const std::string& id) {
+               const auto network = tenant.networks.find(id);
+               return network != tenant.networks.end() &&
+                      since->revision < network->second.connections.floor;
+           });
 }
 
 // Without `since` all that is there, else what changed after it.
@@ -100,6 +107,9 @@ Maps::Fragments Maps::fragments_of(const Tenant& tenant, const Node& node,
     for (const std::string& id : node.networks)
         if (const auto network = tenant.networks.find(id); network != tenant.networks.end())
             add(network->second);
+    for (const std::string& id : node.gateway_of)
+        if (const auto network = tenant.networks.find(id); network != tenant.networks.end())
+            add(network->second.connections);
     return fragments;
 }
 
@@ -107,7 +117,9 @@ Maps::Fragments Maps::fragments_of(const Tenant& tenant, const Node& node,
 // nothing is new.
 std::optional<http::Response> Maps::delta(Tenant& tenant, const Node& node, int64_t since) {
     const char* whose = node.is_relay ? "relay" : node.is_in ? "node" : "pending";
-    const std::string asked = fmt::format("{} {} {}", since, whose, fmt::join(node.networks, " "));
+    const std::string asked =
+        fmt::format("{} {} {} gateway of {}", since, whose, fmt::join(node.networks, " "),
+                    fmt::join(node.gateway_of, " "));
     http::Response response;
     response.content_type = "application/json";
     if (const auto known = tenant.deltas.find(asked); known != tenant.deltas.end()) {

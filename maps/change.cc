@@ -9,7 +9,7 @@ namespace {
 
 using model::ObjectKind;
 
-// Of the objects relays alone are in maps, with the names of their regions.
+// Of the objects relays are in maps, with the names of their regions, and connections.
 Result<Change> read_object(Change change, store::Store& store) {
     const store::Event& event = change.event;
     auto relay = store.objects().get(ObjectKind::Relay, event.tenant_id, event.object_id);
@@ -21,6 +21,10 @@ Result<Change> read_object(Change change, store::Store& store) {
     if (!region && region.error().code != Code::NotFound) return failed(region.error());
     if (region && change.relay) change.relay->region_name = region->name;
     if (region && !change.relay) change.region = std::move(*region);
+    if (change.relay || change.region) return change;
+    auto connection = store.connections().get(event.tenant_id, event.object_id);
+    if (!connection && connection.error().code != Code::NotFound) return failed(connection.error());
+    if (connection) change.connection = std::move(*connection);
     return change;
 }
 
@@ -91,6 +95,14 @@ Result<Touched> Maps::apply(const Change& change) {
     return touched;
 }
 
+// Which of the two it was, where it was one of them, is known here alone.
+Result<Touched> Maps::remove_object(const store::Event& event) {
+    const Tenant* tenant = find(event.tenant_id);
+    if (tenant && tenant->connections.contains(event.object_id))
+        return remove_connection(event.tenant_id, event.object_id, event.revision);
+    return remove_relay(event.tenant_id, event.object_id, event.revision);
+}
+
 Result<Touched> Maps::bring_in(const Change& change) {
     using store::EventKind;
     const store::Event& event = change.event;
@@ -104,7 +116,7 @@ Result<Touched> Maps::bring_in(const Change& change) {
         case EventKind::NetworkDeleted:
             return remove_network(event.tenant_id, event.object_id, event.revision);
         case EventKind::ObjectDeleted:
-            return remove_relay(event.tenant_id, event.object_id, event.revision);
+            return remove_object(event);
         case EventKind::TenantSuspended:  // who waits is to hear of it
             return nodes_of(event.tenant_id);
         case EventKind::NodeExpired:
@@ -118,6 +130,7 @@ Result<Touched> Maps::bring_in(const Change& change) {
     if (change.node) return put_node(*change.node, event.revision);
     if (change.relay) return put_relay(*change.relay, event.revision);
     if (change.region) return put_region(*change.region, event.revision);
+    if (change.connection) return put_connection(*change.connection, event.revision);
     if (change.map_expiry) return set_map_expiry(event.tenant_id, *change.map_expiry);
     return Touched{};  // tokens, names of tenants, certificates: in nobody's map
 }

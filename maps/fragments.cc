@@ -80,6 +80,27 @@ wire::MapFragment relay_fragment(const store::MapRelay& relay, int64_t revision)
     return fragment;
 }
 
+wire::MapFragment connection_fragment(const model::Connection& connection, int64_t revision) {
+    auto fragment =
+        fragment_of(connection.network_id, wire::FragmentKind::Connection, connection.id, revision);
+    auto& shown = fragment.connection.emplace();
+    shown.name = connection.name;
+    shown.remote_addresses = model::texts_of(connection.remote_addresses);
+    shown.remote_identity = connection.remote_identity;
+    shown.local_identity = connection.local_identity;
+    shown.auth = connection.auth;
+    if (!connection.remote_ca.empty()) shown.remote_ca = connection.remote_ca;
+    shown.local_subnets = model::texts_of(connection.local_subnets);
+    shown.remote_subnets = model::texts_of(connection.remote_subnets);
+    shown.ike_proposals = connection.ike_proposals;
+    shown.esp_proposals = connection.esp_proposals;
+    shown.start = connection.start;
+    shown.dpd_seconds = connection.dpd.count();
+    shown.rekey_seconds = connection.rekey.count();
+    shown.secret_revision = connection.secret_revision;
+    return fragment;
+}
+
 wire::MapFragment barred_fragment(const Barring& barring) {
     auto fragment = fragment_of(barring.tenant_id, wire::FragmentKind::Barred, barring_id(barring),
                                 barring.revision);

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "model/connection.h"
 #include "model/objects.h"
 #include "model/wire.h"
 #include "store/types.h"
@@ -16,6 +17,8 @@ model::wire::MapFragment peer_fragment(const std::string& name, const model::Mem
                                        int64_t revision);
 // In the scope of the tenant, as the next. The relay runs on a node and has endpoints.
 model::wire::MapFragment relay_fragment(const store::MapRelay& relay, int64_t revision);
+// In the scope of its network, for whose gateway alone it is.
+model::wire::MapFragment connection_fragment(const model::Connection& connection, int64_t revision);
 // An empty network: from all of them.
 struct Barring {
     std::string tenant_id;

@@ -38,6 +38,7 @@ Touched Maps::load(const std::string& tenant_id, int64_t epoch, const store::Map
         if (!put) tell_left_out({tenant.id, network.id}, "network", put.error());
         // What was removed is not known: a map from before that is answered in full.
         tenant.networks[network.id].floor = inputs.removed_at;
+        tenant.networks[network.id].connections.floor = inputs.removed_at;
     }
     load_members(update, inputs);
     for (const std::string& id : inputs.pending) {
@@ -45,6 +46,7 @@ Touched Maps::load(const std::string& tenant_id, int64_t epoch, const store::Map
         update.touched.nodes.insert(id);
     }
     load_relays(update, inputs);
+    load_connections(update, inputs);
     tenant.revision = tenant.loaded_at = inputs.revision;
     return update.touched;
 }
@@ -66,6 +68,7 @@ void Maps::load_members(Update& update, const store::MapInputs& inputs) {
         if (!put) tell_left_out({tenant.id, membership.node_id}, "node", put.error());
         Node& node = tenant.nodes[membership.node_id];
         node.networks.insert(membership.network_id);
+        set_gateway(update, membership.network_id, membership.node_id, membership.gateway);
         node.networks_changed_at = member.came_in_at;
         ++network->second.members;
     }
@@ -95,6 +98,23 @@ void Maps::load_relays(Update& update, const store::MapInputs& inputs) {
     tenant.relay_shelf.floor = inputs.removed_at;
     // Who was let in again is not known: a relay that was away meanwhile gets all of it.
     tenant.barred_shelf.floor = inputs.revision;
+}
+
+// Who became the gateway after the connection was changed last is told of it by that.
+void Maps::load_connections(Update& update, const store::MapInputs& inputs) {
+    std::map<std::string, int64_t> told_at;
+    for (const store::MapMember& member : inputs.members) {
+        if (!member.membership.gateway) continue;
+        int64_t& at = told_at[member.membership.network_id];
+        at = std::max(at, member.membership.revision);
+    }
+    for (const model::Connection& connection : inputs.connections) {
+        if (!update.tenant.networks.contains(connection.network_id)) continue;
+        const auto revision = std::max(connection.revision, told_at[connection.network_id]);
+        if (auto put = publish(update, connection_fragment(connection, revision)); !put)
+            tell_left_out({update.tenant.id, connection.id}, "connection", put.error());
+        update.tenant.connections[connection.id] = connection.network_id;
+    }
 }
 
 void Maps::drop_tenant(const std::string& tenant_id) {

@@ -2,14 +2,15 @@
 #pragma once
 
 // The controller's side of the map: what changed -> one signed fragment -> the deltas of the nodes
-// it concerns. A fragment (a peer or a network, in the scope of one network; a relay or whom relays
-// must not serve, in the tenant's) is encoded and signed once, where it changes, and so is a delta:
-// all who have the same revision of the same networks get the same bytes. A node costs a signature
-// only when its head is renewed. A change costs one fragment, however many members its network has:
-// it names the network, not them.
+// it concerns. A fragment (a peer, a network or a connection, in the scope of one network; a relay
+// or whom relays must not serve, in the tenant's) is encoded and signed once, where it changes, and
+// so is a delta: all who have the same revision of the same networks get the same bytes. A node
+// costs a signature only when its head is renewed. A change costs one fragment, however many
+// members its network has: it names the network, not them.
 //
-// A node hears of its networks and of the tenant's relays. A relay hears of relays and of whom it
-// must not serve: nothing about any other node comes into its map.
+// A node hears of its networks and of the tenant's relays, and a network's gateway of its
+// connections to foreign sites, which are in nobody else's map. A relay hears of relays and of whom
+// it must not serve: nothing about any other node comes into its map.
 //
 // Belongs to one thread. Fragments are immutable and outlive their replacement while an answer is
 // on its way. Wire format: api/openapi.yaml, NodeMap.
@@ -71,6 +72,7 @@ struct Change {
     std::optional<model::MapExpiry> map_expiry{};
     std::optional<store::MapRelay> relay{};
     std::optional<model::Object> region{};
+    std::optional<model::Connection> connection{};
 };
 // From whichever thread tells the event, so that the maps' own never waits for the database. An
 // object that is gone already is left out: the event that says so is on its way.
@@ -112,6 +114,11 @@ public:
                                  int64_t revision);
     Result<Touched> put_region(const model::Object& region, int64_t revision);
 
+    // The network's gateway hears of it, and nobody else.
+    Result<Touched> put_connection(const model::Connection& connection, int64_t revision);
+    Result<Touched> remove_connection(const std::string& tenant_id, const std::string& id,
+                                      int64_t revision);
+
     // Every node of the tenant gets a new head.
     Result<Touched> set_map_expiry(const std::string& tenant_id, model::MapExpiry expiry);
 
@@ -149,6 +156,9 @@ private:
     Result<void> let_in(Update& update, const model::Node& node);
     void load_members(Update& update, const store::MapInputs& inputs);
     void load_relays(Update& update, const store::MapInputs& inputs);
+    void load_connections(Update& update, const store::MapInputs& inputs);
+    static void set_gateway(Update& update, const std::string& network_id,
+                            const std::string& node_id, bool is_gateway);
     Result<void> show_relay(Update& update, Relay& entry);
     Result<void> show_relays_on(Update& update, const std::string& node_id);
     // At the relays: nothing is forwarded for the node in the network, or in any where that is
@@ -162,6 +172,7 @@ private:
                           const std::string& node_id);
     Result<Touched> counted(Update update);
     Result<Touched> bring_in(const Change& change);
+    Result<Touched> remove_object(const store::Event& event);
     Touched nodes_of(const std::string& tenant_id);
     // True where there is no fault; else the object is quarantined.
     bool is_fit(const Place& place, const std::optional<std::string>& fault);

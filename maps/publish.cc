@@ -36,7 +36,12 @@ Result<void> Maps::publish(Update& update, const wire::MapFragment& fragment) {
     update.tenant.shelf_of(fragment).put(std::move(*encoded));
     update.touches_all |= fragment.kind == wire::FragmentKind::Relay;
     update.touches_relays |= fragment.kind == wire::FragmentKind::Barred;
-    if (fragment.scope != update.tenant.id) update.touched.networks.insert(fragment.scope);
+    if (fragment.kind == wire::FragmentKind::Connection) {
+        const auto& gateways = update.tenant.networks[fragment.scope].gateways;
+        update.touched.nodes.insert(gateways.begin(), gateways.end());
+    } else if (fragment.scope != update.tenant.id) {
+        update.touched.networks.insert(fragment.scope);
+    }
     return {};
 }
 
@@ -94,6 +99,7 @@ Result<Touched> Maps::remove_network(const std::string& tenant_id, const std::st
     if (!tenant) return fail(Code::NotFound, "maps: no tenant {}", tenant_id);
     Update update{*tenant, revision};
     for (auto& [id, node] : tenant->nodes) {
+        node.gateway_of.erase(network_id);
         if (node.networks.erase(network_id) == 0) continue;
         node.networks_changed_at = revision;
         update.touched.nodes.insert(id);
@@ -121,6 +127,7 @@ Result<void> Maps::publish_membership(Update& update, const model::Node& node,
         update.touched.nodes.insert(node.id);  // which waits for its other networks alone
         if (auto lifted = lift(update, node.id, membership.network_id); !lifted) return lifted;
     }
+    set_gateway(update, membership.network_id, node.id, membership.gateway);
     // A membership that did not change keeps its fragment: a node in ten networks with one new
     // endpoint costs one.
     const Fragment* old = network->second.live(key_of(wire::FragmentKind::Peer, node.id));
@@ -171,6 +178,7 @@ Result<Touched> Maps::put_node(const model::Node& node, int64_t revision) {
         if (now_in.contains(network_id)) continue;
         if (auto out = withdraw(update, network_id, node.id); !out) return failed(out.error());
         if (auto barred = bar(update, node.id, network_id); !barred) return failed(barred.error());
+        set_gateway(update, network_id, node.id, false);
         entry.networks.erase(network_id);
         entry.networks_changed_at = revision;
         update.touched.nodes.insert(node.id);
@@ -203,6 +211,8 @@ Result<Touched> Maps::remove_node(const std::string& tenant_id, const std::strin
     if (const auto node = tenant->nodes.find(node_id); node != tenant->nodes.end()) {
         for (const std::string& network_id : node->second.networks)
             if (auto out = withdraw(update, network_id, node_id); !out) return failed(out.error());
+        for (const std::string& network_id : node->second.gateway_of)
+            tenant->networks[network_id].gateways.erase(node_id);
         const bool was_in = node->second.is_in;
         tenant->nodes.erase(node);
         const bool is_relay = tenant->relay_nodes.erase(node_id) > 0;

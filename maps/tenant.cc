@@ -43,6 +43,8 @@ Maps::Shelf& Maps::Tenant::shelf_of(const model::wire::MapFragment& fragment) {
             return relay_shelf;
         case model::wire::FragmentKind::Barred:
             return barred_shelf;
+        case model::wire::FragmentKind::Connection:
+            return networks[fragment.scope].connections;
         default:
             return networks[fragment.scope];
     }

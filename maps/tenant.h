@@ -48,11 +48,14 @@ private:
 struct Maps::Network : Shelf {
     model::Network network;  // as it was published last
     size_t members = 0;
+    std::set<std::string> gateways;  // its vrouter's node; two while that moves
+    Shelf connections;               // for them alone
 };
 
 struct Maps::Node {
     std::set<std::string> networks;
-    bool is_in = false;  // it waits for no approval
+    std::set<std::string> gateway_of;  // of these
+    bool is_in = false;                // it waits for no approval
     bool is_relay = false;
     int64_t networks_changed_at = 0;  // a map from before is answered in full
     std::optional<WallTime> head_issued_at;
@@ -78,6 +81,7 @@ struct Maps::Tenant {
     std::unordered_map<std::string, Relay> relays;  // all there are
     Shelf relay_shelf;                              // of those that can be used; for every node
     Shelf barred_shelf;                             // for relays alone
+    std::unordered_map<std::string, std::string> connections;  // to their networks
     struct End {
         WallTime until{};
         model::wire::MapFragment of;

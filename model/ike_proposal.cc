@@ -94,4 +94,12 @@ std::string_view unapproved_word(std::string_view text) {
     return {};
 }
 
+// As in ike/wanted.cc.
+std::string_view default_proposal(ProposalFor use, bool approved_only) {
+    if (use == ProposalFor::Esp)
+        return approved_only ? "aes256gcm16-ecp384-ecp256" : "aes256gcm16-ecp384-x25519";
+    return approved_only ? "aes256gcm16-prfsha384-ecp384-ecp256"
+                         : "aes256gcm16-prfsha384-ecp384-x25519";
+}
+
 }  // namespace cvlan::model

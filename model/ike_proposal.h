@@ -20,4 +20,7 @@ Result<void> check_proposal(ProposalFor use, std::string_view text);
 // all are.
 std::string_view unapproved_word(std::string_view text);
 
+// What nodes use with each other, and connections that name none.
+std::string_view default_proposal(ProposalFor use, bool approved_only);
+
 }  // namespace cvlan::model

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "model/connection.h"
 #include "model/objects.h"
 #include "store/key.h"
 
@@ -48,11 +49,13 @@ struct MapInputs {
     std::vector<MapMember> members;
     std::vector<std::string> pending{};  // ids of nodes that wait for approval
     model::MapExpiry map_expiry = model::MapExpiry::Keep;
-    // A node, a network or a relay was last taken away; what is older than this is not known.
+    // A node, a network, a relay or a connection was last taken away; what is older than this is
+    // not known.
     Revision removed_at = 0;
     std::vector<MapRelay> relays{};
     std::vector<MapRelayNode> relay_nodes{};
     std::vector<MapBarred> barred{};
+    std::vector<model::Connection> connections{};  // that are enabled
 };
 
 }  // namespace cvlan::store

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "store/events.h"
+#include "store/sql_connections.h"
 #include "store/sql_rows.h"
 #include "store/sql_store.h"
 
@@ -142,6 +143,9 @@ Result<MapInputs> SqlStore::map_inputs(const std::string& tenant_id) {
         inputs.map_expiry = settings->map_expiry;
         if (auto added = add_relays(db_, tenant_id, clock_.now(), inputs); !added)
             return failed(added.error());
+        auto connections = connections_of(db_, {.tenant_id = tenant_id, .only_enabled = true});
+        if (!connections) return failed(connections.error());
+        inputs.connections = std::move(*connections);
         return inputs;
     });
 }

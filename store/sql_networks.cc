@@ -2,6 +2,7 @@
 #include <set>
 
 #include "store/prefix_rules.h"
+#include "store/sql_connections.h"
 #include "store/sql_pages.h"
 #include "store/sql_rows.h"
 #include "store/sql_store.h"
@@ -113,24 +114,51 @@ Result<void> check_overlap(Database& db, const std::string& tenant_id, const Pre
     return {};
 }
 
-// What a vrouter has behind it is no place for nodes.
+// What a vrouter has behind it, or a device that it is connected with, is no place for nodes.
 Result<void> check_routes(Database& db, const std::string& tenant_id, const Prefix& prefix) {
+    const bool is_v4 = prefix.family() == Family::V4;
+    const auto refused = [&](const std::string& what) {
+        return failed(Error{Code::Conflict, fmt::format("{} overlaps {}", prefix.text(), what), 0,
+                            is_v4 ? "/ipv4" : "/ipv6"});
+    };
     Statement rows =
         db.sql("SELECT routes, name FROM objects WHERE tenant_id = ? AND kind = ? AND routes <> ''",
                tenant_id, model::ObjectKind::Vrouter);
     while (rows.next()) {
         for (const std::string& text : split_words(rows.text(0))) {
             const auto route = Prefix::parse(text);
-            if (!route || !route->overlaps(prefix)) continue;
-            const bool is_v4 = prefix.family() == Family::V4;
-            return failed(Error{Code::Conflict,
-                                fmt::format("{} overlaps the route {} of vrouter '{}'",
-                                            prefix.text(), text, rows.text(1)),
-                                0, is_v4 ? "/ipv4" : "/ipv6"});
+            if (route && route->overlaps(prefix))
+                return refused(fmt::format("the route {} of vrouter '{}'", text, rows.text(1)));
         }
     }
     if (rows.error()) return failed(*rows.error());
+    auto connection = connection_over(db, tenant_id, prefix);
+    if (!connection) return failed(connection.error());
+    if (!connection->empty()) return refused(*connection);
     return {};
+}
+
+// Nothing of what is there is to be left without an algorithm.
+Result<void> check_connections(Database& db, const model::Network& wanted) {
+    if (wanted.crypto_profile == model::CryptoProfile::Default) return {};
+    auto all = connections_of(db, {wanted.tenant_id, wanted.id});
+    if (!all) return failed(all.error());
+    for (const model::Connection& connection : *all)
+        if (auto good = model::check_approved(connection); !good)
+            return failed(Error{Code::Conflict,
+                                fmt::format("cryptoProfile: connection '{}': {}", connection.name,
+                                            good.error().message),
+                                0, "/cryptoProfile"});
+    return {};
+}
+
+// ... nor a tunnel without its network.
+Result<void> check_no_connection(Database& db, const model::Network& network) {
+    auto all = connections_of(db, {network.tenant_id, network.id});
+    if (!all) return failed(all.error());
+    if (all->empty()) return {};
+    return fail(Code::Conflict, "network '{}' still has the ipsec connection '{}'", network.name,
+                all->front().name);
 }
 
 model::Network with(model::Network network, const NetworkChange& change) {
@@ -246,6 +274,7 @@ Result<model::Network> SqlStore::change_network(const Key& key, const NetworkCha
                                       change.crypto_profile ? "cryptoProfile" : "dataPlane");
             !good)
             return failed(good.error());
+        if (auto good = check_connections(db_, wanted); !good) return failed(good.error());
         if (is_renamed)
             if (auto is_free = check_network_name(db_, key.tenant_id, wanted.name); !is_free)
                 return failed(is_free.error());
@@ -285,6 +314,7 @@ Result<Revision> SqlStore::delete_network(const Key& key) {
         if (reserved.next())
             return fail(Code::Conflict, "network '{}' still has reserved addresses", network->name);
         if (reserved.error()) return failed(*reserved.error());
+        if (auto none = check_no_connection(db_, *network); !none) return failed(none.error());
         auto revision = record(key, EventKind::NetworkDeleted, {key.id}, public_text(*network));
         if (!revision) return revision;
         if (auto dropped = drop_links_to(db_, key); !dropped) return failed(dropped.error());

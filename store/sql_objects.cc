@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "store/sql_connections.h"
 #include "store/sql_pages.h"
 #include "store/sql_rows.h"
 #include "store/sql_store.h"
@@ -193,6 +194,14 @@ Result<void> check_routes_apart(Database& db, const model::Object& object) {
         }
     }
     if (rows.error()) return failed(*rows.error());
+    for (size_t i = 0; i < object.routes.size(); ++i) {
+        auto other = connection_over(db, object.tenant_id, *Prefix::parse(object.routes[i]));
+        if (!other) return failed(other.error());
+        if (!other->empty())
+            return failed(Error{Code::Conflict,
+                                fmt::format("routes: {} overlaps {}", object.routes[i], *other), 0,
+                                fmt::format("/routes/{}", i)});
+    }
     return {};
 }
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "store/sql_connections.h"
+
 namespace cvlan::store {
 
 namespace {
@@ -164,14 +166,16 @@ Result<void> settle_gateway(Database& db, const Key& node) {
         "AND w.object_id = o.id AND w.relation = ?4 AND w.target_id = memberships.network_id WHERE "
         "o.tenant_id = ?1 AND o.kind = ?5 AND EXISTS (SELECT 1 FROM nodes v WHERE v.tenant_id = ?1 "
         "AND v.id = ?2 AND v.role = ?6) ORDER BY o.id LIMIT 1";
-    return db
-        .sql(fmt::format("UPDATE memberships SET gateway = CASE WHEN EXISTS (SELECT 1 {0}) THEN 1 "
-                         "ELSE 0 END, routes = COALESCE((SELECT o.routes {0}), '') WHERE tenant_id "
-                         "= ?1 AND node_id = ?2",
-                         kOfVrouter),
-             node.tenant_id, node.id, model::Relation::Node, model::Relation::Network,
-             model::ObjectKind::Vrouter, model::TokenRole::Vrouter)
-        .run();
+    auto done =
+        db.sql(fmt::format(
+                   "UPDATE memberships SET gateway = CASE WHEN EXISTS (SELECT 1 {0}) THEN 1 "
+                   "ELSE 0 END, routes = COALESCE((SELECT o.routes {0}), '') WHERE tenant_id "
+                   "= ?1 AND node_id = ?2",
+                   kOfVrouter),
+               node.tenant_id, node.id, model::Relation::Node, model::Relation::Network,
+               model::ObjectKind::Vrouter, model::TokenRole::Vrouter)
+            .run();
+    return done ? add_connection_routes(db, node) : done;
 }
 
 Result<void> drop_links_to(Database& db, const Key& target) {

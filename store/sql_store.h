@@ -26,6 +26,7 @@ public:
     Jobs jobs() override { return Jobs(*this); }
     Upkeep upkeep() override { return Upkeep(*this); }
     Webhooks webhooks() override { return Webhooks(*this); }
+    Connections connections() override { return Connections(*this); }
     void on_event(std::function<void(const Event&)> listener) override {
         engine_.on_event(std::move(listener));
     }
@@ -104,6 +105,7 @@ public:
 private:
     friend class Accounts;
     friend class Addresses;
+    friend class Connections;
     friend class Health;
     friend class Idempotency;
     friend class Jobs;

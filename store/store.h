@@ -24,6 +24,7 @@
 #include "model/token_claims.h"
 #include "store/accounts.h"
 #include "store/audit.h"
+#include "store/connections.h"
 #include "store/health.h"
 #include "store/idempotency.h"
 #include "store/jobs.h"
@@ -48,6 +49,7 @@ public:
     virtual Jobs jobs() = 0;
     virtual Upkeep upkeep() = 0;
     virtual Webhooks webhooks() = 0;
+    virtual Connections connections() = 0;
     virtual void on_event(std::function<void(const Event&)> listener) = 0;
     // Changes at a restore: maps of another epoch are void.
     virtual int64_t epoch() = 0;

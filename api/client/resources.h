@@ -11,6 +11,9 @@
 
 namespace cvlan::client {
 
+// Whether a flag names a file with the value, and not the value itself: text as it stands there, or
+// a secret's bytes, in a file of its owner's alone.
+enum class FileFlag { No, Text, Secret };
 enum class FieldType { Text, Integer, Boolean, Time, Object };
 
 struct Field {
@@ -27,6 +30,7 @@ struct Field {
     std::string_view alias{};
     std::string_view auto_word{};  // leaves the value to the controller
     std::string_view none_word{};  // stands for no value
+    FileFlag file = FileFlag::No;
     std::string_view help{};
 };
 
@@ -50,9 +54,10 @@ struct Action {
 };
 
 struct Resource {
-    std::string_view kind{};    // "network"
-    std::string_view plural{};  // "networks"
-    std::string_view path{};    // of the collection
+    std::string_view kind{};     // "network"
+    std::string_view command{};  // the words of its commands: "network", "ipsec connection"
+    std::string_view plural{};   // "networks"
+    std::string_view path{};     // of the collection
     // The list's property in a page; empty: a tenant has just one document, which lies at `path`.
     std::string_view items{};
     std::string_view key{};  // the field that names an object; "id" or empty: it has no name

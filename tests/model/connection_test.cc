@@ -104,6 +104,11 @@ TEST(Proposals, AreOfKnownGoodAlgorithmsThatFitEachOther) {
           "aes256-aes256-sha256-ecp256", "aes256-sha256-ecp256,aes128"})
         EXPECT_FALSE(check_proposal(ProposalFor::Ike, text)) << text;
     EXPECT_FALSE(check_proposal(ProposalFor::Esp, "aes256gcm16-prfsha384-ecp384"));
+    for (const auto use : {ProposalFor::Ike, ProposalFor::Esp}) {
+        EXPECT_TRUE(check_proposal(use, default_proposal(use, false)));
+        EXPECT_TRUE(check_proposal(use, default_proposal(use, true)));
+        EXPECT_EQ(unapproved_word(default_proposal(use, true)), "");
+    }
 }
 
 TEST(CheckConnection, TakesWhatADeviceNeeds) {

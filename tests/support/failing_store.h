@@ -27,6 +27,7 @@ public:
         return std::unique_ptr<store::Store>(new FailingStore(inner_.under(lease), *this));
     }
     store::Webhooks webhooks() override { return inner_.webhooks(); }
+    store::Connections connections() override { return inner_.connections(); }
     store::Upkeep upkeep() override { return inner_.upkeep(); }
     store::Jobs jobs() override { return inner_.jobs(); }
     void on_event(std::function<void(const store::Event&)> listener) override {

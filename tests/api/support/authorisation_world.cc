@@ -235,6 +235,45 @@ std::string object_in(AuthorisationTest& t, const std::string& tenant, model::Ob
     EXPECT_TRUE(made) << made.error().message;
     return made->id;
 }
+// A network whose vrouter holds the tunnel.
+static void give_vrouter(AuthorisationTest& t, const std::string& tenant,
+                         const std::string& network) {
+    if (!t.have_vrouter.insert(network).second) return;
+    model::Object vrouter{tenant, {}, model::ObjectKind::Vrouter, t.unique("canary"), ""};
+    vrouter.links[model::Relation::Network] = {network};
+    const auto made = t.store->objects().create(vrouter);
+    EXPECT_TRUE(made) << made.error().message;
+}
+static std::string new_subnet(AuthorisationTest& t) {
+    return fmt::format("172.{}.{}.0/24", 16 + t.made / 200, t.made % 200);
+}
+static std::string connection_in(AuthorisationTest& t, const std::string& tenant,
+                                 const std::string& network) {
+    give_vrouter(t, tenant, network);
+    model::Connection wanted;
+    wanted.tenant_id = tenant;
+    wanted.network_id = network;
+    wanted.name = t.unique("canary");
+    wanted.remote_identity = "fw.example";
+    wanted.remote_addresses = {*Address::parse("192.0.2.1")};
+    wanted.remote_subnets = {*Prefix::parse(new_subnet(t))};
+    const auto made = t.store->connections().create(
+        wanted, "test.cvlan.internal", [](const model::Connection&) { return "sealed"; });
+    EXPECT_TRUE(made) << made.error().message;
+    return made ? made->id : "";
+}
+std::string own_connection(AuthorisationTest& t) { return connection_in(t, t.tenant, t.network); }
+std::string foreign_connection(AuthorisationTest& t) {
+    return connection_in(t, t.other_tenant, t.elsewhere);
+}
+std::string new_connection(AuthorisationTest& t) {
+    give_vrouter(t, t.tenant, t.network);
+    const std::string name = t.unique("fresh");
+    return fmt::format(
+        R"({{"tenantId":"{}","name":"{}","networkId":"{}","remoteAddresses":["192.0.2.1"],)"
+        R"("remoteIdentity":"fw.example","auth":"PSK","secret":"{}","remoteSubnets":["{}"]}})",
+        t.tenant, name, t.network, base64(random_bytes(32)), new_subnet(t));
+}
 static std::string policy_in(AuthorisationTest& t, const std::string& tenant) {
     const auto made = t.store->policies().create({tenant, {}, t.unique("canary"), "", "allow"});
     EXPECT_TRUE(made) << made.error().message;

@@ -3,6 +3,8 @@
 
 // Two tenants with everything in them, and everybody who may come and ask.
 
+#include <set>
+
 #include "tests/api/fixture.h"
 
 namespace cvlan::api {
@@ -36,6 +38,7 @@ struct AuthorisationTest : ApiTest {
     TestNode other = new_node();
     model::Account member, auditor, admin, owner, other_admin, with_password;
     int made = 0;
+    std::set<std::string> have_vrouter;  // networks
     std::string asked_before[kAskers];
 
     bool are_spoiled = true;
@@ -103,6 +106,9 @@ template <model::ObjectKind kind>
 std::string foreign_object(AuthorisationTest& t) {
     return object_in(t, t.other_tenant, kind);
 }
+std::string own_connection(AuthorisationTest& t);
+std::string foreign_connection(AuthorisationTest& t);
+std::string new_connection(AuthorisationTest& t);
 std::string own_policy(AuthorisationTest& t);
 std::string foreign_policy(AuthorisationTest& t);
 std::string own_external(AuthorisationTest& t);
