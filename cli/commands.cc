@@ -83,6 +83,8 @@ constexpr Command kCommands[] = {
     {"ipsec rekey", ipsec_rekey, ipsec_peer_options, "give a peer's tunnels new keys"},
     {"ipsec terminate", ipsec_terminate, ipsec_peer_options,
      "end a peer's tunnels; the next packet sets up new ones"},
+    {"ipsec connection export", ipsec_connection_export, ipsec_connection_export_options,
+     "print what a connection's other side must configure"},
     {"plan", plan, nothing, "show what the agent would change now; nothing when converged"},
     {"version", version, nothing, "show the version of this program"},
 };

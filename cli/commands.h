@@ -96,7 +96,9 @@ int ipsec_show(const Args& args, Io& io);
 int ipsec_rekey(const Args& args, Io& io);
 int ipsec_terminate(const Args& args, Io& io);
 void ipsec_peer_options(CLI::App& app, Args& args);
-
+// ipsec_export.cc
+int ipsec_connection_export(const Args& args, Io& io);
+void ipsec_connection_export_options(CLI::App& app, Args& args);
 // netcheck.cc
 int netcheck(const Args& args, Io& io);
 // local.cc

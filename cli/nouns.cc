@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands of a noun that has none of its own: create, list, show, update, delete and its
 // actions, by the table of resources.
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <optional>
 
 #include "base/bytes.h"
+#include "base/file.h"
 #include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -16,6 +19,7 @@ namespace cvlan::cli {
 
 using client::Field;
 using client::FieldType;
+using client::FileFlag;
 using client::Mode;
 using client::Operation;
 using client::Resource;
@@ -23,9 +27,10 @@ using client::Value;
 
 namespace {
 
-// "--network", "--quotas-max-nodes".
+// "--network", "--quotas-max-nodes", "--secret-file".
 std::string flag_of(std::string_view prefix, const Field& field) {
-    return fmt::format("{}{}", prefix, words_of(client::display_name(field), '-'));
+    return fmt::format("{}{}{}", prefix, words_of(client::display_name(field), '-'),
+                       field.file == FileFlag::No ? "" : "-file");
 }
 
 // Flags for the fields of a request. `key` is said without one.
@@ -57,12 +62,48 @@ private:
     }
 };
 
+// Of a secret all bytes count, and what an editor or echo(1) puts behind it would too.
+Result<Value> read_file_flag(const Field& field, const std::string& path) {
+    constexpr size_t kMost = size_t{64} * 1024;
+    if (field.file == FileFlag::Text) {
+        auto text = read_file(path, kMost);
+        if (!text) return failed(text.error());
+        return Value::text(std::move(*text));
+    }
+    auto secret = read_secret_file(path, kMost);
+    if (!secret) return failed(secret.error());
+    const bool is_line = secret->ends_with('\n') &&
+                         std::all_of(secret->begin(), secret->end() - 1,
+                                     [](unsigned char c) { return c >= ' ' && c != 127; });
+    auto value = is_line
+                     ? Result<Value>(cvlan::fail(Code::Invalid,
+                                                 "{} ends with a newline, which would be a part of "
+                                                 "the secret: write it with printf %s",
+                                                 path))
+                     : Value::text(base64(as_bytes(*secret)));
+    OPENSSL_cleanse(secret->data(), secret->size());
+    return value;
+}
+
+// "psk" as the API has it, "PSK".
+std::string as_known(const Field& field, const std::string& word) {
+    const auto is_same = [](char a, char b) {
+        return std::toupper(static_cast<unsigned char>(a)) ==
+               std::toupper(static_cast<unsigned char>(b));
+    };
+    for (const std::string_view known : field.words)
+        if (std::equal(known.begin(), known.end(), word.begin(), word.end(), is_same))
+            return std::string(known);
+    return word;
+}
+
 Result<Value> read_words(const Field& field, const std::vector<std::string>& words) {
-    if (!field.is_list) return read_plain(field, words.front());
+    if (field.file != FileFlag::No) return read_file_flag(field, words.front());
+    if (!field.is_list) return read_plain(field, as_known(field, words.front()));
     Value::List list;
     for (const std::string& word : words) {
         if (word.empty()) continue;  // --tags "" empties a list
-        auto value = read_plain(field, word);
+        auto value = read_plain(field, as_known(field, word));
         if (!value) return value;
         list.push_back(std::move(*value));
     }
@@ -303,7 +344,7 @@ private:
         return get(with_kind(args, resource), io);
     }
     std::string path(std::string_view verb) const {
-        return fmt::format("{} {}", resource_.kind, verb);
+        return fmt::format("{} {}", resource_.command, verb);
     }
     void add(std::string_view verb, std::string_view summary, Options options, Run run) {
         const Resource& noun = resource_;

@@ -45,21 +45,22 @@ void add_global_options(CLI::App& app, Args& args) {
     app.add_flag("-y,--yes", args.yes, "do not ask before something is destroyed");
 }
 
-// Adds "node show" below "node", which the first command of the noun makes.
+// Adds "node show" below "node", which the first command of the noun makes; so "ipsec connection
+// show" below "connection", below "ipsec".
 CLI::App* add_command(CLI::App& app, std::string_view path, const std::string& summary) {
     CLI::App* parent = &app;
     std::string verb(path);
-    if (const size_t space = verb.find(' '); space != std::string::npos) {
+    for (size_t space = verb.find(' '); space != std::string::npos; space = verb.find(' ')) {
         const std::string noun = verb.substr(0, space);
         verb = verb.substr(space + 1);
         const auto made =
-            app.get_subcommands([&](CLI::App* sub) { return sub->get_name() == noun; });
+            parent->get_subcommands([&](CLI::App* sub) { return sub->get_name() == noun; });
         if (!made.empty()) {
             parent = made.front();
         } else {
             const client::Resource* known = client::find_resource(noun);
             const std::string plural = known ? std::string(known->plural) : noun + "s";
-            parent = app.add_subcommand(noun, plural + " of the controller");
+            parent = parent->add_subcommand(noun, plural + " of the controller");
             parent->require_subcommand(1)->fallthrough();
         }
     }
