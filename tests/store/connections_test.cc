@@ -58,6 +58,7 @@ protected:
         return store_->connections().create(connection, "acme.example", sealed());
     }
     Connection make(const Connection& connection) {
+        clock_.advance(std::chrono::milliseconds(1));  // ids are in the order of their making
         auto made = try_make(connection);
         EXPECT_TRUE(made) << made.error().message;
         return *made;
