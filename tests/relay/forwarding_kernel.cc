@@ -283,24 +283,27 @@ private:
 TEST_F(ForwardingKernel, ARelayThatStartsAnewAdoptsRunningPairsWithoutLosingAPacket) {
     put(pair_of(kV4));
     RunningTraffic traffic(net_, kV4);
+    // A packet may be counted between the look at a counter and its carrying over.
+    uint32_t between = 0;
     for (int i = 0; i < 5; ++i) {
         traffic.wait_for_more();
         auto again = need(Forwarding::open(net_.r), "open");
         ASSERT_EQ(need(again.reinstall(own_), "install"), Forwarding::Installed::Repaired);
         traffic.wait_for_more();
+        const uint32_t looked_at = traffic.rounds();
         const auto pairs = need(again.pairs(), "pairs");
         ASSERT_EQ(pairs.size(), 1u);
         EXPECT_EQ(pairs[0].pair, pair_of(kV4));
         ASSERT_EQ(expect(again.refresh({&pairs[0].pair, 1}, kLong)), "");
+        between += traffic.rounds() - looked_at + 1;
         forwarding_ = std::move(again);
     }
     traffic.wait_for_more();
     EXPECT_TRUE(traffic.whole()) << "after " << traffic.rounds() << " rounds";
     EXPECT_GT(traffic.rounds(), 500u);
-    // A packet may be counted between the look at a counter and its carrying over.
     const auto end = need(forwarding_.pairs(), "pairs");
     EXPECT_LE(end.at(0).from_a.packets, traffic.rounds());
-    EXPECT_GE(end.at(0).from_a.packets + 5 * 10, traffic.rounds());
+    EXPECT_GE(end.at(0).from_a.packets + between, traffic.rounds());
 }
 
 TEST_F(ForwardingKernel, ANodeThatMovesIsReachedAtItsNewPlaceAlone) {
