@@ -24,7 +24,8 @@ constexpr std::array kBetter{milliseconds(0), milliseconds(300), milliseconds(50
 constexpr milliseconds kSettle{3'000};   // a search takes the first that answers, and any better
 constexpr milliseconds kRecent{5'000};   // an answer this old still says something
 constexpr milliseconds kSteady{3'000};   // two answers in so long: not by luck
-constexpr milliseconds kSilence{1'500};  // with three checks lost and nothing heard
+constexpr int kDoubtful = 2;             // checks lost in a row
+constexpr milliseconds kSilence{1'500};  // with three of them lost and nothing heard
 constexpr milliseconds kBlindSilence{4'000};  // the same where the kernel was not looked at
 constexpr milliseconds kGivenUp{5'000};
 constexpr milliseconds kLookAgain{900};
@@ -242,11 +243,14 @@ void PeerPath::decide(BootTime now, Jitter& jitter) {
         if (const Trial* best = best_since(since, nullptr)) move_to(*best, now);
         return;
     }
-    if (!is_silent(now)) return decide_upgrade(now);
-    if (const Trial* best = best_since(*suspect_since_, current)) {
+    const bool is_doubtful = suspect_since_ && current->lost_in_row() >= kDoubtful;
+    const Trial* best = is_doubtful ? best_since(*suspect_since_, current) : nullptr;
+    // Something as good that has answered meanwhile is not worse if the doubt was wrong.
+    if (best && (is_silent(now) || best->what().way <= current->what().way)) {
         better_pause_ = milliseconds(0);  // it may be back soon
         return move_to(*best, now);
     }
+    if (!is_silent(now)) return decide_upgrade(now);
     if (now - *suspect_since_ < kGivenUp) return;
     // Who knows of no checks has answered none.
     if (!has_answered_) return suspect_since_.reset();

@@ -79,6 +79,23 @@ TEST(Paths, AMappingThatIsForgottenIsFoundAgainInThreeSeconds) {
     }
 }
 
+// Nothing comes by the old place, which is certain after 1.5 s; the new one answers before.
+TEST(Paths, ANewMappingThatAnswersIsTakenBeforeTheOldOneIsGivenUp) {
+    for (int tenth = 0; tenth < 10; ++tenth) {  // of a second: it is checked once in one
+        World world(between(Nat::Restricted, Nat::Restricted));
+        world.run(seconds(60) + milliseconds(100 * tenth));
+        ASSERT_TRUE(are_on(world, Way::PublicV4));
+        const auto old = world.kernel(1);
+        world.talk(false);  // or WireGuard would move by itself
+        world.rebind(0);
+        world.run(milliseconds(300));
+        world.tell_of(0);
+        EXPECT_TRUE(world.run_until(milliseconds(1'700), [&] { return world.kernel(1) != old; }))
+            << tenth;
+        EXPECT_EQ(world.way(1), Way::PublicV4) << tenth;
+    }
+}
+
 TEST(Paths, AnotherNetworkIsTriedAtOnce) {
     World world(between(Nat::Cone, Nat::None));
     world.run(seconds(60));
