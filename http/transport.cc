@@ -17,9 +17,10 @@ namespace cvlan::http {
 void tune_tcp(int fd) {
     const int on = 1;
     const int unsent = 128 * 1024;
-    // Neither can fail on a TCP socket, and either failing would cost only speed.
+    // None can fail on a TCP socket, and each failing would cost only speed.
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof on);
 }
 
 // Without BEV_OPT_CLOSE_ON_FREE: libevent frees a bufferevent some time after bufferevent_free(),

@@ -71,7 +71,10 @@ private:
 };
 
 // TCP_NODELAY, and no more than 128 KiB unsent in the kernel, so that what waits for a slow reader
-// waits in shared fragments (tcp(7), TCP_NOTSENT_LOWAT).
+// waits in shared fragments (tcp(7), TCP_NOTSENT_LOWAT). What is lost of a few packets is sent
+// again without growing pauses for a second (Documentation/networking/tcp-thin.rst): a NAT that has
+// forgotten a connection loses what comes to it until its own side speaks, and those of a relay
+// speak at about the same time.
 void tune_tcp(int fd);
 
 }  // namespace cvlan::http
