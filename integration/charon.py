@@ -31,6 +31,7 @@ class Charon:
         return f'charon_socket = "{self.socket}"\n'
 
     def start(self):
+        have_the_kernel_know_aes(self.host)
         self.process = self.host.popen("/usr/bin/env", f"STRONGSWAN_CONF={self.config}", "charon-systemd", name="charon")
         wait_until(lambda: self.swanctl("--stats"), 20, f"charon on {self.host.name} answers")
         return self
@@ -50,6 +51,13 @@ class Charon:
         return set(re.findall(r"spi-(?:in|out)=([0-9a-f]{8})", self.swanctl("--list-sas", "--raw")))
 
 
+def have_the_kernel_know_aes(host):
+    """An emulated kernel takes up to a minute, under load, to load and test an algorithm that it has not had yet."""
+    place = "src", "192.0.2.1", "dst", "192.0.2.2", "proto", "esp", "spi", "0x100"
+    host.ip("xfrm", "state", "add", *place, "mode", "tunnel", "aead", "rfc4106(gcm(aes))", "0x" + "11" * 36, 128)
+    host.ip("xfrm", "state", "delete", *place)
+
+
 def kernel_spis(host):
     """Of the kernel's SAs, without those that it only asks for."""
     found = set()
@@ -62,6 +70,11 @@ def kernel_spis(host):
 
 def devices(agent, kind):
     return [link["ifname"] for link in agent.host.ip_json("link", "show") if link["ifname"].startswith(kind)]
+
+
+def routes(host, family=4):
+    """What the tables of the networks' own have, and not the kernel's."""
+    return host.run("ip", f"-{family}", "route", "show", "table", "all", "proto", "202").stdout
 
 
 class Mesh(Overlay):
@@ -83,10 +96,10 @@ class Mesh(Overlay):
 
     def __exit__(self, kind, *rest):
         out = os.environ.get("CVLAN_LAB_OUT")
-        for name, charon in self.charons.items():
-            if kind and out:
+        for charon in self.charons.values():
+            if out:
                 os.makedirs(f"{out}/charon", exist_ok=True)
-                shutil.copy(f"{charon.folder}/log", f"{out}/charon/{name}.log")
+                shutil.copy(f"{charon.folder}/log", f"{out}/charon/{os.path.basename(charon.folder)}.log")
         super().__exit__(kind, *rest)
 
     def join(self, name, host, **more):
@@ -94,6 +107,7 @@ class Mesh(Overlay):
         return self.add(name, host=host, extra=self.charons[name].toml + self.extra, **more)
 
     def switch_to(self, data_plane):
+        """Ends when the old device is gone everywhere: a while after the last peer has left it (daemons/agent/moves.h)."""
         self.change("--data-plane", data_plane.upper())
         kind = "cx-" if data_plane == "ipsec" else "cv-"
         for agent in self.agents.values():

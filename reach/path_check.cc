@@ -11,15 +11,18 @@ namespace cvlan::reach {
 namespace {
 
 constexpr std::string_view kLabel = "cvlan path check v1";
+constexpr std::string_view kIpsecLabel = "cvlan ipsec path check v1";
 
 }  // namespace
 
-Result<CheckKey> check_key(const wg::PrivateKey& mine, const wg::PublicKey& theirs) {
+Result<CheckKey> check_key(const wg::PrivateKey& mine, const wg::PublicKey& theirs,
+                           CheckedFor what) {
     auto own = wg::public_key_of(mine);
     if (!own) return failed(own.error());
     auto shared = wg::shared_secret(mine, theirs);
     if (!shared) return failed(shared.error());
-    Bytes message(as_bytes(kLabel).begin(), as_bytes(kLabel).end());
+    const ByteView label = as_bytes(what == CheckedFor::Ipsec ? kIpsecLabel : kLabel);
+    Bytes message(label.begin(), label.end());
     for (const wg::PublicKey& key : {std::min(*own, theirs), std::max(*own, theirs)})
         message.insert(message.end(), key.bytes().begin(), key.bytes().end());
     Bytes mac = hmac_sha256(shared->bytes(), message);

@@ -10,9 +10,10 @@
 //   success: XOR-MAPPED-ADDRESS (where the request came from), MESSAGE-INTEGRITY-SHA256,
 //   FINGERPRINT
 //
-// The key: HMAC-SHA256 of "cvlan path check v1" and both public keys, the lower one first, under
-// the X25519 secret of the two. It is one for both directions; a request that comes back to its
-// sender is none of a peer, and an answer is no request.
+// The key: HMAC-SHA256 of "cvlan path check v1" ("cvlan ipsec path check v1" between the ports of
+// IKE, so that WireGuard's is no path for it while a network has both) and both public keys, the
+// lower one first, under the X25519 secret of the two. It is one for both directions; a request
+// that comes back to its sender is none of a peer, and an answer is no request.
 
 #include <span>
 #include <vector>
@@ -25,7 +26,9 @@
 namespace cvlan::reach {
 
 using CheckKey = Secret<32>;
-Result<CheckKey> check_key(const wg::PrivateKey& mine, const wg::PublicKey& theirs);
+enum class CheckedFor { Wireguard, Ipsec };
+Result<CheckKey> check_key(const wg::PrivateKey& mine, const wg::PublicKey& theirs,
+                           CheckedFor what = CheckedFor::Wireguard);
 
 constexpr uint16_t kPlacesAttribute = 0xC0CA;
 constexpr size_t kMostPlaces = 8;

@@ -74,7 +74,7 @@ WgDevice wanted_device(const model::MapNetwork& network, const NetworkContext& s
     (void)claims.take(network.self);  // the first, so nobody has them
     device.peers.reserve(network.peers.size());
     for (const auto& [id, peer] : network.peers) {
-        if (peer.wireguard_key.empty()) continue;  // reached by another data plane
+        if (peer.wireguard_key.empty() || !self.place_of(id).on_wireguard) continue;
         auto wanted = wanted_peer(peer, self, routes, claims);
         if (wanted) {
             device.peers.push_back(std::move(*wanted));
@@ -93,35 +93,84 @@ WgDevice wanted_device(const model::MapNetwork& network, const NetworkContext& s
 constexpr uint32_t kEspTakesMore = 6;
 constexpr uint32_t kLeastMtu = 1280;
 
-Link wanted_link(const model::MapNetwork& network, const NetworkContext& self) {
+Link wireguard_link(const model::MapNetwork& network, const NetworkContext& self,
+                    const std::string& netns) {
     Link link{.device = device_name(network.id),
               .network_id = network.id,
               .mtu = self.mtu.value_or(network.mtu)};
-    if (!self.ipsec) return link;
+    link.netns = netns;
+    return link;
+}
+
+Link xfrm_link(const model::MapNetwork& network, const NetworkContext& self,
+               const std::string& netns) {
+    Link link = wireguard_link(network, self, netns);
     link.device = xfrm_device_name(network.id);
     link.if_id = kIfIdBase + self.index;
     if (!self.mtu) link.mtu = std::max(link.mtu - std::min(link.mtu, kEspTakesMore), kLeastMtu);
     return link;
 }
 
-// Addresses, and for each family which the network and the node have, a route and a rule.
-void want_addressing(const model::MapNetwork& network, const NetworkContext& self,
-                     const std::string& device, const std::vector<Prefix>& routes, Desired& want) {
-    for (const Address& address : network.self.addresses)
-        want.addresses.push_back({device, address, address.bits()});
+const Address* own_address(const model::MapNetwork& network, Family family) {
+    const auto own =
+        std::find_if(network.self.addresses.begin(), network.self.addresses.end(),
+                     [&](const Address& address) { return address.family() == family; });
+    return own == network.self.addresses.end() ? nullptr : &*own;
+}
+
+// For each family which the network and the node have, a route and a rule.
+void want_routing(const model::MapNetwork& network, const NetworkContext& self,
+                  const std::vector<Prefix>& routes, Desired& want) {
+    const uint32_t table = kTableBase + self.index;
+    const auto device_of = [&](bool ipsec) {
+        return ipsec ? xfrm_device_name(network.id) : device_name(network.id);
+    };
     for (const auto& prefix : {network.ipv4, network.ipv6}) {
-        if (!prefix) continue;
-        const auto own = std::find_if(
-            network.self.addresses.begin(), network.self.addresses.end(),
-            [&](const Address& address) { return address.family() == prefix->family(); });
-        if (own == network.self.addresses.end()) continue;
-        want.routes.push_back(device_route(kTableBase + self.index, *prefix, device, *own));
-        if (self.ipsec) want.routes.push_back(guard_route(kTableBase + self.index, *prefix));
+        const Address* own = prefix ? own_address(network, prefix->family()) : nullptr;
+        if (!own) continue;
+        want.routes.push_back(device_route(table, *prefix, device_of(self.ipsec), *own));
+        if (self.has_xfrm()) want.routes.push_back(guard_route(table, *prefix));
         want.rules.push_back(policy_rule(prefix->family(), self.index));
         for (const Prefix& route : routes)
             if (route.family() == prefix->family() && route != *prefix)
-                want.routes.push_back(device_route(kTableBase + self.index, route, device, *own));
+                want.routes.push_back(device_route(table, route, device_of(false), *own));
     }
+    if (!self.has_both) return;
+    for (const auto& [id, peer] : network.peers) {
+        const bool ipsec = self.place_of(id).route == Carrier::Ipsec;
+        if (ipsec == self.ipsec) continue;
+        for (const Address& address : peer.addresses) {
+            const Address* own = own_address(network, address.family());
+            if (!own) continue;
+            const Prefix host = Prefix::host(address);
+            want.routes.push_back(device_route(table, host, device_of(ipsec), *own));
+            // Where the interface goes, the peer is not reached by the other device instead.
+            if (ipsec) want.routes.push_back(guard_route(table, host));
+        }
+    }
+}
+
+// Of IPsec's tunnels none has more in it than the two nodes' own addresses.
+std::vector<Prefix> carried_routes(const model::MapNetwork& network, const NetworkContext& own,
+                                   const NodeConfig& self, std::vector<std::string>& refused) {
+    const model::MapPeer* gateway = network.gateway();
+    if (!gateway || own.place_of(gateway->node_id).route == Carrier::Ipsec) return {};
+    return usable_routes(network, self, refused);
+}
+
+void want_network(const model::MapNetwork& network, const NetworkContext& own,
+                  const NodeConfig& self, Desired& want) {
+    if (own.has_wireguard()) want.links.push_back(wireguard_link(network, own, self.netns));
+    if (own.has_xfrm()) want.links.push_back(xfrm_link(network, own, self.netns));
+    for (const Address& address : network.self.addresses) {
+        if (own.has_wireguard())
+            want.addresses.push_back({device_name(network.id), address, address.bits()});
+        if (own.has_xfrm())
+            want.addresses.push_back({xfrm_device_name(network.id), address, address.bits()});
+    }
+    const auto routes = carried_routes(network, own, self, want.refused);
+    want_routing(network, own, routes, want);
+    if (own.has_wireguard()) want.wireguard.push_back(wanted_device(network, own, routes, want));
 }
 
 template <class Value>
@@ -146,7 +195,7 @@ std::string refusal(const model::MapNetwork& network, const NodeConfig& self,
                     const std::set<uint32_t>& indexes) {
     const auto own = self.networks.find(network.id);
     if (own == self.networks.end()) return "the node has no key for it yet";
-    if (!own->second.ipsec && own->second.key.public_key().empty())
+    if (own->second.has_wireguard() && own->second.key.public_key().empty())
         return "the node has no key for it yet";
     if (own->second.index >= kIndexes)
         return fmt::format("index {} is out of range", own->second.index);
@@ -172,6 +221,12 @@ void append(std::vector<Value>& to, std::vector<Value>& from) {
 
 }  // namespace
 
+PeerPlace NetworkContext::place_of(const std::string& node_id) const {
+    const auto found = places.find(node_id);
+    if (has_both && found != places.end()) return found->second;
+    return {ipsec ? Carrier::Ipsec : Carrier::Wireguard, !ipsec};
+}
+
 Desired desired_state(const model::NetworkMap& map, const NodeConfig& self) {
     Desired want;
     if (self.down) return want;
@@ -183,13 +238,7 @@ Desired desired_state(const model::NetworkMap& map, const NodeConfig& self) {
         }
         const NetworkContext& own = self.networks.at(id);
         indexes.insert(own.index);
-        Link& link = want.links.emplace_back(wanted_link(network, own));
-        link.netns = self.netns;
-        // Of IPsec's tunnels none has more in it than the two nodes' own addresses.
-        const auto routes =
-            own.ipsec ? std::vector<Prefix>() : usable_routes(network, self, want.refused);
-        want_addressing(network, own, link.device, routes, want);
-        if (!own.ipsec) want.wireguard.push_back(wanted_device(network, own, routes, want));
+        want_network(network, own, self, want);
     }
     put_in_order(want);
     return want;

@@ -27,14 +27,32 @@ struct PeerContext {
     uint16_t keepalive_seconds = 0;
 };
 
+// Of a network's two devices. A network has both while some of its peers are reached by the one and
+// some by the other.
+enum class Carrier { Wireguard, Ipsec };
+
+// Where a peer's own addresses are routed to. It may be on the WireGuard device too, so that what
+// it still sends there is taken.
+struct PeerPlace {
+    Carrier route = Carrier::Wireguard;
+    bool on_wireguard = false;
+    auto operator<=>(const PeerPlace&) const = default;
+};
+
 // The node's own part of a network.
 struct NetworkContext {
     uint32_t index = 0;  // below kIndexes, kept in the agent's state
     DeviceKey key;
     uint16_t listen_port = 0;
     std::optional<uint32_t> mtu{};  // instead of the map's
-    bool ipsec = false;             // an xfrm interface instead of a WireGuard device
+    bool ipsec = false;             // its prefixes go to an xfrm interface, not to WireGuard
+    bool has_both = false;          // the other device stands beside it
+    std::map<std::string, PeerPlace> places{};  // by node id; of others with `has_both`: as `ipsec`
     std::map<wg::PublicKey, PeerContext> peers{};
+
+    bool has_wireguard() const { return has_both || !ipsec; }
+    bool has_xfrm() const { return has_both || ipsec; }
+    PeerPlace place_of(const std::string& node_id) const;
 };
 
 struct NodeConfig {

@@ -19,6 +19,7 @@ namespace {
 // all the same (decisions.md).
 constexpr std::chrono::seconds kWireguardEvery{4};
 constexpr std::chrono::seconds kSearchEvery{2};
+constexpr std::chrono::seconds kMoveEvery{1};  // peers that go from one device to the other
 constexpr std::chrono::seconds kEverythingEvery{60};
 // Events come in swarms: one round for all that come within so long, and no more than that.
 constexpr milliseconds kSettle{250};
@@ -80,6 +81,8 @@ Node* Agent::self_node() {
 
 void Agent::start() {
     read_underlay();
+    // By which devices peers were reached is told by the kernel.
+    if (auto seen = parts_.host->observe({}, Scope::Everything)) last_ = std::move(*seen);
     round(Scope::Everything);  // from the disk, before anyone is asked
     for (auto& node : nodes_)
         if (is_wanted_up()) node->open_session();
@@ -87,8 +90,14 @@ void Agent::start() {
 
 // What all identities want of the kernel. The indexes of new networks are saved before they are
 // used; where that fails the tunnels matter more, and status tells.
-reconcile::Desired Agent::desired() {
+reconcile::Desired Agent::desired(Scope scope) {
     reconcile::Desired want;
+    moves_.keep_only([this](const std::string& id) {
+        return is_wanted_up() && std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
+                   const auto map = node->map();
+                   return map && map->networks.contains(id);
+               });
+    });
     if (!is_wanted_up()) return want;
     for (auto& node : nodes_) {
         const auto map = node->map();
@@ -96,7 +105,17 @@ reconcile::Desired Agent::desired() {
         // standing.
         if (node->has_lost_map()) leave_alone(*node, want);
         if (!map) continue;
-        const WantedFrom from{node->identity(), *map, underlay_, paths_, parts_.config.mtu};
+        const WantedFrom from{
+            node->identity(),
+            *map,
+            underlay_,
+            paths_,
+            moves_,
+            last_,
+            [this](const auto& id, const auto& peer, Carrier by) { return tunnel(id, peer, by); },
+            parts_.clock.since_boot(),
+            scope == Scope::Everything,
+            parts_.config.mtu};
         auto config = node_config(from, agent_);
         config.netns = netns_of(*node);
         want.add(reconcile::desired_state(*map, config));
@@ -134,7 +153,7 @@ void Agent::round(Scope scope) {
     if (is_watching_) return;
     soon_.cancel();
     look_for_sleep();
-    apply(desired(), scope);
+    apply(desired(scope), scope);
     if (scope == Scope::Everything) follow_tunnels();
     look_at_paths();
     report();
@@ -144,7 +163,7 @@ void Agent::round(Scope scope) {
 void Agent::glance() {
     if (is_watching_) return;
     const bool was_quiet = is_quiet_;
-    apply(desired(), Scope::WireGuard);
+    apply(desired(Scope::WireGuard), Scope::WireGuard);
     look_at_paths();
     if (was_quiet && !is_quiet_) soon();
 }
@@ -253,10 +272,13 @@ void Agent::wait_for_next() {
     const BootTime now = parts_.clock.since_boot();
     const bool is_everything_due = now - everything_at_ >= kEverythingEvery;
     if (!is_quiet_ && restless_ > 0 && restless_ <= kFastRounds) return soon();
-    const bool is_close = paths_.is_searching(moment()) || !waiters_.empty() || !is_quiet_;
-    const Scope scope = is_everything_due || !is_quiet_ ? Scope::Everything : Scope::WireGuard;
-    next_ = parts_.loop.after(is_close ? kSearchEvery : kWireguardEvery,
-                              [this, scope] { round(scope); });
+    const bool is_between = moves_.is_moving() || moves_.is_lingering();
+    const bool is_close =
+        paths_.is_searching(moment()) || !waiters_.empty() || !is_quiet_ || is_between;
+    const bool has_all = is_everything_due || !is_quiet_ || is_between;
+    const auto pause = moves_.is_moving() ? kMoveEvery : is_close ? kSearchEvery : kWireguardEvery;
+    next_ = parts_.loop.after(
+        pause, [this, scope = has_all ? Scope::Everything : Scope::WireGuard] { round(scope); });
 }
 
 void Agent::kernel_changed() {

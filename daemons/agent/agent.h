@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "daemons/agent/figures.h"
 #include "daemons/agent/ipsec.h"
+#include "daemons/agent/moves.h"
 #include "daemons/agent/node.h"
 #include "daemons/agent/parts.h"
 #include "daemons/agent/pathfinder.h"
@@ -68,7 +69,7 @@ public:
 
 private:
     void enrol(const std::string& token, const std::optional<std::string>& name, Done<Node*> done);
-    reconcile::Desired desired();
+    reconcile::Desired desired(reconcile::Scope scope);  // of a round; peers move in those of all
     void leave_alone(const Node& node, reconcile::Desired& want);
     std::string netns_of(const Node& node) const;  // as Link's
     struct Waiter {
@@ -126,16 +127,17 @@ private:
     void follow_tunnels();
     Pathfinder::Sighted sighted(const TunnelsSeen& tunnels, const std::string& network_id,
                                 const model::MapPeer& peer, const wg::PublicKey& key) const;
-    void tunnels_changed();
     void tell_of_tunnels();
     void packet_waits(const Address& to);
     void take_tunnel_paths(const std::vector<PathWrite>& writes);
     PathTold tunnel_path(const PathKey& key, const TunnelSeen& seen) const;
     void show_tunnel(const model::MapPeer& known, const TunnelsSeen& tunnels,
                      local::StatusPeer& peer) const;
-    void tunnel_paths(const std::string& network_id, const model::MapNetwork& network,
+    void tunnels_changed();
+    Moves::Tunnel tunnel(const std::string& network_id, const model::MapPeer& peer, Carrier) const;
+    Carrier route_to(const model::MapNetwork& network, const model::MapPeer& peer) const;
+    void tunnel_paths(const model::MapNetwork& network,
                       std::vector<model::wire::PeerHealth>& told) const;
-
     std::vector<local::HealthItem> machine_health() const;
     void overlap_health(std::vector<local::HealthItem>& items) const;
     local::SelfStatus self_status(const Node& node) const;
@@ -173,6 +175,7 @@ private:
     std::unique_ptr<RelayLinks> relays_;
     std::optional<Gateway> gateway_;  // where a port is to be mapped at it
     std::unique_ptr<PortMaps> port_maps_;
+    Moves moves_;
     Ipsec ipsec_;
     Figures figures_;
     reconcile::Observed last_;             // of the last round: for status

@@ -165,7 +165,7 @@ void Agent::look_at_paths() {
     if (!has_choice) return;
     const int restless = restless_;
     const bool was_quiet = is_quiet_;
-    apply(desired(), Scope::WireGuard);
+    apply(desired(Scope::WireGuard), Scope::WireGuard);
     paths_.settle();
     restless_ = restless;
     is_quiet_ = was_quiet;
@@ -243,7 +243,12 @@ void Agent::report_endpoints(Node& node) {
         const auto port = is_tunnel ? ike::kNatPort : static_cast<uint16_t>(network.listen_port);
         const std::string device = is_tunnel ? reconcile::xfrm_device_name(network.network_id)
                                              : reconcile::device_name(network.network_id);
-        const bool has_checks = pathfinder_ && (!is_tunnel || ipsec_.has_seen());
+        // Whose tag asks for IPsec has no device whose port could be looked for.
+        const bool has_device =
+            is_tunnel
+                ? ipsec_.has_seen()
+                : !map || carrier_of(map->networks.at(network.network_id)) == Carrier::Wireguard;
+        const bool has_checks = pathfinder_ && has_device;
         // What STUN servers answer belongs into the first report: the next has to wait.
         if (has_checks && (!pathfinder_->follows(device) || pathfinder_->is_asking(device))) return;
         const auto own = places_of(device, port);
@@ -259,9 +264,9 @@ void Agent::report_health(Node& node) {
     if (!map || !is_wanted_up()) return;
     model::wire::HealthReport report;
     for (const auto& [id, network] : map->networks) {
-        if (is_ipsec(network)) tunnel_paths(id, network, report.peers);
+        tunnel_paths(network, report.peers);
         const wg::Device* device = last_.wireguard_device(reconcile::device_name(id));
-        if (is_ipsec(network) || !device) continue;
+        if (!device) continue;
         node.traffic().look(id, *device);
         std::map<wg::PublicKey, const wg::Peer*> seen;
         for (const wg::Peer& peer : device->peers) seen[peer.public_key] = &peer;
@@ -269,6 +274,7 @@ void Agent::report_health(Node& node) {
             const auto key = wg::PublicKey::parse(peer.wireguard_key);
             const auto found = key ? seen.find(*key) : seen.end();
             if (found == seen.end() || report.peers.size() == kMostTold) continue;
+            if (route_to(network, peer) == Carrier::Ipsec) continue;  // told above
             const PathTold told = path_of({device->name, *key});
             model::wire::PeerHealth& one = report.peers.emplace_back();
             one.network_id = id;

@@ -20,6 +20,26 @@ std::optional<Endpoint> remote_of(const TunnelSeen& seen) {
 
 }  // namespace
 
+// As far as was seen last. The end that has begun a tunnel over IPsec has it last, and the other
+// knows of that when something comes by it; of WireGuard's both have it once one shows.
+Moves::Tunnel Agent::tunnel(const std::string& network_id, const model::MapPeer& peer,
+                            Carrier carrier) const {
+    if (carrier == Carrier::Ipsec) {
+        const TunnelsSeen tunnels(ipsec_.status());
+        const TunnelSeen seen = tunnels.of(peer.node_id, network_id);
+        if (!seen.child) return {};
+        const bool is_whole = seen.ike->initiator || seen.child->in.packets > 0;
+        return {is_whole && tunnels.is_single(peer.node_id, network_id), seen.child->in.bytes};
+    }
+    const auto key = wg::PublicKey::parse(peer.wireguard_key);
+    const auto* device = last_.wireguard_device(reconcile::device_name(network_id));
+    if (!key || !device) return {};
+    const auto found = std::find_if(device->peers.begin(), device->peers.end(),
+                                    [&](const wg::Peer& one) { return one.public_key == *key; });
+    if (found == device->peers.end()) return {};
+    return {paths_.is_live({device->name, *key}, moment()), found->rx_bytes};
+}
+
 void Agent::follow_tunnels() {
     auto want = std::make_shared<ike::Wanted>();
     want->first_if_id = reconcile::kIfIdBase;
@@ -34,11 +54,16 @@ void Agent::follow_tunnels() {
         const auto map = node->map();
         if (!map || !is_wanted_up()) continue;
         for (const auto& [id, network] : map->networks) is_wanted = is_wanted || is_ipsec(network);
-        const TunnelsFrom from{
-            node->identity(), *map, underlay_, agent_, {.rekey = parts_.config.ipsec_rekey},
-            ipsec_.paths()};
+        const TunnelsFrom from{node->identity(),
+                               *map,
+                               underlay_,
+                               agent_,
+                               {.rekey = parts_.config.ipsec_rekey},
+                               ipsec_.paths(),
+                               [this](const std::string& id) { return moves_.of(id); }};
         if (auto wanted = want_tunnels(from, *want); !wanted) trouble = wanted.error().message;
     }
+    is_wanted = is_wanted || !want->tunnels.empty() || !trouble.empty();
     ipsec_.follow(std::move(want), is_wanted, std::move(trouble));
 }
 
@@ -133,7 +158,9 @@ PathTold Agent::tunnel_path(const PathKey& key, const TunnelSeen& seen) const {
     return told;
 }
 
+// A peer that waits for its tunnel moves when it stands.
 void Agent::tunnels_changed() {
+    if (moves_.is_moving()) soon();
     look_at_paths();
     report();
 }
@@ -149,22 +176,11 @@ void Agent::ipsec_list(const Done<local::IpsecList>& done) {
             if (!map || !is_wanted_up()) continue;
             for (const auto& [id, network] : map->networks)
                 for (const auto& [node_id, peer] : network.peers)
-                    if (is_ipsec(network) || seen.of(node_id, id).child)
+                    if (network.is_over_ipsec(peer) || seen.of(node_id, id).child)
                         list.tunnels.push_back(tunnel_row({id, network, peer}, seen));
         }
         done(list);
     });
-}
-
-void Agent::ipsec_change(ike::Ask::What what, const std::string& name,
-                         const Done<local::IpsecResult>& done) {
-    auto place = find_peer(name);
-    if (!place) return done(tl::unexpected(Refusal{place.error(), 404, "NOT_FOUND"}));
-    ipsec_.ask(what, ike::connection_name(place->peer.id),
-               [done, peer = place->peer.name](const Answer<uint32_t>& sas) {
-                   if (!sas) return done(tl::unexpected(sas.error()));
-                   done(local::IpsecResult{peer, *sas});
-               });
 }
 
 void Agent::show_tunnel(const model::MapPeer& known, const TunnelsSeen& tunnels,
@@ -189,10 +205,23 @@ void Agent::show_tunnel(const model::MapPeer& known, const TunnelsSeen& tunnels,
         peer.rekey_in_seconds = std::max<int64_t>(seen.child->rekey_time->count(), 0);
 }
 
-void Agent::tunnel_paths(const std::string& network_id, const model::MapNetwork& network,
+void Agent::ipsec_change(ike::Ask::What what, const std::string& name,
+                         const Done<local::IpsecResult>& done) {
+    auto place = find_peer(name);
+    if (!place) return done(tl::unexpected(Refusal{place.error(), 404, "NOT_FOUND"}));
+    ipsec_.ask(what, ike::connection_name(place->peer.id),
+               [done, peer = place->peer.name](const Answer<uint32_t>& sas) {
+                   if (!sas) return done(tl::unexpected(sas.error()));
+                   done(local::IpsecResult{peer, *sas});
+               });
+}
+
+void Agent::tunnel_paths(const model::MapNetwork& network,
                          std::vector<model::wire::PeerHealth>& told) const {
+    const std::string& network_id = network.id;
     const TunnelsSeen seen_now(ipsec_.status());
     for (const auto& [node_id, peer] : network.peers) {
+        if (route_to(network, peer) != Carrier::Ipsec) continue;
         if (told.size() == kMostTold) return;
         const TunnelSeen seen = seen_now.of(node_id, network_id);
         model::wire::PeerHealth& one = told.emplace_back();
@@ -206,6 +235,14 @@ void Agent::tunnel_paths(const std::string& network_id, const model::MapNetwork&
         if (const auto remote = remote_of(seen); seen.child && remote)
             one.endpoint = remote->text();
     }
+}
+
+// As its packets go now.
+Carrier Agent::route_to(const model::MapNetwork& network, const model::MapPeer& peer) const {
+    if (const Moves::Network* places = moves_.of(network.id))
+        if (const auto at = places->peers.find(peer.node_id); at != places->peers.end())
+            return at->second.route;
+    return carrier_of(network, peer);
 }
 
 }  // namespace cvlan::agent

@@ -418,7 +418,10 @@ BootTime Pathfinder::deadline(BootTime now) const {
 const reach::CheckKey* Pathfinder::key_of(Device& device, const wg::PublicKey& peer) {
     const auto known = device.keys.find(peer);
     if (known != device.keys.end()) return &known->second;
-    auto key = reach::check_key(device.network.key.private_key(), peer);
+    const auto what = reconcile::is_xfrm_device(device.network.device)
+                          ? reach::CheckedFor::Ipsec
+                          : reach::CheckedFor::Wireguard;
+    auto key = reach::check_key(device.network.key.private_key(), peer, what);
     return key ? &device.keys.emplace(peer, std::move(*key)).first->second : nullptr;
 }
 

@@ -112,17 +112,23 @@ local::SelfStatus Agent::self_status(const Node& node) const {
         local::StatusNetwork out;
         out.id = id;
         out.name = network.name;
-        out.device =
-            is_ipsec(network) ? reconcile::xfrm_device_name(id) : reconcile::device_name(id);
+        const Moves::Network* places = moves_.of(id);
+        const bool has_both =
+            places && places->has(Carrier::Ipsec) && places->has(Carrier::Wireguard);
+        out.device = carrier_of(network) == Carrier::Ipsec ? reconcile::xfrm_device_name(id)
+                                                           : reconcile::device_name(id);
+        if (has_both) out.ipsec_device = reconcile::xfrm_device_name(id);
+        if (has_both) out.device = reconcile::device_name(id);
         out.data_plane = local_plane(network.data_plane);
         out.addresses = texts(network.self.addresses);
         if (const auto* keys = node.identity().network(id)) out.listen_port = keys->listen_port;
-        const bool is_there =
-            is_ipsec(network)
-                ? std::any_of(last_.links.begin(), last_.links.end(),
-                              [&](const auto& link) { return link.device == out.device; })
-                : last_.wireguard_device(out.device) != nullptr;
-        out.state = is_there ? "UP" : is_wanted_up() && node.map() ? "FAILED" : "DOWN";
+        const auto is_there = [&](const std::string& device) {
+            return std::any_of(last_.links.begin(), last_.links.end(),
+                               [&](const auto& link) { return link.device == device; });
+        };
+        const bool is_up =
+            is_there(out.device) && (!out.ipsec_device || is_there(*out.ipsec_device));
+        out.state = is_up ? "UP" : is_wanted_up() && node.map() ? "FAILED" : "DOWN";
         self.addresses.insert(self.addresses.end(), out.addresses.begin(), out.addresses.end());
         self.networks.push_back(std::move(out));
     }
@@ -168,7 +174,7 @@ void Agent::add_peers(const Node& node, std::vector<local::StatusPeer>& peers) c
             out.network_id = id;
             out.addresses = texts(peer.addresses);
             out.path = local::PathKind::None;
-            if (is_ipsec(network)) {
+            if (route_to(network, peer) == Carrier::Ipsec) {
                 show_tunnel(peer, seen_now, out);
                 peers.push_back(std::move(out));
                 continue;
@@ -213,7 +219,7 @@ local::Status Agent::status() {
 }
 
 Result<local::PlanView> Agent::plan() {
-    auto plan = reconcile::plan_only(*parts_.host, desired());
+    auto plan = reconcile::plan_only(*parts_.host, desired(reconcile::Scope::WireGuard));
     if (!plan) return failed(plan.error());
     return local::PlanView{plan->lines()};
 }

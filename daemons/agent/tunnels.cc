@@ -51,6 +51,14 @@ std::optional<Endpoint> path_to(const model::MapPeer& peer, const std::string& n
     return found == paths.end() ? std::nullopt : std::optional(found->second);
 }
 
+Moves::Peer place_of(const Moves::Network* places, const model::MapNetwork& network,
+                     const model::MapPeer& peer) {
+    const bool over_ipsec = network.is_over_ipsec(peer);
+    if (!places) return {.on_ipsec = over_ipsec};
+    const auto found = places->peers.find(peer.node_id);
+    return found == places->peers.end() ? Moves::Peer{.on_ipsec = over_ipsec} : found->second;
+}
+
 }  // namespace
 
 std::optional<reconcile::DeviceKey> tunnel_key(const Identity& identity,
@@ -68,17 +76,21 @@ Result<void> want_tunnels(const TunnelsFrom& from, ike::Wanted& want) {
     const auto& kept = from.identity.kept;
     for (const auto& [id, network] : from.map.networks) {
         const auto index = index_of(from.agent, id);
-        if (!is_ipsec(network) || !index) continue;
-        const uint32_t if_id = reconcile::kIfIdBase + *index;
+        if (!index) continue;
+        const Moves::Network* places = from.places ? from.places(id) : nullptr;
         for (const auto& [node_id, peer] : network.peers) {
+            const auto place = place_of(places, network, peer);
+            if (!place.on_ipsec) continue;
             ike::Peer& to = peers[node_id];
             to.node_id = node_id;
             to.name =
                 fmt::format("{}.{}.{}", node_id, kept.tenant_id, kept.trust_domain.value_or(""));
             add_places(peer, from.underlay, to);
             if (!to.path) to.path = path_to(peer, id, from.paths);
-            to.networks.push_back(
-                {id, if_id, network.self.addresses, peer.addresses, is_approved_only(network)});
+            to.networks.push_back({id, reconcile::kIfIdBase + *index, network.self.addresses,
+                                   peer.addresses, is_approved_only(network)});
+            if (place.is_awaited && place.route == Carrier::Wireguard)
+                want.bring_up.emplace(ike::connection_name(node_id), id);
         }
     }
     if (peers.empty()) return {};
@@ -117,6 +129,18 @@ TunnelSeen TunnelsSeen::of(const std::string& peer_node_id, const std::string& n
                 seen = {at->second, &child};
     }
     return seen;
+}
+
+bool TunnelsSeen::is_single(const std::string& peer_node_id, const std::string& network_id) const {
+    size_t count = 0;
+    const std::string name = ike::connection_name(peer_node_id);
+    if (status_)
+        for (const vici::IkeSa& ike : status_->sas)
+            if (ike.name == name)
+                count += static_cast<size_t>(
+                    std::count_if(ike.child_sas.begin(), ike.child_sas.end(),
+                                  [&](const auto& child) { return child.name == network_id; }));
+    return count == 1;
 }
 
 model::wire::PeerPath told_as(model::local::PathKind kind) {

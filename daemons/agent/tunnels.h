@@ -4,6 +4,7 @@
 // From what a node knows to what charon should hold for its networks over IPsec (ike/wanted.h does
 // the work), and from what charon has back to a peer. Pure.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "daemons/agent/identity.h"
+#include "daemons/agent/moves.h"
 #include "daemons/agent/relay_seam.h"
 #include "ike/rounds.h"
 #include "ike/wanted.h"
@@ -25,6 +27,7 @@
 
 namespace cvlan::agent {
 
+// All of its nodes are over IPsec, and look for paths to each other's port of it.
 inline bool is_ipsec(const model::MapNetwork& network) {
     return network.data_plane == model::wire::DataPlane::Ipsec;
 }
@@ -47,6 +50,8 @@ struct TunnelsFrom {
     const state::AgentState& agent;  // the networks' indexes
     ike::Times times{};
     const TunnelPaths& paths;
+    // Where a network's peers are; without it by the map alone.
+    std::function<const Moves::Network*(const std::string& network_id)> places{};
 };
 // Adds this identity's. A network without an index here is left to desired_state to refuse.
 Result<void> want_tunnels(const TunnelsFrom& from, ike::Wanted& want);
@@ -61,6 +66,9 @@ class TunnelsSeen {
 public:
     explicit TunnelsSeen(std::shared_ptr<const ike::Status> status);
     TunnelSeen of(const std::string& peer_node_id, const std::string& network_id) const;
+    // One tunnel and no second one, in whatever state: charon sends by the one that it has made
+    // last, and the peer may have given that up.
+    bool is_single(const std::string& peer_node_id, const std::string& network_id) const;
     // It is being called, and has not let us in yet.
     bool is_called(const std::string& peer_node_id) const;
 

@@ -10,6 +10,17 @@ namespace cvlan::agent {
 
 namespace {
 
+// Has the kernel shake hands with a peer to which nobody sends yet.
+constexpr uint16_t kAwaitedKeepalive = 2;
+
+void place_in(const Moves::Network& places, reconcile::NetworkContext& context) {
+    context.ipsec = places.prefixes == Carrier::Ipsec;
+    context.has_both = places.has(Carrier::Ipsec) && places.has(Carrier::Wireguard);
+    if (!context.has_both) return;
+    for (const auto& [node_id, place] : places.peers)
+        context.places[node_id] = {place.route, place.on_wireguard};
+}
+
 reconcile::PeerContext peer_context(const model::MapNetwork& network, const model::MapPeer& peer,
                                     const WantedFrom& from, const Endpoint* chosen,
                                     const Endpoint* good) {
@@ -103,13 +114,21 @@ reconcile::NodeConfig node_config(const WantedFrom& from, state::AgentState& age
         context.key = *key;
         context.listen_port = static_cast<uint16_t>(keys->listen_port);
         if (from.mtu) context.mtu = from.mtu;
-        context.ipsec = is_ipsec(network);
+        const auto places = from.moves.look(
+            {network, *index, from.seen,
+             [&, id = id](const auto& peer, Carrier by) { return from.tunnel(id, peer, by); },
+             from.now, from.may_move});
+        place_in(places, context);
         const std::string device = reconcile::device_name(id);
         for (const auto& [node_id, peer] : network.peers)
             if (auto peer_key = wg::PublicKey::parse(peer.wireguard_key))
                 context.peers[*peer_key] =
                     peer_context(network, peer, from, from.paths.chosen({device, *peer_key}),
                                  from.paths.good({device, *peer_key}));
+        for (const auto& [node_id, place] : places.peers)
+            if (place.is_awaited && place.route == Carrier::Ipsec)
+                if (auto peer_key = wg::PublicKey::parse(network.peers.at(node_id).wireguard_key))
+                    context.peers[*peer_key].keepalive_seconds = kAwaitedKeepalive;
         config.networks[id] = std::move(context);
     }
     return config;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "daemons/agent/identity.h"
+#include "daemons/agent/moves.h"
 #include "model/network_map.h"
 #include "reach/candidates.h"
 #include "reconcile/desired.h"
@@ -47,7 +48,13 @@ struct WantedFrom {
     const model::NetworkMap& map;
     const reach::Underlay& underlay;
     const Paths& paths;
-    uint16_t mtu = 0;  // 0: the map's
+    Moves& moves;
+    const reconcile::Observed& seen;  // of the last round
+    std::function<Moves::Tunnel(const std::string& network_id, const model::MapPeer&, Carrier)>
+        tunnel{};
+    BootTime now{};
+    bool may_move = false;  // peers from one device to the other
+    uint16_t mtu = 0;       // 0: the map's
 };
 // Networks without keys here, and those without an index, are left to desired_state to refuse.
 reconcile::NodeConfig node_config(const WantedFrom& from, state::AgentState& agent);

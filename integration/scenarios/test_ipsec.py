@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from charon import Mesh, devices, kernel_spis
+from charon import Mesh, devices, kernel_spis, routes
 from product import FloodPing
 from topology import wait_until
 
@@ -108,10 +108,34 @@ def test_a_network_changes_its_data_plane_under_ping_and_keeps_its_addresses(mes
     for data_plane in ("wireguard", "ipsec"):
         flood = FloodPing(mesh.a.host, mesh.b.addresses()[0])
         mesh.switch_to(data_plane)
-        mesh.a.ping(mesh.b, timeout=20)
         sent, lost = flood.stop()
         print(f"to {data_plane}: {lost} of {sent} lost")
+        assert lost <= sent * 0.001, "the new tunnel stands before the old one goes"
         assert mesh.a.addresses() == addresses
+        assert mesh.peer_of("a", "b")["dataPlane"] == data_plane.upper()
+        # All is by the network's prefix again.
+        assert "10.100.0.0/24" in routes(mesh.a.host) and "10.100.0." not in routes(mesh.a.host).replace("10.100.0.0/24", "").replace("src 10.100.0.", "")
+
+
+def test_a_tunnel_is_shown_rekeyed_and_ended_by_its_node(mesh):
+    mesh.a.ping(mesh.b)
+    one = mesh.tunnels("a")["b"]
+    assert one["state"] == "UP" and one["ikeVersion"] == 2 and one["mobike"] and not one["natLocal"] and not one["natRemote"]
+    assert one["remoteIdentity"].startswith(mesh.node("b")["id"]) and one["localIdentity"].startswith(mesh.node("a")["id"])
+    assert {one["spiIn"], one["spiOut"]} <= kernel_spis(mesh.a.host)
+    assert mesh.tunnels("b")["a"]["spiIn"] == one["spiOut"]
+    assert "Peer's identity" in mesh.a.ctl("ipsec", "show", "b").stdout
+    flood = FloodPing(mesh.a.host, mesh.b.addresses()[0])
+    mesh.a.ctl("ipsec", "rekey", "b")
+    wait_until(lambda: mesh.tunnels("a")["b"].get("spiIn") not in (None, one["spiIn"]), 20, "there are new keys")
+    wait_until(lambda: mesh.tunnels("a")["b"]["ikeSpis"] != one["ikeSpis"], 20, "for IKE too")
+    assert flood.stop()[1] == 0
+    mesh.a.ctl("ipsec", "terminate", "b")
+    wait_until(lambda: mesh.tunnels("a")["b"]["state"] == "IDLE", 20, "there is none")
+    mesh.a.ping(mesh.b)
+    assert mesh.tunnels("a")["b"]["state"] == "UP", "the next packet sets one up"
+    nobody = mesh.a.ctl("ipsec", "rekey", "nobody", check=False)
+    assert nobody.returncode == 3 and "no peer" in nobody.stderr
 
 
 def test_a_tunnel_is_shown_rekeyed_and_ended_by_its_node(mesh):

@@ -36,6 +36,13 @@ TEST_F(PathCheck, BothSidesHaveTheSameKeyAndNobodyElse) {
     EXPECT_FALSE(*one == *check_key(alice.key, mallory.name));
 }
 
+// While a network has both devices, the port of the one is no path for the other.
+TEST_F(PathCheck, TheKeyForIpsecIsAnother) {
+    const auto one = check_key(alice.key, bob.name, CheckedFor::Ipsec);
+    EXPECT_TRUE(*one == *check_key(bob.key, alice.name, CheckedFor::Ipsec));
+    EXPECT_FALSE(*one == *check_key(alice.key, bob.name));
+}
+
 TEST_F(PathCheck, WithAKeyOfLowOrderThereIsNone) {
     EXPECT_FALSE(check_key(alice.key, wg::PublicKey()));
 }

@@ -237,6 +237,36 @@ TEST(PartOf, ANamespaceHasWhatStandsOnItsLinks) {
     EXPECT_TRUE(part_of(want, "three").empty());
 }
 
+TEST(DesiredState, APeerThatIsNotWhereItsNetworkIsHasRoutesOfItsOwn) {
+    NodeConfig config = self();
+    NetworkContext& own = config.networks[kNetwork];
+    own.has_both = true;
+    own.places["node-3"] = {Carrier::Ipsec, false};
+    const Desired want = desired_state(map_of({map_network({2, 3})}), config);
+    EXPECT_THAT(want.refused, IsEmpty());
+    ASSERT_EQ(want.links.size(), 2u);
+    EXPECT_EQ(want.addresses.size(), 4u) << "both addresses on both devices";
+    ASSERT_EQ(want.wireguard.at(0).peers.size(), 1u) << "the other is not reached by WireGuard";
+    std::string routes;
+    for (const DeviceRoute& route : want.routes)
+        if (route.destination.family() == Family::V4) routes += text(SetRoute{route}) + "\n";
+    EXPECT_EQ(routes, "set route 10.100.0.0/16 table 52000 dev " + kDevice +
+                          " src 10.100.0.1\n"
+                          "set route 10.100.0.0/16 table 52000 unreachable\n"
+                          "set route 10.100.0.3/32 table 52000 dev " +
+                          kXfrmDevice +
+                          " src 10.100.0.1\n"
+                          "set route 10.100.0.3/32 table 52000 unreachable\n");
+    // And the other way round, where it is still on WireGuard.
+    own.ipsec = true;
+    own.places["node-3"] = {Carrier::Wireguard, true};
+    const Desired moving = desired_state(map_of({map_network({2, 3})}), config);
+    ASSERT_EQ(moving.wireguard.at(0).peers.size(), 1u);
+    EXPECT_EQ(std::count_if(moving.routes.begin(), moving.routes.end(),
+                            [](const auto& route) { return route.device == kDevice; }),
+              2);
+}
+
 TEST(DesiredAdd, AnIndexIsOneNetworksInEitherDataPlane) {
     Desired want = want_ipsec(1);
     want.add(desired_state(map_of({other_network()}), self()));

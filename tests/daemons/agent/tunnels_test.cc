@@ -38,7 +38,7 @@ protected:
     }
     ike::Wanted wanted() {
         ike::Wanted want;
-        const auto done = want_tunnels({identity, map, underlay, agent, {}, paths}, want);
+        const auto done = want_tunnels({identity, map, underlay, agent, {}, paths, places}, want);
         EXPECT_TRUE(done) << done.error().message;
         return want;
     }
@@ -49,6 +49,7 @@ protected:
     reach::Underlay underlay;
     state::AgentState agent;
     TunnelPaths paths;
+    std::function<const Moves::Network*(const std::string&)> places{};
 };
 
 TEST_F(TunnelsTest, APeerHasOneConnectionWithAChildANetwork) {
@@ -108,6 +109,29 @@ TEST_F(TunnelsTest, ANetworksProfileIsThatOfItsTunnels) {
     EXPECT_TRUE(wanted().tunnels.begin()->second.approved_only);
 }
 
+TEST_F(TunnelsTest, WhereOneOfTwoAsksForItTheyHaveATunnel) {
+    map.networks[kNetwork] = network(kNetwork, model::wire::DataPlane::Auto);
+    EXPECT_TRUE(wanted().tunnels.empty());
+    map.networks[kNetwork].peers.at(kOther).asks_for_ipsec = true;
+    map.networks[kNetwork].crypto_profile = model::wire::CryptoProfile::FipsAlgorithms;
+    ASSERT_EQ(wanted().tunnels.size(), 1u);
+    EXPECT_TRUE(wanted().tunnels.begin()->second.approved_only);
+}
+
+// Beside the WireGuard that still carries it.
+TEST_F(TunnelsTest, APeerThatIsAwaitedIsCalledAtOnce) {
+    Moves::Network places_now;
+    places_now.peers[kOther] = {.route = Carrier::Wireguard, .on_ipsec = true, .is_awaited = true};
+    places = [&](const std::string&) { return &places_now; };
+    const auto connection = "cvlan-" + kOther;
+    EXPECT_EQ(wanted().bring_up, (std::set{std::pair(connection, kNetwork)}));
+    places_now.peers[kOther] = {.route = Carrier::Ipsec, .on_ipsec = true};
+    EXPECT_TRUE(wanted().bring_up.empty());
+    EXPECT_EQ(wanted().tunnels.size(), 1u);
+    places_now.peers[kOther] = {.on_wireguard = true};
+    EXPECT_TRUE(wanted().tunnels.empty());
+}
+
 TEST_F(TunnelsTest, ANetworkWithoutAnIndexIsLeftOut) {
     agent.slots.clear();
     EXPECT_TRUE(wanted().tunnels.empty());
@@ -136,6 +160,21 @@ TEST_F(TunnelsTest, ShowsTheNewestSaThatIsInstalled) {
     EXPECT_EQ(cipher_text(seen), "AES_GCM_16-256, ECP_384");
     EXPECT_EQ(TunnelsSeen(status).of(kNode, kNetwork).ike, nullptr);
     EXPECT_EQ(TunnelsSeen(nullptr).of(kOther, kNetwork).ike, nullptr);
+    EXPECT_FALSE(TunnelsSeen(status).is_single(kOther, kNetwork));
+}
+
+// As while the peer has given one up and this end asks it to let that go.
+TEST_F(TunnelsTest, ATunnelThatEndsIsASecondOneToo) {
+    const auto status = std::make_shared<ike::Status>();
+    EXPECT_FALSE(TunnelsSeen(status).is_single(kOther, kNetwork));
+    for (const char* state : {"ESTABLISHED", "DELETING"}) {
+        vici::IkeSa& ike = status->sas.emplace_back();
+        ike.name = "cvlan-" + kOther;
+        ike.state = state;
+        ike.child_sas.emplace_back().name = kNetwork;
+        EXPECT_EQ(TunnelsSeen(status).is_single(kOther, kNetwork), status->sas.size() == 1);
+        EXPECT_FALSE(TunnelsSeen(status).is_single(kOther, kSecond));
+    }
 }
 
 }  // namespace
