@@ -205,9 +205,10 @@ http::Response node_ipsec_secrets(Context& context, const Call& call, const Node
                                                  {"reason", text.error().message}});
             continue;
         }
-        answer.secrets.push_back(
-            {one.connection_id, one.secret_revision, Bytes(text->begin(), text->end())});
-        OPENSSL_cleanse(text->data(), text->size());
+        const SecretText secret(std::move(*text));
+        const auto secret_bytes = as_bytes(secret.reveal());
+        answer.secrets.push_back({one.connection_id, one.secret_revision,
+                                  Bytes(secret_bytes.begin(), secret_bytes.end())});
     }
     auto response = json_response(200, answer);
     response.headers.push_back({"Cache-Control", "no-store"});
