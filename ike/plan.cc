@@ -263,7 +263,7 @@ private:
     }
 
     // What a charon that has ended left in the kernel goes on carrying packets. A new SA is set up
-    // beside it, and then it goes.
+    // beside it, and then it goes. One that charon ends just now looks the same for a moment.
     void take_over() {
         std::set<uint32_t> known, carried;
         std::set<std::string> calling;
@@ -286,7 +286,7 @@ private:
             const auto child = wanted.find(state.reqid);
             if (child == wanted.end() || carried.contains(state.reqid)) {
                 if (has_settled) plan_.remove.push_back(state.id);
-            } else if (!calling.contains(child->second.second) &&
+            } else if (has_settled && !calling.contains(child->second.second) &&
                        begun.insert(state.reqid).second) {
                 plan_.initiate.push_back(child->second);
             }

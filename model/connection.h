@@ -70,6 +70,7 @@ Result<std::vector<Prefix>> parse_prefixes(std::string_view field,
 template <class T>
 std::vector<std::string> texts_of(const std::vector<T>& values) {
     std::vector<std::string> texts;
+    texts.reserve(values.size());
     for (const T& value : values) texts.push_back(value.text());
     return texts;
 }

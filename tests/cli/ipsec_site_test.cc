@@ -137,7 +137,7 @@ struct IpsecConnections : testing::Test {
         return {code, out.str(), err.str()};
     }
     std::string file(const std::string& name, const std::string& content, mode_t mode = 0600) {
-        const std::string path = folder.file(name);
+        std::string path = folder.file(name);
         std::ofstream(path) << content;
         EXPECT_EQ(chmod(path.c_str(), mode), 0);
         return path;

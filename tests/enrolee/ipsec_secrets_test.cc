@@ -24,7 +24,7 @@ struct Fetched {
 Fetched fetch(Answer<http::Response> answer) {
     Fetched fetched;
     fetch_ipsec_secrets(
-        [&](Controller::Call call, const Controller::Done& done) {
+        [&](const Controller::Call& call, const Controller::Done& done) {
             fetched.asked = call.method + " " + call.target;
             done(std::move(answer));
         },

@@ -293,7 +293,7 @@ std::string foreign_external(AuthorisationTest& t) {
     return external_in(t, t.other_tenant, t.elsewhere);
 }
 std::string suspended_tenant(AuthorisationTest& t) {
-    const std::string id = spare_tenant(t);
+    std::string id = spare_tenant(t);
     EXPECT_TRUE(t.store->update_tenant(id, {.suspended = true}));
     return id;
 }
