@@ -150,6 +150,15 @@ void want_routing(const model::MapNetwork& network, const NetworkContext& self,
     }
 }
 
+// What is for a foreign site goes to it by IPsec or nowhere: never by what else stands in the
+// gateway's namespace.
+void guard_sites(const model::MapNetwork& network, const NetworkContext& self, Desired& want) {
+    for (const auto& [id, connection] : network.connections)
+        for (const Prefix& subnet : connection.remote_subnets)
+            if (own_address(network, subnet.family()))
+                want.routes.push_back(guard_route(kTableBase + self.index, subnet));
+}
+
 // Of IPsec's tunnels none has more in it than the two nodes' own addresses.
 std::vector<Prefix> carried_routes(const model::MapNetwork& network, const NetworkContext& own,
                                    const NodeConfig& self, std::vector<std::string>& refused) {
@@ -170,6 +179,7 @@ void want_network(const model::MapNetwork& network, const NetworkContext& own,
     }
     const auto routes = carried_routes(network, own, self, want.refused);
     want_routing(network, own, routes, want);
+    guard_sites(network, own, want);
     if (own.has_wireguard()) want.wireguard.push_back(wanted_device(network, own, routes, want));
 }
 

@@ -180,6 +180,15 @@ TEST(DesiredState, WhatIsBehindAVrouterGoesToIt) {
     EXPECT_THAT(want.refused, IsEmpty());
 }
 
+TEST(DesiredState, WhatIsForAForeignSiteLeavesTheGatewayByNoOtherWay) {
+    model::MapNetwork network = map_network({2});
+    network.self.gateway = true;
+    network.connections["site"].remote_subnets = {prefix("192.168.7.0/24"), prefix("fd07::/64")};
+    const Desired want = desired_state(map_of({network}), self());
+    EXPECT_THAT(want.routes, Contains(guard_route(52000, prefix("192.168.7.0/24"))));
+    EXPECT_THAT(want.routes, Contains(guard_route(52000, prefix("fd07::/64"))));
+}
+
 TEST(DesiredState, InAHubTheWholeNetworkGoesToTheVrouter) {
     model::MapNetwork network = with_gateway({});
     network.topology = model::wire::Topology::Hub;
