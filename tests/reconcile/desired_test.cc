@@ -185,8 +185,8 @@ TEST(DesiredState, WhatIsForAForeignSiteLeavesTheGatewayByNoOtherWay) {
     network.self.gateway = true;
     network.connections["site"].remote_subnets = {prefix("192.168.7.0/24"), prefix("fd07::/64")};
     const Desired want = desired_state(map_of({network}), self());
-    EXPECT_THAT(want.routes, Contains(guard_route(52000, prefix("192.168.7.0/24"))));
-    EXPECT_THAT(want.routes, Contains(guard_route(52000, prefix("fd07::/64"))));
+    EXPECT_THAT(want.routes, testing::Contains(guard_route(52000, prefix("192.168.7.0/24"))));
+    EXPECT_THAT(want.routes, testing::Contains(guard_route(52000, prefix("fd07::/64"))));
 }
 
 TEST(DesiredState, InAHubTheWholeNetworkGoesToTheVrouter) {
