@@ -41,7 +41,8 @@ public:
     // Of a network where filter.network_id says so.
     Result<Page<model::Connection>> list(const Filter& filter);
     Result<model::Connection> get(const Scope& scope, const std::string& id);
-    // All of it but its network, its identity here and how it is proved, which stay.
+    // All of it but its network, its identity here and how it is proved, which stay. Conflict where
+    // it is not of the revision that is there.
     Result<model::Connection> update(const model::Connection& wanted, const Seal& seal);
     Result<Revision> remove(const Key& connection);
 

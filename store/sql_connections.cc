@@ -350,8 +350,10 @@ Result<Connection> Connections::update(const Connection& wanted, const Seal& sea
     return store_.write([&]() -> Result<Connection> {
         auto before = find(wanted.tenant_id, wanted.id);
         if (!before) return before;
-        if (auto match = check_match(store_.cause_, before->revision); !match)
-            return failed(match.error());
+        // What is wanted was made of that revision: another's change since would be undone.
+        Cause cause = store_.cause_;
+        if (!cause.expected) cause.expected = wanted.revision;
+        if (auto match = check_match(cause, before->revision); !match) return failed(match.error());
         Connection after = wanted;
         after.network_id = before->network_id;
         after.local_identity = before->local_identity;

@@ -193,9 +193,11 @@ TEST_F(ConnectionsTest, SecretsAreForTheGatewaysNodeAlone) {
     EXPECT_TRUE(store_->connections().secrets_of({tenant("other"), node.id})->empty());
 
     made.name = "bonn";
-    EXPECT_EQ(store_->connections().update(made, {})->secret_revision, 1);
+    made = *store_->connections().update(made, {});
+    EXPECT_EQ(made.secret_revision, 1);
     EXPECT_EQ(secrets(node)[0].sealed, "sealed " + made.id + " 1") << "it stays as it was";
-    EXPECT_EQ(store_->connections().update(made, sealed())->secret_revision, 2);
+    made = *store_->connections().update(made, sealed());
+    EXPECT_EQ(made.secret_revision, 2);
     EXPECT_EQ(secrets(node)[0].sealed, "sealed " + made.id + " 2");
 
     gateway.links[Relation::Node] = {other.id};
@@ -203,7 +205,7 @@ TEST_F(ConnectionsTest, SecretsAreForTheGatewaysNodeAlone) {
     EXPECT_TRUE(secrets(node).empty()) << "it is the gateway no more";
     EXPECT_EQ(secrets(other).size(), 1u);
     made.enabled = false;
-    ASSERT_TRUE(store_->connections().update(made, {}));
+    made = *store_->connections().update(made, {});
     EXPECT_TRUE(secrets(other).empty());
     made.enabled = true;
     ASSERT_TRUE(store_->connections().update(made, {}));
@@ -236,7 +238,7 @@ TEST_F(ConnectionsTest, NeitherGoesWithItsNetworkNorLosesItsAlgorithms) {
     EXPECT_FAILS(store_->change_network(office, fips), Code::Conflict,
                  "connection 'berlin': ikeProposals: aes256-sha256-modp2048");
     connection.ike_proposals.clear();
-    ASSERT_TRUE(store_->connections().update(connection, {}));
+    connection = *store_->connections().update(connection, {});
     ASSERT_TRUE(store_->change_network(office, fips));
     connection.ike_proposals = {"aes256gcm16-prfsha256-ecp384"};
     const auto refused = store_->connections().update(connection, {});
@@ -247,6 +249,19 @@ TEST_F(ConnectionsTest, NeitherGoesWithItsNetworkNorLosesItsAlgorithms) {
     EXPECT_FAILS(store_->delete_network(office), Code::Conflict, "connection 'berlin'");
     ASSERT_TRUE(store_->connections().remove({acme_, connection.id}));
     EXPECT_TRUE(store_->delete_network(office));
+}
+
+TEST_F(ConnectionsTest, OfTwoChangesToOneRevisionTheSecondIsRefused) {
+    vrouter(machine(office_), office_);
+    auto one = make(wanted("berlin", "192.168.7.0/24"));
+    auto other = one;
+    one.enabled = false;
+    ASSERT_TRUE(store_->connections().update(one, {}));
+    other.name = "bonn";
+    EXPECT_FAILS(store_->connections().update(other, {}), Code::Conflict, "changed meanwhile");
+    const auto kept = store_->connections().get(acme_, one.id);
+    EXPECT_FALSE(kept->enabled);
+    EXPECT_EQ(kept->name, "berlin");
 }
 
 TEST_F(ConnectionsTest, TheAuditHasTheChangeAndNoSecret) {
