@@ -99,23 +99,25 @@ reconcile::Desired Agent::desired(Scope scope) {
                });
     });
     if (!is_wanted_up()) return want;
+    const TunnelsSeen tunnels(ipsec_.status());
     for (auto& node : nodes_) {
         const auto map = node->map();
         // Without its map an identity wants nothing we know of: tunnels that stand are left
         // standing.
         if (node->has_lost_map()) leave_alone(*node, want);
         if (!map) continue;
-        const WantedFrom from{
-            node->identity(),
-            *map,
-            underlay_,
-            paths_,
-            moves_,
-            last_,
-            [this](const auto& id, const auto& peer, Carrier by) { return tunnel(id, peer, by); },
-            parts_.clock.since_boot(),
-            scope == Scope::Everything,
-            parts_.config.mtu};
+        const WantedFrom from{node->identity(),
+                              *map,
+                              underlay_,
+                              paths_,
+                              moves_,
+                              last_,
+                              [&](const auto& id, const auto& peer, Carrier by) {
+                                  return tunnel(tunnels, id, peer, by);
+                              },
+                              parts_.clock.since_boot(),
+                              scope == Scope::Everything,
+                              parts_.config.mtu};
         auto config = node_config(from, agent_);
         config.netns = netns_of(*node);
         want.add(reconcile::desired_state(*map, config));

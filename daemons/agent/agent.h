@@ -134,7 +134,8 @@ private:
     void show_tunnel(const model::MapPeer& known, const TunnelsSeen& tunnels,
                      local::StatusPeer& peer) const;
     void tunnels_changed();
-    Moves::Tunnel tunnel(const std::string& network_id, const model::MapPeer& peer, Carrier) const;
+    Moves::Tunnel tunnel(const TunnelsSeen& tunnels, const std::string& network_id,
+                         const model::MapPeer& peer, Carrier) const;
     Carrier route_to(const model::MapNetwork& network, const model::MapPeer& peer) const;
     void tunnel_paths(const model::MapNetwork& network,
                       std::vector<model::wire::PeerHealth>& told) const;

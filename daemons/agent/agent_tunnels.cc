@@ -22,10 +22,9 @@ std::optional<Endpoint> remote_of(const TunnelSeen& seen) {
 
 // As far as was seen last. The end that has begun a tunnel over IPsec has it last, and the other
 // knows of that when something comes by it; of WireGuard's both have it once one shows.
-Moves::Tunnel Agent::tunnel(const std::string& network_id, const model::MapPeer& peer,
-                            Carrier carrier) const {
+Moves::Tunnel Agent::tunnel(const TunnelsSeen& tunnels, const std::string& network_id,
+                            const model::MapPeer& peer, Carrier carrier) const {
     if (carrier == Carrier::Ipsec) {
-        const TunnelsSeen tunnels(ipsec_.status());
         const TunnelSeen seen = tunnels.of(peer.node_id, network_id);
         if (!seen.child) return {};
         const bool is_whole = seen.ike->initiator || seen.child->in.packets > 0;

@@ -115,10 +115,9 @@ local::SelfStatus Agent::self_status(const Node& node) const {
         const Moves::Network* places = moves_.of(id);
         const bool has_both =
             places && places->has(Carrier::Ipsec) && places->has(Carrier::Wireguard);
-        out.device = carrier_of(network) == Carrier::Ipsec ? reconcile::xfrm_device_name(id)
-                                                           : reconcile::device_name(id);
+        const bool has_xfrm_alone = !has_both && carrier_of(network) == Carrier::Ipsec;
+        out.device = has_xfrm_alone ? reconcile::xfrm_device_name(id) : reconcile::device_name(id);
         if (has_both) out.ipsec_device = reconcile::xfrm_device_name(id);
-        if (has_both) out.device = reconcile::device_name(id);
         out.data_plane = local_plane(network.data_plane);
         out.addresses = texts(network.self.addresses);
         if (const auto* keys = node.identity().network(id)) out.listen_port = keys->listen_port;
