@@ -4,19 +4,20 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "model/ike_proposal.h"
 
 namespace cvlan::ike {
 
 namespace {
 
-// RFC 8247, RFC 8221; P-384 first, which is an approved one.
-constexpr const char* kIkeProposal = "aes256gcm16-prfsha384-ecp384-x25519";
-constexpr const char* kEspProposal = "aes256gcm16-ecp384-x25519";
-// SP 800-38D, SP 800-135 (the KDF with HMAC SHA-384) and SP 800-56A (the curves of SP 800-186).
-constexpr const char* kApprovedIkeProposal = "aes256gcm16-prfsha384-ecp384-ecp256";
-constexpr const char* kApprovedEspProposal = "aes256gcm16-ecp384-ecp256";
 constexpr Seconds kDpdDelay{15};
 constexpr uint32_t kReplayWindow = 1024;  // packets; several queues put them out of order
+
+using model::ProposalFor;
+
+std::string proposal(ProposalFor use, bool approved_only) {
+    return std::string(model::default_proposal(use, approved_only));
+}
 
 vici::Texts selectors(const std::vector<Address>& addresses) {
     vici::Texts out;
@@ -26,7 +27,7 @@ vici::Texts selectors(const std::vector<Address>& addresses) {
 
 vici::Child child_of(const Shared& network, const Peer& peer, const Times& times) {
     vici::Child child{.name = network.network_id};
-    child.esp_proposals = {network.approved_only ? kApprovedEspProposal : kEspProposal};
+    child.esp_proposals = {proposal(ProposalFor::Esp, network.approved_only)};
     child.local_ts = selectors(network.own);
     child.remote_ts = selectors(network.theirs);
     child.mode = "tunnel";
@@ -85,7 +86,7 @@ Tunnel tunnel_to(const Identity& own, const Peer& peer, const Times& times) {
     for (const Shared& network : peer.networks)
         if (network.approved_only) tunnel.approved_only_children.insert(network.network_id);
     tunnel.approved_only = !tunnel.approved_only_children.empty();
-    connection.proposals = {tunnel.approved_only ? kApprovedIkeProposal : kIkeProposal};
+    connection.proposals = {proposal(ProposalFor::Ike, tunnel.approved_only)};
     connection.mobike = true;
     connection.dpd_delay = kDpdDelay;
     connection.unique = "no";  // which of two stays is plan()'s; a peer that has restarted says so

@@ -94,7 +94,8 @@ std::string_view unapproved_word(std::string_view text) {
     return {};
 }
 
-// As in ike/wanted.cc.
+// RFC 8247, RFC 8221; P-384 first, which is an approved one. Approved: SP 800-38D, SP 800-135 (the
+// KDF with HMAC SHA-384) and SP 800-56A (the curves of SP 800-186).
 std::string_view default_proposal(ProposalFor use, bool approved_only) {
     if (use == ProposalFor::Esp)
         return approved_only ? "aes256gcm16-ecp384-ecp256" : "aes256gcm16-ecp384-x25519";
