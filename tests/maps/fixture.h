@@ -13,7 +13,7 @@ namespace cvlan::maps {
 namespace wire = model::wire;
 
 // A signature that any reader can check by eye: the maps do not care which key made it.
-inline Result<wire::SignedBytes> sign(const std::string& tenant_id, std::string payload) {
+inline Result<wire::SignedBytes> sign(const std::string& tenant_id, const std::string& payload) {
     const auto bytes = as_bytes(payload);
     return wire::SignedBytes{tenant_id, Bytes(bytes.begin(), bytes.end()), sha256(bytes)};
 }

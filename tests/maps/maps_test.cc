@@ -237,9 +237,9 @@ TEST_F(MapsTest, TenantsNeverMeet) {
 
 TEST_F(MapsTest, AnObjectThatCanNotBeSignedSpoilsNoOther) {
     Maps fussy(
-        [](const std::string& tenant_id, std::string payload) -> Result<wire::SignedBytes> {
+        [](const std::string& tenant_id, const std::string& payload) -> Result<wire::SignedBytes> {
             if (payload.find("node2") != std::string::npos) return fail(Code::Internal, "no");
-            return sign(tenant_id, std::move(payload));
+            return sign(tenant_id, payload);
         },
         clock);
     // The bad one comes first: what follows it must be there all the same.

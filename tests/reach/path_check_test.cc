@@ -87,6 +87,7 @@ TEST_F(PathCheck, PlacesTravelInARequest) {
 
 TEST_F(PathCheck, EightPlacesOfIpv6FitAndMoreAreLeftOut) {
     std::vector<Endpoint> places;
+    places.reserve(20);
     for (int i = 0; i < 20; ++i) places.push_back({Address::parse("2001:db8::")->plus(i), 51820});
     const Bytes bytes = request(1, places);
     EXPECT_LE(bytes.size(), stun::kMostMessage);
